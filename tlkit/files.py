@@ -1,0 +1,269 @@
+"""Files that appear whole or not at all, their digests, and locks between processes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from tlkit.errors import InputError, IntegrityError, RunError
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space or choose another place",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
+    errno.EACCES: "permission is denied; choose another place or change its permissions",
+    errno.EPERM: "permission is denied; choose another place or change its permissions",
+    errno.EROFS: "the file system is read-only; choose another place",
+}
+
+
+def cache_home() -> Path:
+    """Return tlkit's cache folder: $TLKIT_HOME, else $XDG_CACHE_HOME/tlkit, else ~/.cache/tlkit."""
+    if home := os.environ.get("TLKIT_HOME"):
+        return Path(home).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tlkit"
+
+
+# === Writing ===
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """Turn a full disk, a read-only one and a denied permission into an error a person can act on.
+
+    Args:
+        path: what is being written, for the message.
+
+    Raises:
+        RunError: with the path and the remedy. Any other OSError passes unchanged.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REMEDIES:
+            raise
+        raise RunError(f"cannot write {path}: {_REMEDIES[error.errno]}") from error
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path that takes the place of `path` once the block succeeds.
+
+    The block makes a file or a directory there. It has the target's own name, since Keras chooses a format by suffix,
+    and lies in a private folder beside the target, so that a rename is enough. A directory that is already there is
+    moved aside first, because no system call replaces a full one; a file is replaced in one step.
+
+    Args:
+        path: the target; missing parent folders are made.
+
+    Raises:
+        RunError: the disk is full or may not be written. Nothing half-written is left, and the old target stays.
+    """
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        private = Path(tempfile.mkdtemp(prefix=".tlkit-", dir=path.parent))
+        try:
+            yield private / path.name
+            _fsync(private / path.name)
+            _replace(private / path.name, path)
+            _fsync_one(path.parent)
+        finally:
+            shutil.rmtree(private, ignore_errors=True)
+
+
+def _replace(new: Path, path: Path) -> None:
+    if not (path.is_dir() and new.is_dir()):
+        os.replace(new, path)
+        return
+    old = new.with_name(new.name + ".old")
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+
+
+def _fsync(path: Path) -> None:
+    for inner in path.rglob("*") if path.is_dir() else ():
+        _fsync_one(inner)
+    _fsync_one(path)
+
+
+def _fsync_one(path: Path) -> None:
+    if path.is_symlink() or (os.name == "nt" and path.is_dir()):
+        return
+    # Windows flushes only what is open for writing.
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a UTF-8 text file in one step; raise RunError where that cannot be."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write a value as readable JSON in one step; raise RunError where that cannot be."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file; raise RunError, naming it, where it is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except ValueError as error:
+        raise RunError(f"{path} is not valid JSON ({error}); restore it, or delete it and start anew") from error
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], Any]]:
+    """Show a bar of bytes on a terminal, unless TLKIT_QUIET is set; yield the function that moves it on.
+
+    Args:
+        title: what stands before the bar.
+        total: bytes in all; 0 where unknown.
+        done: bytes that are there already.
+    """
+    import tqdm
+
+    # None shows the bar on a terminal only.
+    hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
+    options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
+    with tqdm.tqdm(desc=title, total=total or None, initial=done, disable=hidden, **options) as bar:
+        yield bar.update
+
+
+# === Digests ===
+
+
+def digest(path: str | os.PathLike, algorithm: str = "sha256") -> str:
+    """Return the digest of a file, or of a folder's names and contents, as "sha256:..." in hexadecimal.
+
+    Args:
+        path: a file or a folder. Hidden files of a folder do not count.
+        algorithm: a name that `hashlib` knows.
+
+    Raises:
+        InputError: for an algorithm that `hashlib` does not know.
+    """
+    path = Path(path)
+    if algorithm not in hashlib.algorithms_available:
+        raise InputError(f"unknown digest algorithm {algorithm!r}; use sha256 or md5")
+    if path.is_dir():
+        return f"{algorithm}:{_folder_hash(path, algorithm)}"
+    with path.open("rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, lambda: _hash(algorithm)).hexdigest()}"
+
+
+def _hash(algorithm: str) -> Any:
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
+def _folder_hash(path: Path, algorithm: str) -> str:
+    names = (inner.relative_to(path) for inner in path.rglob("*") if inner.is_file())
+    total = _hash(algorithm)
+    for name in sorted(name.as_posix() for name in names if not any(part[0] == "." for part in name.parts)):
+        total.update(f"{name}\0{digest(path / name, algorithm)}\n".encode())
+    return total.hexdigest()
+
+
+def check(path: str | os.PathLike, pinned: str) -> None:
+    """Compare a file with its pinned digest.
+
+    Args:
+        path: the file.
+        pinned: "sha256:..." or "md5:..."; empty where nothing is published, and then anything passes.
+
+    Raises:
+        IntegrityError: the digests differ; the message names both.
+        InputError: the pin names no algorithm.
+    """
+    if not pinned:
+        return
+    algorithm, colon, _ = pinned.partition(":")
+    if not colon:
+        raise InputError(f"the digest {pinned!r} names no algorithm; write sha256:... or md5:...")
+    found = digest(path, algorithm)
+    if found != pinned.lower():
+        raise IntegrityError(
+            f"{path} is not the published file: its digest is {found}, expected {pinned}; delete it and fetch it again"
+        )
+
+
+def sound(path: str | os.PathLike, pinned: str) -> bool:
+    """Return whether a file is there and has its pinned digest (any, where the pin is empty)."""
+    try:
+        check(path, pinned)
+    except (IntegrityError, FileNotFoundError):
+        return False
+    return Path(path).is_file()
+
+
+def accept(part: Path, target: Path, pinned: str, origin: str) -> None:
+    """Move a freshly fetched file into its place if it has its pinned digest, and delete it otherwise.
+
+    Args:
+        part: the fetched file.
+        target: its place.
+        pinned: "sha256:..." or "md5:..."; empty where nothing is published.
+        origin: where it came from, for the message.
+
+    Raises:
+        IntegrityError: the digests differ; the message names both.
+        RunError: the disk is full or may not be written.
+    """
+    if not sound(part, pinned):
+        found = digest(part, pinned.partition(":")[0])
+        part.unlink()
+        raise IntegrityError(
+            f"{origin} gave another {target.name} than the published one: its digest is {found}, expected {pinned}. It "
+            f"was deleted; fetch the published file on another machine and put it at {target}"
+        )
+    with atomic(target) as temporary:
+        shutil.move(part, temporary)
+
+
+# === Locks ===
+
+
+@contextlib.contextmanager
+def lock(path: str | os.PathLike, *, timeout: float = -1) -> Iterator[None]:
+    """Hold `path` against other processes; the system releases it even when this process is killed.
+
+    Args:
+        path: what is locked, there or not; the lock itself is the hidden file `.NAME.lock` beside it.
+        timeout: seconds to wait for another holder; negative waits for as long as it takes.
+
+    Raises:
+        RunError: another process holds it, or its folder cannot be written.
+    """
+    path = Path(os.path.abspath(path))
+    lock_file = path.with_name(f".{path.name}.lock")
+    held = filelock.FileLock(lock_file)
+    with writing(lock_file):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=timeout)
+        except filelock.Timeout:
+            raise RunError(f"{path} is in use by another process; wait until it ends or stop it") from None
+    try:
+        yield
+    finally:
+        held.release()

@@ -1,0 +1,278 @@
+"""Find a row's pretrained weights: an explicit path, the local cache, a package, the Keras or the KerasHub download.
+
+Environment:
+    TLKIT_KERAS_MIRROR   replaces https://storage.googleapis.com/ in the addresses of Keras, for a mirror
+    KERAS_HOME           where Keras keeps its files, ~/.keras by default
+    KAGGLEHUB_CACHE      where kagglehub keeps presets, ~/.cache/kagglehub by default
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from tlkit import fetch, files
+from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
+from tlkit.spec import Backbone, Download, File, Preset, Wheel
+
+FORMS = (".h5", ".keras", ".safetensors", ".pth")  # .weights.h5 is an .h5
+KERAS = "https://storage.googleapis.com/"
+KAGGLE = "https://www.kaggle.com"
+
+_log = logging.getLogger("tlkit")
+
+
+@dataclass(frozen=True)
+class Found:
+    """State which weights are used.
+
+    Args:
+        path: the file or folder.
+        origin: where it came from this time.
+        note: one line for a person: which file, from where.
+        digest: of the file or folder, "sha256:...".
+    """
+
+    path: Path
+    origin: Literal["path", "cache", "wheel", "download", "preset"]
+    note: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """State whether a row's pretrained weights are on this machine.
+
+    Args:
+        name: the row.
+        here: whether all files are there; their digests are not computed.
+        path: where they are or would be; None for a row without pretrained weights.
+        size_bytes: of what is there, else of what would be fetched; 0 where unknown.
+        licence: of the weights.
+        origin: what they are fetched from.
+    """
+
+    name: str
+    here: bool
+    path: Path | None
+    size_bytes: int
+    licence: str
+    origin: str
+
+
+def find(
+    row: Backbone, weights: str | os.PathLike | None = "pretrained", *, rows: Iterable[Backbone] = ()
+) -> Found | None:
+    """Find a row's weights, fetching them where needed.
+
+    Args:
+        row: the backbone.
+        weights: "pretrained", None for random weights, or the path of a file or folder.
+        rows: rows to name as available where these weights cannot be fetched.
+
+    Returns:
+        What was found, with its digest checked; None for random weights.
+
+    Raises:
+        WeightsError: the path or the row's weights are unusable.
+        IntegrityError: what was fetched is not the published file.
+        OfflineError: the weights are not here and cannot be fetched; raised within about 10 s.
+    """
+    if weights is None:
+        return None
+    if os.fspath(weights) != "pretrained":
+        return _explicit(Path(weights).expanduser())
+    if row.weights is None:
+        raise WeightsError(f"{row.name} has no pretrained weights; give weights=None (random) or a path")
+    damage = verify(row) if status(row).here else None
+    if status(row).here and not damage:
+        return _found(row, "cache", "from the cache")
+    if damage:
+        _log.warning("%s; it is fetched again", damage)
+    try:
+        origin = _fetch(row)
+    except OfflineError as error:
+        # What fetch advises is said again, with more to it, by `_missing`.
+        reasons = [damage, str(error).partition("; fetch it")[0]]
+        raise OfflineError(_missing(row, "; ".join(filter(None, reasons)), rows)) from error
+    return _found(row, origin, f"fetched from {_origin(row)}" + (f"; before, {damage}" if damage else ""))
+
+
+def available(rows: Iterable[Backbone]) -> list[str]:
+    """Return the names of the rows whose pretrained weights are on this machine."""
+    return [row.name for row in rows if status(row).here]
+
+
+def status(row: Backbone) -> Status:
+    """Tell whether a row's weights are on this machine, how large they are and where they come from."""
+    path = _place(row)
+    here = path is not None and all(each.is_file() for each in _files(row)) and (path.is_file() or _folder(row, path))
+    size = _size(path) if here else _announced(row)
+    return Status(row.name, here, path, size, row.licence, _origin(row))
+
+
+def verify(row: Backbone) -> str | None:
+    """Compare a row's files with their pinned digests; return the first problem, or None where there is none."""
+    if not status(row).here:
+        return f"the weights of {row.name} are not on this machine; fetch them with: tlkit weights get {row.name}"
+    for path, file in _files(row).items():
+        try:
+            files.check(path, file.digest)
+        except IntegrityError as error:
+            return str(error)
+    return None
+
+
+# === Paths ===
+
+
+def _explicit(path: Path) -> Found:
+    accepted = f"give a {', '.join(FORMS)} file, or a KerasHub or Hugging Face folder with config.json"
+    if not path.exists():
+        raise WeightsError(f"no weights at {path}; {accepted}, or weights='pretrained', or None for random ones")
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise WeightsError(f"the folder {path} holds no config.json; {accepted}")
+    if path.is_file() and path.suffix.lower() not in FORMS:
+        raise WeightsError(f"{path} is not a known kind of weights; {accepted}")
+    return Found(path, "path", f"{path}, as given", files.digest(path))
+
+
+def _found(row: Backbone, origin: str, how: str) -> Found:
+    path = _place(row)
+    return Found(path, origin, f"{path}, {how}", files.digest(path))
+
+
+def _place(row: Backbone) -> Path | None:
+    """Return where a row's weights are or would be."""
+    own = files.cache_home() / "weights" / row.name
+    match row.weights:
+        case None:
+            return None
+        case Preset():
+            held = None if (own / "config.json").is_file() else _kaggle_folder(row)
+            return held or own
+        case Wheel(files=(only,)):
+            return own / PurePosixPath(only.name).name
+        case Wheel():
+            return own
+    return _keras_home() / "models" / row.weights.file.name
+
+
+def _files(row: Backbone) -> dict[Path, File]:
+    match row.weights:
+        case Wheel(files=pinned):
+            own = files.cache_home() / "weights" / row.name
+            return {own / PurePosixPath(file.name).name: file for file in pinned}
+        case Download(file=file):
+            return {_keras_home() / "models" / file.name: file}
+    return {}
+
+
+def _folder(row: Backbone, path: Path) -> bool:
+    return (path / "config.json").is_file() if isinstance(row.weights, Preset) else path.is_dir()
+
+
+def _keras_home() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
+def _size(path: Path) -> int:
+    inner = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in inner if each.is_file())
+
+
+def _announced(row: Backbone) -> int:
+    return row.weights.size if isinstance(row.weights, Preset) else sum(file.size for file in _files(row).values())
+
+
+# === Sources ===
+
+
+def _origin(row: Backbone) -> str:
+    match row.weights:
+        case Wheel(requirement=requirement):
+            return f"the package {requirement}"
+        case Download(url=url):
+            return _mirrored(url)
+        case Preset(handle=handle):
+            return f"the KerasHub preset {handle}"
+    return "nowhere"
+
+
+def _mirrored(url: str) -> str:
+    mirror = os.environ.get("TLKIT_KERAS_MIRROR", "")
+    return f"{mirror.rstrip('/')}/{url.removeprefix(KERAS)}" if mirror and url.startswith(KERAS) else url
+
+
+def _fetch(row: Backbone) -> Literal["wheel", "download", "preset"]:
+    match row.weights:
+        case Wheel() as wheel:
+            fetch.wheel(wheel, files.cache_home() / "weights" / row.name)
+            return "wheel"
+        case Download(url=url, file=file):
+            fetch.url(_mirrored(url), _place(row), file.digest, size=file.size)
+            return "download"
+    _fetch_preset(row)
+    return "preset"
+
+
+def _missing(row: Backbone, reason: str, rows: Iterable[Backbone]) -> str:
+    size, here = _announced(row), available(rows)
+    names = ", ".join(path.name for path in _files(row)) or f"the preset {row.weights.handle}"
+    amount = f"{size / 1e6:.1f} MB" if size else "of unknown size"
+    return (
+        f"the weights of {row.name} are not usable on this machine: {reason}. Needed: {names} ({amount}) from "
+        f"{_origin(row)}; put it at {_place(row)} or give weights=PATH. Available here: {', '.join(here) or 'none'}"
+    )
+
+
+# === KerasHub presets ===
+
+
+def _address(row: Backbone) -> tuple[str, ...]:
+    """Return a preset's Kaggle address as (owner, model, framework, variation[, version])."""
+    handle = row.weights.handle
+    if "://" not in handle:
+        import keras_hub
+
+        known = keras_hub.models.Backbone.presets
+        handle = known.get(handle, {}).get("kaggle_handle", handle)
+    parts = tuple(handle.removeprefix("kaggle://").split("/"))
+    if not handle.startswith("kaggle://") or len(parts) not in (4, 5):
+        raise InputError(
+            f"{row.weights.handle!r} of {row.name} is no KerasHub preset; write its name or "
+            "kaggle://keras/MODEL/keras/VARIATION/VERSION, or give a folder as weights=PATH"
+        )
+    return parts
+
+
+def _kaggle_folder(row: Backbone) -> Path | None:
+    """Return the folder in which kagglehub holds the whole preset, which it marks with a `VERSION.complete` file."""
+    *name, version = (*_address(row), "*")[:5]
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub").expanduser()
+    marks = [mark for mark in cache.joinpath("models", *name).glob(f"{version}.complete") if mark.stem.isdigit()]
+    held = [mark.with_name(mark.stem) for mark in marks if (mark.with_name(mark.stem) / "config.json").is_file()]
+    return max(held, key=lambda folder: int(folder.name), default=None)
+
+
+def _fetch_preset(row: Backbone) -> None:
+    address = "/".join(_address(row))
+    if fetch.offline():
+        raise OfflineError(f"TLKIT_OFFLINE is set, so the preset {row.weights.handle} is not fetched")
+    # kagglehub itself retries for minutes.
+    if not fetch.reachable(KAGGLE):
+        raise OfflineError(f"{KAGGLE} does not answer within {fetch.patience():g} s")
+    import kagglehub
+    from kagglehub import exceptions as refusals
+
+    try:
+        kagglehub.model_download(address)
+    except (OSError, ValueError, refusals.DataCorruptionError, refusals.UnauthenticatedError) as error:
+        raise WeightsError(
+            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({error}); fetch it elsewhere and put "
+            f"its files at {_place(row)}"
+        ) from error
