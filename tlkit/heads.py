@@ -1,0 +1,114 @@
+"""The heads: what turns a backbone's features into class probabilities. Each is one function and one row of HEADS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tlkit.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Head:
+    """Describe one head.
+
+    Args:
+        name: its name in the table and on the command line.
+        build: called as `build(features, classes, hidden=..., dropout=...)` with a mapping of the symbolic features
+            it takes; returns the probabilities (batch, classes).
+        takes: the features it reads: "map" (batch, height, width, channels) of a picture; "sequence" (batch, tokens,
+            channels), "mask" (batch, tokens) and "pooled" (batch, channels) of a text.
+        hidden: the default width of a hidden layer; 0 for none.
+        dropout: the default dropout rate before each dense layer.
+    """
+
+    name: str
+    build: Callable[..., keras.KerasTensor]
+    takes: tuple[str, ...]
+    hidden: int = 0
+    dropout: float = 0.0
+
+
+Features = Mapping[str, "keras.KerasTensor"]
+
+
+def _dense(x: keras.KerasTensor, classes: int, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Close a head: [Dropout, Dense(hidden, relu)], [Dropout,] Dense(classes, softmax)."""
+    from keras import layers
+
+    if hidden:
+        x = layers.Dropout(dropout, name="hidden_dropout")(x) if dropout else x
+        x = layers.Dense(hidden, activation="relu", name="hidden")(x)
+    x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
+    # float32 whatever the policy: a softmax in half precision loses small probabilities
+    return layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
+
+
+def flatten_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Build Flatten -> Dense(hidden, relu) -> Dense(classes, softmax), the classic VGG recipe."""
+    from keras import layers
+
+    return _dense(layers.Flatten(name="flatten")(features["map"]), classes, hidden, dropout)
+
+
+def pool_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Build GlobalAveragePooling2D -> Dropout -> Dense(classes, softmax)."""
+    from keras import layers
+
+    return _dense(layers.GlobalAveragePooling2D(name="pool")(features["map"]), classes, hidden, dropout)
+
+
+def cls_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Build the pooled [CLS] vector -> Dropout -> Dense(classes, softmax), as BERT's authors fine-tune it."""
+    return _dense(features["pooled"], classes, hidden, dropout)
+
+
+def mean_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Build the mean over the real (unpadded) tokens -> Dropout -> Dense(classes, softmax)."""
+    from keras import layers
+
+    pool = layers.GlobalAveragePooling1D(name="pool")
+    return _dense(pool(features["sequence"], mask=features["mask"]), classes, hidden, dropout)
+
+
+HEADS: dict[str, Head] = {
+    head.name: head
+    for head in (
+        Head("flatten_dense", flatten_dense, takes=("map",), hidden=256),
+        Head("pool_dense", pool_dense, takes=("map",), dropout=0.2),
+        Head("cls_dense", cls_dense, takes=("pooled",), dropout=0.1),
+        Head("mean_dense", mean_dense, takes=("sequence", "mask"), dropout=0.1),
+    )
+}
+
+
+def get(head: str | Head) -> Head:
+    """Return a head by name, or the user's own as it is.
+
+    Raises:
+        InputError: no such name; the nearest ones are named.
+    """
+    if isinstance(head, Head):
+        return head
+    if head not in HEADS:
+        raise unknown("head", head, HEADS)
+    return HEADS[head]
+
+
+def check_fit(head: Head, features: tuple[str, ...], backbone: str) -> None:
+    """Refuse a head that reads what the backbone does not give.
+
+    Raises:
+        InputError: naming the heads that do fit.
+    """
+    if set(head.takes) <= set(features):
+        return
+    fitting = sorted(name for name, other in HEADS.items() if set(other.takes) <= set(features))
+    raise InputError(
+        f"head {head.name!r} takes {', '.join(head.takes)}, but backbone {backbone!r} gives {', '.join(features)}; "
+        f"choose one of: {', '.join(fitting)}"
+    )

@@ -1,0 +1,167 @@
+"""The networks of image backbones: how each architecture is built and how its weights files are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tlkit.errors import WeightsError
+from tlkit.spec import Backbone, resolve
+
+if TYPE_CHECKING:
+    import keras
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# === Loaders ===
+
+
+def load_weights(model: keras.Model, row: Backbone, path: Any) -> None:
+    """Load a weights file into a freshly built backbone.
+
+    Args:
+        model: what the row's builder returned.
+        row: the backbone; its `loader` reads the formats of its own source.
+        path: a `.h5`, `.weights.h5` or `.keras` file, or one the row's loader reads.
+
+    Raises:
+        WeightsError: the file does not fit, naming both.
+    """
+    name = str(path)
+    try:
+        if name.endswith(".keras"):
+            _copy_weights(name, model)
+        elif name.endswith(".h5"):
+            model.load_weights(name)
+        elif row.loader:
+            resolve(row.loader)(model, path)
+        else:
+            raise ValueError("this backbone reads .h5, .weights.h5 and .keras files")
+    except (ValueError, KeyError, OSError, TypeError, IndexError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise WeightsError(
+            f"{name} does not fit backbone {row.name!r}: {reason}; give weights saved from this architecture without "
+            f"its classification layers, or weights=None to start from random ones"
+        ) from error
+    if row.arguments.get("architecture", "").startswith("EfficientNetB"):
+        _standardise(model)
+
+
+def _copy_weights(path: str, model: keras.Model) -> None:
+    """Take the weights out of a `.keras` file that holds this backbone, alone or as a layer of a classifier."""
+    import keras
+
+    saved = keras.saving.load_model(path, compile=False, safe_mode=True)
+    wanted = [weight.shape for weight in model.weights]
+    parts = [saved, *(layer for layer in saved.layers if isinstance(layer, keras.Model))]
+    for part in parts:
+        if [weight.shape for weight in part.weights] == wanted:
+            model.set_weights(part.get_weights())
+            return
+    raise ValueError("no part of the saved model has this architecture's weights")
+
+
+def load_torch_efficientnet(model: keras.Model, path: Any) -> None:
+    """Load EfficientNet-lite weights from an old-style torch file, or a .safetensors file with the same names.
+
+    Both list their convolutions and normalisations in the order of the network, as Keras does.
+    """
+    import keras
+    import numpy as np
+
+    tensors = _named_tensors(path)
+    outer = ("_conv_stem.weight", "_conv_head.weight")
+    kernels = [key for key in tensors if key.endswith("conv.weight") or key in outer]
+    norms = [key.removesuffix(".running_mean") for key in tensors if key.endswith(".running_mean")]
+    kinds = keras.layers.Conv2D | keras.layers.DepthwiseConv2D
+    convolutions = [layer for layer in model.layers if isinstance(layer, kinds)]
+    normalisations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if len(kernels) != len(convolutions) or len(norms) != len(normalisations):
+        raise ValueError(f"{len(kernels)} convolutions in the file, {len(convolutions)} in the backbone")
+    for layer, key in zip(convolutions, kernels, strict=True):
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        layer.set_weights([np.transpose(tensors[key], (2, 3, 0, 1) if depthwise else (2, 3, 1, 0))])
+    for layer, key in zip(normalisations, norms, strict=True):
+        layer.set_weights([tensors[f"{key}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")])
+
+
+def _named_tensors(path: Any) -> dict[str, Any]:
+    if str(path).endswith(".safetensors"):
+        from safetensors.numpy import load_file
+
+        return load_file(path)
+    from tlkit import torchfile
+
+    return torchfile.read(path)
+
+
+# === Builders ===
+
+
+def keras_application(*, architecture: str, size: int) -> keras.Model:
+    """Build an architecture of `keras.applications` without its top, with random weights."""
+    import keras
+
+    builder = getattr(keras.applications, architecture)
+    model = builder(include_top=False, weights=None, input_shape=(size, size, 3))
+    if architecture.startswith("EfficientNetB"):
+        _standardise(model)
+    return model
+
+
+def _standardise(model: keras.Model) -> None:
+    """Set EfficientNet's own Normalization to ImageNet's statistics.
+
+    The published files hold the deviation where the variance belongs; Keras mends that with an extra layer that it
+    builds for weights="imagenet" only. Setting the statistics gives the same function whatever the weights are.
+    """
+    import keras
+    import numpy as np
+
+    layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
+    layer.adapt_mean.assign(np.array(IMAGENET_MEAN))
+    layer.adapt_variance.assign(np.square(IMAGENET_STD))
+    layer.finalize_state()
+
+
+def efficientnet_lite(*, width: float, depth: float, size: int) -> keras.Model:
+    """Build an EfficientNet-lite: relu6, no squeeze-and-excite, stem, top and outer stages not scaled.
+
+    Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. KerasHub pads its depthwise
+    convolutions alike on both sides, which shifts the ones of stride 2 by a pixel from how these weights were
+    trained; they are rebuilt with TensorFlow's "same" padding.
+    """
+    import keras
+    import keras_hub
+
+    stages = 7
+    model = keras_hub.models.EfficientNetBackbone(
+        stackwise_kernel_sizes=[3, 3, 5, 3, 5, 5, 3],
+        stackwise_num_repeats=[1, 2, 2, 3, 3, 4, 1],
+        stackwise_input_filters=[32, 16, 24, 40, 80, 112, 192],
+        stackwise_output_filters=[16, 24, 40, 80, 112, 192, 320],
+        stackwise_expansion_ratios=[1, 6, 6, 6, 6, 6, 6],
+        stackwise_strides=[1, 2, 2, 2, 1, 2, 1],
+        stackwise_squeeze_and_excite_ratios=[0] * stages,
+        stackwise_block_types=["v1"] * stages,
+        stackwise_width_coefficients=[width] * stages,
+        stackwise_depth_coefficients=[1.0, *[depth] * (stages - 2), 1.0],
+        num_features=round(1280 / width),
+        min_depth=None,
+        include_stem_padding=False,
+        stem_conv_padding="same",
+        use_depth_divisor_as_min_depth=True,
+        cap_round_filter_decrease=True,
+        batch_norm_epsilon=1e-3,
+        activation="relu6",
+        dropout=0.0,
+        input_shape=(size, size, 3),
+    )
+
+    def same_padding(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name.endswith("dwconv_pad"):
+            return keras.layers.Identity(name=layer.name)
+        padding = {"padding": "same"} if isinstance(layer, keras.layers.DepthwiseConv2D) else {}
+        return type(layer).from_config({**layer.get_config(), **padding})
+
+    return keras.models.clone_model(keras.Model(model.input, model.output), clone_function=same_padding)
