@@ -1,0 +1,109 @@
+"""What trains and what does not: blocks, unfreezing, and the audit of what was frozen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from tlkit.build import pieces
+from tlkit.errors import FreezeError, InputError
+from tlkit.spec import Backbone
+
+if TYPE_CHECKING:
+    import keras
+
+# === Unfreezing ===
+
+
+def layer_blocks(backbone: keras.Model, row: Backbone) -> dict[str, int]:
+    """Number the block of every layer, 0 for the lowest; -1 for the stem.
+
+    A layer belongs to the first block whose last layer depends on it; what no block's last layer depends on
+    (`top_conv`, a pooler) belongs to the last block.
+
+    Raises:
+        InputError: a name in the row that is no layer of the backbone.
+    """
+    ends = [row.stem, *row.blocks] if row.stem else list(row.blocks)
+    missing = [name for name in ends if name not in {layer.name for layer in backbone.layers}]
+    if missing:
+        raise InputError(f"backbone {row.name!r} names layers it does not have: {', '.join(missing)}; mend its row")
+    number = dict.fromkeys((layer.name for layer in backbone.layers), len(row.blocks) - 1)
+    parents = _parents(backbone)
+    seen: set[str] = set()
+    for block, end in enumerate(ends, start=-1 if row.stem else 0):
+        waiting = [end]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                number[name] = block
+                waiting.extend(parents.get(name, ()))
+    return number
+
+
+def _parents(model: keras.Model) -> dict[str, set[str]]:
+    parents: dict[str, set[str]] = {}
+    for nodes in model._nodes_by_depth.values():
+        for node in nodes:
+            above = {tensor._keras_history.operation.name for tensor in node.input_tensors}
+            parents.setdefault(node.operation.name, set()).update(above)
+    return parents
+
+
+def unfreeze(clf: keras.Model, blocks: int | Literal["all"] = 0) -> None:
+    """Make the head and the top blocks of the backbone trainable, and freeze the rest.
+
+    BatchNormalization layers stay frozen, and so in inference mode, whatever is opened around them.
+
+    Args:
+        clf: a classifier of tlkit.
+        blocks: how many blocks, from the top; "all" for every block and the stem.
+
+    Raises:
+        InputError: more blocks than the backbone has.
+    """
+    import keras
+
+    _, backbone, head = pieces(clf)
+    row = clf.spec.backbone
+    count = len(row.blocks)
+    if blocks != "all" and (not isinstance(blocks, int) or not 0 <= blocks <= count):
+        raise InputError(f"unfreeze={blocks!r}: {row.name} has {count} blocks; give 0 to {count}, or 'all'")
+    lowest = -1 if blocks == "all" else count - blocks
+    head.trainable = True
+    numbers = layer_blocks(backbone, row)
+    backbone.trainable = lowest < count  # reaches every layer; the loop then closes the lower ones
+    for layer in backbone.layers:
+        layer.trainable = numbers[layer.name] >= lowest
+        for part in layer._flatten_layers():
+            if isinstance(part, keras.layers.BatchNormalization):
+                part.trainable = False
+
+
+# === Audit ===
+
+
+def fingerprints(backbone: keras.Model, *, frozen_only: bool = True) -> dict[str, str]:
+    """Digest every variable of a backbone that must not move: path -> digest."""
+    moving = {variable.path for variable in backbone.trainable_variables} if frozen_only else set()
+    weights = [variable for variable in backbone.weights if variable.path not in moving]
+    return {v.path: hashlib.blake2b(np.ascontiguousarray(v.numpy()).data, digest_size=16).hexdigest() for v in weights}
+
+
+def audit(backbone: keras.Model, before: Mapping[str, str], phase: str) -> None:
+    """Compare frozen variables, BatchNormalization statistics among them, with their digests from before a phase.
+
+    Raises:
+        FreezeError: naming the first that moved.
+    """
+    after = fingerprints(backbone, frozen_only=False)
+    moved = [path for path, digest in before.items() if after[path] != digest]
+    if moved:
+        raise FreezeError(
+            f"phase {phase!r} changed {len(moved)} frozen weights of {backbone.name}, the first is {moved[0]}; "
+            f"keep layers frozen between tlkit.unfreeze and the end of the phase"
+        )

@@ -1,0 +1,110 @@
+"""Where the frozen part of a classifier ends: the deepest cut before which nothing trains and nothing is random.
+
+What lies before the cut is the *trunk* and needs computing once; what lies after it is the *tail* and is trained on
+the trunk's stored output. Both follow from `trainable` and the graph alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tlkit.build import pieces
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Mark a place in a classifier.
+
+    Args:
+        piece: 0 for `pre`, 1 for the backbone, 2 for the head.
+        tensors: the symbolic tensors of that piece that cross the cut.
+        after: the names of the layers the tensors come from, for people.
+    """
+
+    piece: int
+    tensors: tuple[Any, ...]
+    after: tuple[str, ...]
+
+
+def _is_fixed(layer: Any) -> bool:
+    """Tell whether a layer gives the same answer in every step of training."""
+    if not getattr(layer, "trainable", False):
+        return True  # frozen layers run in inference mode: no dropout, no batch statistics
+    sublayers = layer._flatten_layers() if hasattr(layer, "_flatten_layers") else [layer]
+    return not layer.weights and not any(hasattr(sublayer, "seed_generator") for sublayer in sublayers)
+
+
+def _nodes(model: keras.Model) -> list[Any]:
+    """List the calls of a functional model's layers, inputs first."""
+    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+
+
+def _crossing(model: keras.Model) -> list[Any]:
+    """List the tensors of a functional model that are fixed and are read by what is not; empty where all is fixed."""
+    fixed: dict[int, Any] = {}
+    crossing: dict[int, Any] = {}
+    for node in _nodes(model):
+        known = all(id(tensor) in fixed for tensor in node.input_tensors)
+        if node.is_input or (known and _is_fixed(node.operation)):
+            fixed.update((id(tensor), tensor) for tensor in node.output_tensors)
+        else:
+            crossing.update((id(tensor), tensor) for tensor in node.input_tensors if id(tensor) in fixed)
+    if all(id(tensor) in fixed for tensor in model.outputs):
+        return []
+    crossing.update((id(tensor), tensor) for tensor in model.outputs if id(tensor) in fixed)
+    return list(crossing.values())
+
+
+def find(clf: keras.Model) -> Cut:
+    """Find the frontier of a classifier as its layers' `trainable` stand now."""
+    _, backbone, head = pieces(clf)
+    for number, model in ((1, backbone), (2, head)):
+        tensors = _crossing(model)
+        if tensors:
+            return Cut(number, tuple(tensors), tuple(_producer(tensor) for tensor in tensors))
+    return Cut(2, tuple(head.outputs), ("probabilities",))
+
+
+def _producer(tensor: Any) -> str:
+    return tensor._keras_history.operation.name
+
+
+def segment(clf: keras.Model, start: Cut | None, end: Cut | None) -> keras.Model:
+    """Build the model that leads from one cut to a later one, on the classifier's own layers.
+
+    Args:
+        clf: the classifier.
+        start: a cut, or None for the raw input.
+        end: a cut at or above `start`, or None for the probabilities.
+    """
+    import keras
+
+    parts = pieces(clf)
+    first = 0 if start is None else start.piece
+    last = len(parts) - 1 if end is None else end.piece
+    chain = [_part(parts[number], number, start, end) for number in range(first, last + 1)]
+    if len(chain) == 1:
+        return chain[0]
+    value = source = clf.inputs[0] if start is None else chain[0].inputs
+    for part in chain:
+        value = part(value)
+    return keras.Model(source, value)
+
+
+def _part(piece: Any, number: int, start: Cut | None, end: Cut | None) -> Any:
+    """Return one piece, or what of it lies between the cuts."""
+    import keras
+
+    opens, closes = start is not None and start.piece == number, end is not None and end.piece == number
+    if not opens and not closes:
+        return piece
+    inputs = list(start.tensors) if opens else piece.input
+    outputs = list(end.tensors) if closes else piece.output
+    given = {id(tensor) for tensor in keras.tree.flatten(inputs)}
+    # Keras takes a model that hands an input straight through for a cycle; a cast to its own type is none
+    outputs = keras.tree.map_structure(lambda t: keras.ops.cast(t, t.dtype) if id(t) in given else t, outputs)
+    return keras.Model(inputs, outputs)
