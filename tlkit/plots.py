@@ -1,0 +1,88 @@
+"""The plots of a report: learning curves of all phases, and the confusion matrix."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tlkit import files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from tlkit.report import Report
+
+NUMBERED = 30  # up to this many classes the cells of the confusion matrix have room for numbers
+COLOURS = {"training": "tab:orange", "validation": "tab:blue"}
+
+
+def short(label: str, most: int = 32) -> str:
+    """Cut a label that would not fit."""
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def curves_figure(report: Report) -> Figure:
+    """Draw loss and accuracy over all epochs, the phases one after the other, each unfreezing marked by a line."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    epochs = np.arange(1, len(report.history) + 1)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label, style in ((name, "training", "o--"), (f"val_{name}", "validation", "o-")):
+            values = [np.nan if row.get(key) is None else row[key] for row in report.history]
+            axes.plot(epochs, values, style, label=label, markersize=4, color=COLOURS[label])
+        axes.set(xlabel="epoch", ylabel="loss (nats)" if name == "loss" else name, xlim=(0.5, len(epochs) + 0.5))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+        _mark_phases(axes, [str(row.get("phase", "")) for row in report.history])
+        axes.legend(loc="best", frameon=False)
+    return figure
+
+
+def _mark_phases(axes: Axes, phases: Sequence[str]) -> None:
+    starts = [i for i, phase in enumerate(phases) if i == 0 or phase != phases[i - 1]]
+    for start, end in zip(starts, [*starts[1:], len(phases)], strict=True):
+        if start:
+            axes.axvline(start + 0.5, color="0.35", linestyle=":")
+        place = {"x": (start + end + 1) / 2, "y": 1.02, "transform": axes.get_xaxis_transform()}
+        axes.text(**place, s=phases[start], ha="center", color="0.35", parse_math=False)
+
+
+def confusion_figure(report: Report) -> Figure:
+    """Draw the confusion matrix: colour is the share of a true class, numbers are counts where they can be read."""
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    counts = report.confusion
+    k = len(counts)
+    side = float(np.clip(2.6 + 0.55 * k, 5, 11 if k <= NUMBERED else 20))
+    figure = Figure(figsize=(side * 1.08, side), layout="constrained")
+    axes = figure.subplots()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # The root lifts a confusion of a few percent off the background.
+    drawn = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+    figure.colorbar(drawn, ax=axes, label="share of the class", shrink=0.8, aspect=30, ticks=(0, 0.05, 0.2, 0.5, 1))
+    shown = range(0, k, -(-k // 125))
+    names = [short(report.labels[c], 24) for c in shown]
+    size = 10 if k <= 10 else 8 if k <= NUMBERED else 7
+    turned = 90 if k * max(map(len, names)) > 45 else 0
+    axes.set_xticks(shown, names, rotation=turned, fontsize=size, parse_math=False)
+    axes.set_yticks(shown, names, fontsize=size, parse_math=False)
+    axes.set(xlabel="answer", ylabel="truth", title=f"{report.split}: {report.accuracy:.1%} of {report.n} right")
+    for row, column in np.argwhere(counts) if k <= NUMBERED else ():
+        colour = "white" if share[row, column] > 0.4 else "black"
+        axes.text(column, row, counts[row, column], ha="center", va="center", color=colour, fontsize=size)
+    return figure
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file in one step."""
+    # A script the font lacks is drawn as boxes: no reason to stop or to warn once a letter.
+    with files.atomic(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,245 @@
+"""How good a classifier is: figures from arrays, and a table for the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlkit import files, plots, spec
+from tlkit.errors import ArtifactError, InputError
+
+if TYPE_CHECKING:
+    import keras
+
+TABLE_ROWS = 20  # beyond this many classes a terminal shows only the worst ones
+TOP_K = (3, 5)
+SAMPLES = 8  # raw examples a report keeps in memory
+ANSWERS = ("y_true", "probabilities", "samples")  # kept in memory, not in report.json
+SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
+SLACK = 0.02  # how far a row of probabilities may be from 1: a softmax in bfloat16 is off by nearly this much
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Hold what was measured on one split.
+
+    Args:
+        labels: the names of the classes, in the order of the model's outputs.
+        split: which part of the data was measured.
+        n: the number of examples.
+        accuracy: the share answered right, 0..1.
+        macro_f1: the mean F1 of the classes that occur in the split or among the answers, 0..1.
+        loss: the mean cross-entropy, in nats.
+        top_k: k -> the share whose true class is among the k most probable, for each k below the number of classes.
+        per_class: for each class its label, precision, recall, f1 and support (the number of its examples).
+        confusion: counts (classes, classes); a row is a true class, a column an answer.
+        history: for each epoch its phase, epoch, loss, accuracy, val_loss, val_accuracy, learning_rate and seconds.
+        seconds: what the measurement took.
+        notes: what a reader has to know about the figures.
+        y_true: the true classes (n,); None after `Report.load`.
+        probabilities: the answers (n, classes); None after `Report.load`.
+        samples: a few of the raw examples, on which `tlkit.export` proves the exported model.
+    """
+
+    labels: tuple[str, ...]
+    split: str
+    n: int
+    accuracy: float
+    macro_f1: float
+    loss: float
+    top_k: Mapping[int, float]
+    per_class: Sequence[Mapping[str, Any]]
+    confusion: np.ndarray
+    history: Sequence[Mapping[str, Any]] = ()
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    y_true: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    samples: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """Write the figures as a table for a terminal; of many classes it shows the 20 worst by F1, and says so."""
+        figures = {"accuracy": self.accuracy, "macro-F1": self.macro_f1, "loss": self.loss}
+        figures |= {f"top-{k}": share for k, share in self.top_k.items()}
+        rows = list(self.per_class)
+        if len(rows) > TABLE_ROWS:
+            rows = sorted((r for r in rows if r["support"]), key=lambda row: row["f1"])[:TABLE_ROWS]
+        width = max(len("class"), *(len(plots.short(row["label"])) for row in rows))
+        lines = [
+            f"{self.split}: {self.n} examples, {len(self.labels)} classes, {self.seconds:.1f} s",
+            "   ".join(f"{name} {value:.3f}" for name, value in figures.items()),
+            "",
+            f"{'class':<{width}}  precision  recall     f1  examples",
+            *(_row(row, width) for row in rows),
+        ]
+        if len(rows) < len(self.per_class):
+            lines.append(f"(the {len(rows)} worst of {len(self.per_class)} classes by f1)")
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values, without the answers; a number that is not finite becomes None."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self) if field.name not in ANSWERS}
+
+    def save(self, directory: str | Path) -> None:
+        """Write report.json, confusion.png and, where there is a history, curves.png; each appears whole."""
+        folder = Path(directory)
+        files.write_json(folder / "report.json", self.to_dict())
+        plots.write(plots.confusion_figure(self), folder / "confusion.png")
+        (folder / "curves.png").unlink(missing_ok=True)  # an older report's
+        if self.history:
+            plots.write(plots.curves_figure(self), folder / "curves.png")
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Report:
+        """Read the report that `save` wrote; it lacks `y_true` and `probabilities`.
+
+        Raises:
+            ArtifactError: there is no report.json, or it is damaged.
+        """
+        path = Path(directory) / "report.json"
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            tuples = {name: tuple(found[name]) for name in ("labels", "history", "notes")}
+            ranks = {int(k): share for k, share in found["top_k"].items()}
+            return cls(**found | tuples | {"top_k": ranks, "confusion": np.array(found["confusion"], dtype=int)})
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{path} is missing; name the directory that Report.save wrote to") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"{path} is damaged ({error}); evaluate again and save the report anew") from error
+
+
+# === Figures from arrays ===
+
+
+def score(
+    y_true: Sequence[int] | np.ndarray,
+    probabilities: np.ndarray,
+    labels: Sequence[str],
+    *,
+    split: str = "test",
+    history: Sequence[Mapping[str, Any]] = (),
+    seconds: float = 0.0,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Compare answers with the truth.
+
+    Args:
+        y_true: the true classes (n,), as positions in `labels`.
+        probabilities: the answers (n, classes); each row sums to 1.
+        labels: the names of the classes.
+        split, history, seconds, notes: kept in the report as they are.
+
+    Raises:
+        InputError: shapes that do not fit, classes out of range, or rows that are not probabilities.
+    """
+    from sklearn import metrics
+
+    truth, answers = _checked(y_true, probabilities, labels)
+    classes = np.arange(len(labels))
+    guess = answers.argmax(axis=1)
+    each = metrics.precision_recall_fscore_support(truth, guess, labels=classes, zero_division=0)
+    absent = [str(label) for label, support in zip(labels, each[3], strict=True) if not support]
+    columns = ("label", "precision", "recall", "f1", "support")
+    own = answers[np.arange(len(truth)), truth]  # what each true class was given
+    ranks = {k: metrics.top_k_accuracy_score(truth, answers, k=k, labels=classes) for k in TOP_K if k < len(labels)}
+    return Report(
+        labels=tuple(map(str, labels)),
+        split=split,
+        n=len(truth),
+        accuracy=float(metrics.accuracy_score(truth, guess)),
+        macro_f1=float(metrics.f1_score(truth, guess, average="macro", zero_division=0)),
+        loss=float(-np.log(np.clip(own, SMALLEST, 1)).mean()),
+        top_k={k: float(share) for k, share in ranks.items()},
+        per_class=[_plain(dict(zip(columns, row, strict=True))) for row in zip(map(str, labels), *each, strict=True)],
+        confusion=metrics.confusion_matrix(truth, guess, labels=classes),
+        history=tuple(history),
+        seconds=seconds,
+        notes=(*notes, *([f"no example in this split of: {plots.short(', '.join(absent), 120)}"] if absent else [])),
+        y_true=truth,
+        probabilities=answers,
+    )
+
+
+def evaluate(
+    clf: keras.Model,
+    split: Any,
+    *,
+    history: Any = None,
+    notes: Sequence[str] = (),
+    name: str = "test",
+    batch_size: int = 64,
+) -> Report:
+    """Measure a model on one split of the data.
+
+    Args:
+        clf: a model that tlkit built or loaded.
+        split: its items, read with the model's own input, and its labels as class numbers.
+        history: what `tlkit.fit` returned; its epochs become part of the report.
+        notes: what a reader has to know about the figures.
+        name: what the report calls the split.
+        batch_size: examples computed at a time.
+
+    Raises:
+        InputError: a model that tlkit does not know, or a split without examples.
+    """
+    import tensorflow as tf
+
+    about = getattr(clf, "spec", None)
+    if about is None:
+        raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
+    start = time.perf_counter()
+    answer = tf.function(lambda batch: clf(batch, training=False), reduce_retracing=True)
+    reading = spec.Reading(batch_size=batch_size, resize=about.resize)
+    rows = [answer(batch).numpy() for batch in about.input.batches(split, reading)]
+    if not rows:
+        raise InputError("the split has no examples to evaluate; choose another split or read more data")
+    seconds = time.perf_counter() - start
+    epochs = () if history is None else history.epochs
+    facts = {"split": name, "history": epochs, "seconds": seconds, "notes": notes}
+    measured = score(split.labels, np.concatenate(rows), about.labels, **facts)
+    # spread over the split, which may be sorted by class
+    chosen = np.linspace(0, len(split) - 1, min(SAMPLES, len(split))).astype(int)
+    return dataclasses.replace(measured, samples=tuple(split.items[number] for number in chosen))
+
+
+def _checked(y_true: Any, probabilities: Any, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    truth, answers = np.asarray(y_true), np.asarray(probabilities, dtype=np.float64)
+    k, different = len(labels), len(set(map(str, labels)))
+    if different < max(k, 2):
+        raise InputError(f"{k} labels, {different} of them different; give two or more different names")
+    if truth.ndim != 1 or not len(truth) or not np.issubdtype(truth.dtype, np.integer):
+        raise InputError(f"y_true has shape {truth.shape} and type {truth.dtype}; give one class number per example")
+    if answers.shape != (len(truth), k):
+        raise InputError(f"probabilities have shape {answers.shape}; these labels need {(len(truth), k)}")
+    if truth.min() < 0 or truth.max() >= k:
+        raise InputError(f"y_true holds {truth.min()}..{truth.max()}; the class numbers of {k} labels are 0..{k - 1}")
+    if not np.isfinite(answers).all():
+        raise InputError("probabilities hold NaN or infinity: the training diverged; lower the learning rate")
+    if answers.min() < 0 or abs(answers.sum(axis=1) - 1).max() > SLACK:
+        raise InputError("rows of probabilities are below 0 or do not sum to 1; apply softmax to logits before scoring")
+    return truth, answers
+
+
+def _row(row: Mapping[str, Any], width: int) -> str:
+    name = f"{plots.short(row['label']):<{width}}"
+    return f"{name}  {row['precision']:>9.3f}  {row['recall']:>6.3f}  {row['f1']:>5.3f}  {row['support']:>8}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
