@@ -1,0 +1,199 @@
+"""Export a classifier as a SavedModel that takes raw input, and prove it in a fresh process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlkit import card, files, fresh
+from tlkit.artifact import SCHEMA, Artifact, load
+from tlkit.build import Spec
+from tlkit.errors import ArtifactError
+from tlkit.report import Report
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+TOP_K = 5
+TOLERANCE = 1e-5  # the most a probability of the SavedModel may differ from the Keras model's
+PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
+
+
+def export(
+    clf: keras.Model, out: str | os.PathLike, *, report: Report | None = None, overwrite: bool = False
+) -> Artifact:
+    """Write a classifier as an artifact: SavedModel, Keras model, facts, model card and report.
+
+    OUT/saved_model/1 answers raw input: `serving_default` takes encoded images or strings (batch,) and gives
+    `probabilities` (batch, classes), `label` (batch,), `top_k_labels` and `top_k_probabilities` (batch, k);
+    `serve_array` (pictures) takes float32 pixels (batch, size, size, 3), 0..255; `embed` gives pooled features
+    (batch, channels). A fresh process reloads it and must answer as the Keras model does, on the report's samples.
+
+    Args:
+        clf: a classifier of tlkit.
+        out: the directory; made when missing.
+        report: what `tlkit.evaluate` returned; its figures go into the card and its samples prove the export.
+        overwrite: replace an artifact that is there already.
+
+    Returns:
+        The artifact, loaded.
+
+    Raises:
+        ArtifactError: there is an artifact already, or the SavedModel answers differently.
+        RunError: the directory cannot be written.
+    """
+    out = Path(out)
+    if (out / "tlkit.json").exists() and not overwrite:
+        raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
+    with files.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    samples = list(report.samples) if report is not None else []
+    with files.atomic(out / "saved_model") as folder:
+        version = folder / "1"
+        _write_saved_model(clf, version)
+        parity = _prove(clf, version, samples)
+    with files.atomic(out / "model.keras") as path:
+        clf.save(path)
+    if report is not None:
+        report.save(out)
+    facts = _facts(clf, report, parity)
+    files.write_text(out / "README.md", card.write(facts))
+    facts["files"] = _digests(out)
+    files.write_json(out / "tlkit.json", facts)  # last: it says that all else is there
+    return load(out)
+
+
+def answers(clf: keras.Model) -> tuple[Callable, Callable]:
+    """Return the two functions of an exported classifier: model input -> answer, model input -> embedding."""
+    import tensorflow as tf
+
+    labels = tf.constant(clf.spec.labels)
+    count = min(TOP_K, len(clf.spec.labels))
+
+    def answer(value: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = clf(value, training=False)
+        top, places = tf.math.top_k(probabilities, count)
+        names = tf.gather(labels, places)
+        return {
+            "probabilities": probabilities,
+            "label": tf.gather(labels, tf.argmax(probabilities, -1)),
+            "top_k_labels": names,
+            "top_k_probabilities": top,
+        }
+
+    def embed(value: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": _pooled(clf.base(value, training=False))}
+
+    return answer, embed
+
+
+def _pooled(features: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Average features over places or real tokens: (batch, channels)."""
+    import tensorflow as tf
+
+    if "pooled" in features:
+        return features["pooled"]
+    if "map" in features:
+        return tf.reduce_mean(features["map"], axis=(1, 2))
+    real = tf.cast(features["mask"], features["sequence"].dtype)[..., None]
+    return tf.reduce_sum(features["sequence"] * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
+
+
+def _write_saved_model(clf: keras.Model, folder: Path) -> None:
+    import keras
+
+    archive = keras.export.ExportArchive()
+    archive.track(clf)
+    answer, embed = answers(clf)
+    for name, (function, signature) in clf.spec.input.signatures(answer, embed, clf.spec.resize).items():
+        archive.add_endpoint(name, function, input_signature=signature)
+    archive.write_out(str(folder), verbose=False)
+
+
+# === Proof ===
+
+
+def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, Any]:
+    """Let a fresh process answer real samples and compare; the facts of the comparison are kept.
+
+    Raises:
+        ArtifactError: the process failed, or an answer differs by more than TOLERANCE.
+    """
+    if not samples:
+        return {"samples": 0}
+    import tensorflow as tf
+
+    raw = clf.spec.input.served(samples)
+    function, _ = clf.spec.input.signatures(*answers(clf), clf.spec.resize)["serving_default"]
+    expected = function(tf.constant(raw))["probabilities"].numpy()
+    given = _ask_fresh_process(folder, clf.spec.input.ops, raw)
+    difference = float(np.abs(expected - given).max())
+    spread = float(np.ptp(expected, axis=0).max())
+    if not difference <= TOLERANCE:
+        raise ArtifactError(
+            f"the exported model differs from the Keras model by {difference:.2g} on {len(samples)} samples "
+            f"(at most {TOLERANCE:g} is allowed); nothing was written, please report this"
+        )
+    return {"samples": len(samples), "max_difference": difference, "spread": spread}
+
+
+def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[bytes]) -> np.ndarray:
+    with tempfile.TemporaryDirectory(prefix="tlkit-") as scratch:
+        request, given = Path(scratch, "request.json"), Path(scratch, "answers.npy")
+        encoded = [base64.b64encode(sample).decode() for sample in samples]
+        request.write_text(json.dumps({"ops": list(ops), "samples": encoded}))
+        command = [sys.executable, "-I", fresh.__file__, str(folder), str(request), str(given)]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+        if done.returncode:
+            reason = done.stderr.strip().split("\n")[-1][:300]
+            raise ArtifactError(f"a fresh process cannot load the exported model: {reason}")
+        return np.load(given)
+
+
+# === Facts ===
+
+
+def _facts(clf: keras.Model, report: Report | None, parity: dict[str, Any]) -> dict[str, Any]:
+    """Gather what `tlkit.json` says."""
+    spec: Spec = clf.spec
+    row = spec.backbone
+    metrics = None
+    if report is not None:
+        metrics = {"split": report.split, "examples": report.n, "accuracy": report.accuracy}
+        metrics |= {"macro_f1": report.macro_f1, "loss": report.loss}
+    return {
+        "schema": SCHEMA,
+        "labels": list(spec.labels),
+        "input": {"kind": spec.input.kind, "resize": spec.resize, **spec.input.facts()},
+        "backbone": {"name": row.name, "blocks": list(row.blocks), "stem": row.stem, "params": row.params},
+        "head": spec.head,
+        "weights": {"origin": spec.weights, "licence": row.licence, "source": row.source},
+        "metrics": metrics,
+        "parity": parity,
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _digests(out: Path) -> dict[str, str]:
+    """Digest the artifact's own files; the run's ledger and checkpoints are not among them."""
+    own = [out / "model.keras", out / "README.md", out / "report.json"]
+    own += sorted(path for path in (out / "saved_model").rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): files.digest(path) for path in own if path.exists()}
