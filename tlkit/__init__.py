@@ -1,0 +1,69 @@
+"""tlkit: transfer learning on Keras 3 and TensorFlow.
+
+    import tlkit
+
+    data = tlkit.image_folder("photos/")
+    clf = tlkit.efficientnet_lite0_pool_dense(data.labels)
+    history = tlkit.fit(clf, data)
+    report = tlkit.evaluate(clf, data.test, history=history)
+    tlkit.export(clf, "out/", report=report)
+
+Public names load when they are first used: importing tlkit does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "artifact": ("Artifact", "Prediction", "load"),
+    "baselines": ("baseline",),
+    "build": ("classifier",),
+    "data": ("Data", "Split", "arrays", "bbc_news", "digits", "image_folder", "read", "text_table", "tfds"),
+    "errors": (
+        "ArtifactError",
+        "DataError",
+        "FreezeError",
+        "InputError",
+        "IntegrityError",
+        "OfflineError",
+        "RunError",
+        "TlkitError",
+        "WeightsError",
+    ),
+    "exporting": ("export",),
+    "factories": (
+        "bert_classifier",
+        "efficientnet_lite0_pool_dense",
+        "inception_v3_pool_dense",
+        "minilm_classifier",
+        "mobilenet_v2_pool_dense",
+        "resnet50_pool_dense",
+        "vgg16_flatten_dense",
+        "vgg19_flatten_dense",
+    ),
+    "freeze": ("unfreeze",),
+    "heads": ("Head",),
+    "report": ("Report", "evaluate"),
+    "run": ("Job", "Run", "run_job"),
+    "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Phase"),
+    "train": ("History", "fit"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tlkit.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

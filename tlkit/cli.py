@@ -1,0 +1,276 @@
+"""The command line: it parses, calls run.py and prints. Exit codes: 0 done, 2 bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tlkit import __version__
+from tlkit.errors import InputError, TlkitError, unknown
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "command"):
+        parser.print_help()
+        return 2
+    try:
+        hush()
+        options.command(options)
+    except TlkitError as error:
+        print(f"tlkit: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ntlkit: interrupted; nothing half-written is left", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def hush() -> None:
+    """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting."""
+    import logging
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras_hub  # noqa: F401
+        import tensorflow_text  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+# === Options ===
+
+
+def _numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
+    def parse(text: str) -> tuple:
+        return tuple(kind(part) for part in text.split(","))
+
+    parse.__name__ = f"list of {kind.__name__}s"  # argparse puts it in its message
+    return parse
+
+
+def _blocks(text: str) -> int | str:
+    return "all" if text == "all" else int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tlkit", description="Transfer learning on Keras 3 and TensorFlow.")
+    parser.add_argument("--version", action="version", version=f"tlkit {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _train_parser(commands)
+    _use_parsers(commands)
+    for name, text in (
+        ("backbones", "list the backbones"),
+        ("heads", "list the heads"),
+        ("recipes", "list the named combinations of backbone and head"),
+    ):
+        commands.add_parser(name, help=text, description=text).set_defaults(command=TABLES[name])
+    weights = commands.add_parser("weights", help="say which weights are here, fetch or verify them")
+    actions = weights.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions.add_parser("list", help="what is here, how large, under which licence").set_defaults(command=_weights_list)
+    get = actions.add_parser("get", help="fetch the weights of a backbone")
+    get.add_argument("name")
+    get.set_defaults(command=_weights_get)
+    actions.add_parser("verify", help="check every file that is here").set_defaults(command=_weights_verify)
+    return parser
+
+
+def _train_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train on a folder or table and export a SavedModel",
+        description="Train in two phases, measure on the test split, export a SavedModel that takes raw input.",
+    )
+    parser.set_defaults(command=_train)
+    add = parser.add_argument
+    add("data", help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news")
+    add("--recipe", metavar="NAME", help="a named combination, see `tlkit recipes`; by default one that suits the data")
+    add("--out", required=True, metavar="DIR", help="the run directory; holds the artifact in the end")
+    add("--backbone", metavar="NAME", help="instead of the recipe's, see `tlkit backbones`")
+    add("--head", metavar="NAME", help="instead of the recipe's, see `tlkit heads`")
+    add("--weights", default="pretrained", metavar="PATH", help="pretrained (default), random, or a file or folder")
+    add("--size", type=int, metavar="N", help="pixels of a side, or tokens of a text")
+    add("--resize", choices=("crop", "pad", "stretch"), default="crop", help="how pictures are brought to the size")
+    add("--epochs", type=_numbers(int), metavar="N,N", help="per phase, such as 10,5; 0 leaves a phase out")
+    add("--learning-rate", type=_numbers(float), metavar="R,R", help="per phase, such as 1e-3,1e-4")
+    add("--unfreeze", type=_blocks, metavar="K", help="blocks of the last phase, or all")
+    add("--batch-size", type=int, default=32, metavar="N")
+    add("--augment", default="auto", metavar="HOW", help="auto (light for pictures), none, light or strong")
+    add("--no-flip", dest="flip", action="store_false", help="never mirror pictures")
+    add("--views", type=int, metavar="K", help="augmented versions stored of each picture")
+    add("--dropout", type=float, metavar="RATE")
+    add("--hidden", type=int, metavar="N", help="width of the head's hidden layer, 0 for none")
+    add("--patience", type=int, default=3, metavar="N", help="epochs to wait for a better validation loss")
+    add("--class-weight", choices=("balanced",), help="weigh rare classes up")
+    add("--weight-decay", type=float, default=1e-4, metavar="RATE")
+    add("--label-smoothing", type=float, default=0.0, metavar="SHARE")
+    add("--text-column", metavar="NAME")
+    add("--label-column", metavar="NAME")
+    add("--seed", type=int, default=0, metavar="N")
+    add("--overwrite", action="store_true", help="start anew in a directory that holds a run")
+    add("--quiet", action="store_true", help="print the result only")
+
+
+def _use_parsers(commands: Any) -> None:
+    predict = commands.add_parser("predict", help="answer pictures or texts with an exported model")
+    predict.add_argument("artifact", help="the directory of a finished run")
+    predict.add_argument("items", nargs="*", help="picture files, or texts; standard input, a text a line, if none")
+    predict.add_argument("--json", action="store_true", help="one JSON object a line")
+    predict.set_defaults(command=_predict)
+    evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
+    evaluate.add_argument("artifact", help="the directory of a finished run")
+    evaluate.add_argument("data", help="as for train")
+    evaluate.add_argument("--text-column", metavar="NAME")
+    evaluate.add_argument("--label-column", metavar="NAME")
+    evaluate.add_argument("--seed", type=int, default=0, metavar="N")
+    evaluate.add_argument("--out", metavar="DIR", help="save the report there")
+    evaluate.set_defaults(command=_evaluate)
+    export = commands.add_parser("export", help="write the artifact of a finished run anew, elsewhere")
+    export.add_argument("artifact", help="the directory of a finished run")
+    export.add_argument("--out", required=True, metavar="DIR")
+    export.set_defaults(command=_export)
+
+
+# === Commands ===
+
+
+def _train(options: argparse.Namespace) -> None:
+    from tlkit.run import Job, run_job
+
+    backbone, head = _combination(options)
+    taken = {key: value for key, value in vars(options).items() if key in Job.__dataclass_fields__}
+    taken |= {"backbone": backbone, "head": head}
+    taken["weights"] = None if options.weights == "random" else options.weights
+    run = run_job(Job(**taken), overwrite=options.overwrite, progress=not options.quiet)
+    if run.already:
+        print(f"{run.directory}: this run is finished; nothing was done again")
+    print(run.report)
+    print(f"artifact: {run.directory}")
+
+
+def _combination(options: argparse.Namespace) -> tuple[str | None, str | None]:
+    """Resolve --recipe, --backbone and --head to a backbone and a head; None leaves the choice to the data."""
+    from tlkit.factories import FACTORIES
+
+    backbone = head = None
+    if options.recipe is not None:
+        if options.recipe not in FACTORIES:
+            raise unknown("recipe", options.recipe, FACTORIES)
+        _, backbone, head = FACTORIES[options.recipe]
+    return options.backbone or backbone, options.head or head
+
+
+def _predict(options: argparse.Namespace) -> None:
+    import json
+
+    from tlkit.artifact import load
+
+    artifact = load(options.artifact)
+    items = options.items or [line.rstrip("\n") for line in sys.stdin]
+    for item, found in zip(items, artifact.predict(items), strict=True):
+        if options.json:
+            print(json.dumps({"item": item, "label": found.label, "top_k": found.top_k}, ensure_ascii=False))
+        else:
+            print(f"{found.label}\t{found.probability:.4f}\t{item}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from tlkit import data, report
+    from tlkit.artifact import load
+
+    artifact = load(options.artifact)
+    columns = {"text_column": options.text_column, "label_column": options.label_column}
+    examples = data.read(options.data, seed=options.seed, **columns)
+    if examples.labels != artifact.labels:
+        raise InputError(f"the model answers with {artifact.labels}, the data have {examples.labels}")
+    measured = report.evaluate(artifact.model, examples.test, notes=(examples.splitting,))
+    print(measured)
+    if options.out:
+        measured.save(options.out)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from tlkit.artifact import load
+    from tlkit.exporting import export
+
+    source = load(options.artifact)
+    made = export(source.model, options.out, report=source.report)
+    print(f"artifact: {made.path}")
+
+
+# === Tables ===
+
+
+def _backbones(_: argparse.Namespace) -> None:
+    from tlkit.build import table
+
+    print(f"{'backbone':<24} {'input':<6} {'size':>5} {'blocks':>6} {'parameters':>12}  licence")
+    for row in table().values():
+        blocks = row.arguments.get("num_layers", "?") if callable(row.blocks) else len(row.blocks)
+        figures = f"{row.input.size:>5} {blocks:>6} {row.params:>12,}"
+        print(f"{row.name:<24} {row.input.kind:<6} {figures}  {row.licence or '?'}")
+
+
+def _heads(_: argparse.Namespace) -> None:
+    from tlkit.heads import HEADS
+
+    for head in HEADS.values():
+        print(f"{head.name:<16} {(head.build.__doc__ or '').splitlines()[0]}")
+
+
+def _recipes(_: argparse.Namespace) -> None:
+    from tlkit.factories import FACTORIES
+
+    for name, (_, backbone, head) in FACTORIES.items():
+        print(f"{name:<32} {backbone} + {head}")
+
+
+TABLES = {"backbones": _backbones, "heads": _heads, "recipes": _recipes}
+
+
+def _weights_list(_: argparse.Namespace) -> None:
+    from tlkit import weights
+    from tlkit.build import table
+
+    print(f"{'backbone':<24} {'here':<5} {'size':>9}  {'licence':<12} from")
+    for row in table().values():
+        found = weights.status(row)
+        size = f"{found.size_bytes / 1e6:.0f} MB" if found.size_bytes else "?"
+        print(f"{row.name:<24} {'yes' if found.here else 'no':<5} {size:>9}  {found.licence:<12} {found.origin}")
+
+
+def _weights_get(options: argparse.Namespace) -> None:
+    from tlkit import weights
+    from tlkit.build import find_backbone, table
+
+    found = weights.find(find_backbone(options.name), rows=table().values())
+    print(found.note if found else f"{options.name} has no pretrained weights")
+
+
+def _weights_verify(_: argparse.Namespace) -> None:
+    from tlkit import weights
+    from tlkit.build import table
+
+    bad = []
+    for row in table().values():
+        if weights.status(row).here:
+            problem = weights.verify(row)
+            print(f"{row.name}: {problem or 'as pinned'}")
+            bad += [row.name] if problem else []
+    if bad:
+        raise InputError(f"damaged weights: {', '.join(bad)}; fetch them again with `tlkit weights get NAME`")
