@@ -29,7 +29,7 @@ def main() -> None:
     else:
         data = tlkit.bbc_news(seed=options.seed)
         clf = tlkit.minilm_classifier(data.labels)
-        phases = None  # MiniLM's own: the head, then three of its six layers
+        phases = None  # MiniLM's own: the head, then two of its six layers
 
     print(data)
     history = tlkit.fit(clf, data, phases=phases, seed=options.seed)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 STEPS_PER_CALL = 64  # steps in one call into TensorFlow: few enough that Ctrl-C is heard
+START = 0.1  # of the peak learning rate; from nothing at all the first step would be wasted
 WARM_UP = 0.1  # share of the steps over which the learning rate rises to its peak
 
 
@@ -44,7 +45,7 @@ class Options:
 
 def train(
     tail: keras.Model, phase: Phase, stores: tuple[Store, Store], options: Options, tell: Callable[[dict], None]
-) -> list[dict]:
+) -> tuple[list[dict], int]:
     """Train one phase and leave the tail with the weights of its best epoch.
 
     The best epoch is the one of the lowest validation loss; the state before the phase counts as epoch 0, so a phase
@@ -58,15 +59,15 @@ def train(
         tell: called with the record of every epoch.
 
     Returns:
-        A record per epoch: phase, epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+        A record per epoch (phase, epoch from 1, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds), and
+        the number of the best epoch.
     """
     training, validation = stores
     _seed_dropout(tail, options.seed)
     optimizer = _optimizer(tail, phase, len(training.labels), options)
     step, score = _compiled(tail, optimizer, options)
-    best, best_weights = score(validation)[0], _weights(tail)
+    best, best_epoch, best_weights = score(validation)[0], 0, _weights(tail)
     records: list[dict] = []
-    waited = 0
     for epoch in range(1, phase.epochs + 1):
         started = time.perf_counter()
         rate = float(optimizer.learning_rate)
@@ -76,14 +77,13 @@ def train(
         record |= {"val_accuracy": val_accuracy, "learning_rate": rate, "seconds": time.perf_counter() - started}
         records.append(record)
         tell(record)
-        waited = 0 if val_loss < best else waited + 1
         if val_loss < best:
-            best, best_weights = val_loss, _weights(tail)
-        if waited > options.patience or not np.isfinite(loss):
+            best, best_epoch, best_weights = val_loss, epoch, _weights(tail)
+        if epoch - best_epoch > options.patience or not np.isfinite(loss):
             break
     for variable, value in zip(tail.trainable_variables, best_weights, strict=True):
         variable.assign(value)
-    return records
+    return records, best_epoch
 
 
 def _weights(tail: keras.Model) -> list[np.ndarray]:
@@ -108,8 +108,9 @@ def _optimizer(tail: keras.Model, phase: Phase, examples: int, options: Options)
 
     steps = phase.epochs * -(-examples // options.batch_size)
     warm = max(1, int(steps * WARM_UP))
+    peak = phase.learning_rate
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warm), warmup_target=phase.learning_rate, warmup_steps=warm
+        START * peak, max(1, steps - warm), warmup_target=peak, warmup_steps=warm
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay)
     optimizer.exclude_from_weight_decay(var_list=[v for v in tail.trainable_variables if len(v.shape) < 2])

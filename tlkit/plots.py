@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from tlkit import files
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from tlkit.report import Report
 
 NUMBERED = 30  # up to this many classes the cells of the confusion matrix have room for numbers
 COLOURS = {"training": "tab:orange", "validation": "tab:blue"}
@@ -26,7 +24,7 @@ def short(label: str, most: int = 32) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
-def curves_figure(report: Report) -> Figure:
+def curves_figure(report: Any) -> Figure:
     """Draw loss and accuracy over all epochs, the phases one after the other, each unfreezing marked by a line."""
     from matplotlib.figure import Figure
 
@@ -53,7 +51,7 @@ def _mark_phases(axes: Axes, phases: Sequence[str]) -> None:
         axes.text(**place, s=phases[start], ha="center", color="0.35", parse_math=False)
 
 
-def confusion_figure(report: Report) -> Figure:
+def confusion_figure(report: Any) -> Figure:
     """Draw the confusion matrix: colour is the share of a true class, numbers are counts where they can be read."""
     from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure

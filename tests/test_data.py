@@ -1,0 +1,434 @@
+"""Data sets and splits, the readers of folders, tables and arrays, and the choice among them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tlkit import data, errors, splits
+
+TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]
+LABELS = ["pos", "neg"] * 3
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def draw(path: Path, colour: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 6), (colour, 0, 0)).save(path)
+
+
+def folder(root: Path, counts: dict[str, int], names: Sequence[str] = ("{}.png",)) -> Path:
+    for place, count in counts.items():
+        for number in range(count):
+            draw(root / place / names[number % len(names)].format(number), number)
+    return root
+
+
+def table(path: Path, text: str = "", rows: Sequence[tuple[str, str]] = tuple(zip(TEXTS, LABELS, strict=True))) -> Path:
+    path.write_text(text or "text,label\n" + "".join(f"{a},{b}\n" for a, b in rows), encoding="utf-8")
+    return path
+
+
+def of(dataset: data.Data, split: str) -> list[tuple[str, str]]:
+    part = getattr(dataset, split)
+    return [(item, dataset.labels[label]) for item, label in zip(part.items, part.labels, strict=True)]
+
+
+def everything(dataset: data.Data) -> list[tuple[str, str]]:
+    return sorted(of(dataset, "train") + of(dataset, "val") + of(dataset, "test"))
+
+
+# === Splits ===
+
+
+def test_carve_is_stratified_seeded_and_complete() -> None:
+    labels = np.repeat([0, 1, 2], [100, 40, 7])
+    parts = splits.carve(labels, 5, 0.15, 0.15)
+    assert sorted(np.concatenate(parts)) == list(range(147))
+    assert [np.bincount(labels[part]).tolist() for part in parts] == [[70, 28, 5], [15, 6, 1], [15, 6, 1]]
+    assert all(np.array_equal(a, b) for a, b in zip(parts, splits.carve(labels, 5, 0.15, 0.15), strict=True))
+    assert not np.array_equal(parts[0], splits.carve(labels, 6, 0.15, 0.15)[0])
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(1, [1, 0, 0]), (2, [1, 0, 1]), (3, [1, 1, 1]), (4, [2, 1, 1])])
+def test_carve_of_small_classes(size: int, sizes: list[int]) -> None:
+    assert [len(part) for part in splits.carve(np.zeros(size, int), 0, 0.15, 0.15)] == sizes
+
+
+def test_drawn_splits() -> None:
+    dataset = data.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40, seed=3)
+    assert dataset.counts() == {"train": {"a": 42, "b": 28}, "val": {"a": 9, "b": 6}, "test": {"a": 9, "b": 6}}
+    assert "No val or test split was given; 70 % train, 15 % val and 15 % test" in dataset.splitting
+    assert "(seed 3)" in dataset.splitting
+    assert len(set(map(str, everything(dataset)))) == 100
+    assert (len(dataset.train), dataset.train.labels.dtype) == (70, np.int64)
+    assert of(dataset, "train") != of(data.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40), "train")
+
+
+def test_repr_is_short(tmp_path: Path) -> None:
+    (folder(tmp_path, {"a": 4, "b": 4}) / "a" / "bad.png").write_bytes(b"")
+    assert repr(data.image_folder(tmp_path)) == (
+        f"Data({tmp_path}: image, 2 classes; train 4, val 2, test 2, 1 unreadable)"
+    )
+
+
+# === Fingerprint ===
+
+
+def test_fingerprint_of_texts_changes_with_what_matters() -> None:
+    def mark(texts: list[str], labels: list[str], seed: int = 0) -> str:
+        return data.arrays(texts, labels, seed=seed).fingerprint()
+
+    same = mark(TEXTS, LABELS)
+    assert same == mark(list(TEXTS), list(LABELS)) and len(same) == 64
+    others = [mark([*TEXTS[:-1], "dull books"], LABELS), mark(TEXTS, LABELS[::-1]), mark(TEXTS, ["x", "neg"] * 3)]
+    assert len({same, *others, mark(TEXTS, LABELS, seed=1)}) == 5
+
+
+def test_fingerprint_of_arrays_and_files(tmp_path: Path) -> None:
+    pixels = np.full((8, 4, 4, 3), 9, np.uint8)
+    first = data.arrays(pixels, [0, 1] * 4).fingerprint()
+    pixels = pixels.copy()
+    pixels[3, 0, 0, 0] = 8
+    assert data.arrays(pixels, [0, 1] * 4).fingerprint() != first
+    root = folder(tmp_path / "a", {"x": 3, "y": 3})
+    other = folder(tmp_path / "b", {"x": 3, "y": 3})
+    assert data.image_folder(root).fingerprint() == data.image_folder(other).fingerprint()
+    draw(other / "x" / "1.png", 77)
+    assert data.image_folder(root).fingerprint() != data.image_folder(other).fingerprint()
+
+
+# === Folders ===
+
+
+def test_folder_of_classes(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"dog": 5, "cat": 4, "cat/more": 1}, ["{}.PNG", "{}.jpeg", "{}.WEBP"])
+    (root / ".hidden").mkdir()
+    (root / "dog" / ".DS_Store").write_bytes(b"x")
+    (root / "dog" / "Thumbs.db").write_bytes(b"x")
+    (root / "README.md").write_text("about")
+    dataset = data.image_folder(root)
+    assert (dataset.labels, dataset.kind, dataset.unreadable, dataset.flip) == (("cat", "dog"), "image", (), True)
+    files = [(str(path), "dog" if "dog" in path.parts else "cat") for path in root.rglob("[0-9].*")]
+    assert everything(dataset) == sorted(files)
+
+
+def test_numbered_classes_are_in_order(tmp_path: Path) -> None:
+    assert data.image_folder(folder(tmp_path, {"10": 2, "9": 2})).labels == ("9", "10")
+
+
+def test_given_splits_are_kept(tmp_path: Path) -> None:
+    root = folder(tmp_path, {f"{s}/{c}": 2 for s in ("train", "Validation", "test") for c in "ab"})
+    dataset = data.image_folder(root)
+    assert [Path(item).parts[-3] for item in dataset.val.items] == ["Validation"] * 4
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [4, 4, 4]
+    assert dataset.splitting == "The train, val and test splits were given."
+
+
+@pytest.mark.parametrize(("other", "sentence"), [("test", "another as test"), ("val", "another as val; it is used as")])
+def test_train_and_one_more_split(tmp_path: Path, other: str, sentence: str) -> None:
+    dataset = data.image_folder(folder(tmp_path, {"train/a": 20, "train/b": 20, f"{other}/a": 2, f"{other}/b": 2}))
+    assert {Path(item).parts[-3] for item in dataset.test.items} == {other}
+    assert {Path(item).parts[-3] for item in dataset.val.items} == {"train"}
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [34, 6, 4]
+    assert sentence in dataset.splitting and "15 % of each class of train was drawn as val" in dataset.splitting
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    assert data.image_folder(folder(tmp_path, {"train": 3, "bus": 3})).labels == ("bus", "train")
+
+
+def test_unreadable_files_are_named_and_left_out(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"a": 4, "b": 4})
+    (root / "a" / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (root / "b" / "empty.png").write_bytes(b"")
+    dataset = data.image_folder(root)
+    assert [name for name, _ in dataset.unreadable] == ["a/cut.jpg", "b/empty.png"]
+    assert dataset.unreadable[1][1] == "the file is empty"
+    assert len(everything(dataset)) == 8
+
+
+def test_what_only_pillow_reads_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
+    root = folder(tmp_path / "data", {"a": 3, "b": 3}, ["{}.tiff"])
+    found = data.image_folder(root)
+    for split in (found.train, found.val, found.test):
+        for item in split.items:
+            assert Path(item).parent == tmp_path / "home" / "pictures"
+            with Image.open(item) as picture:
+                assert picture.format == "PNG" and picture.getpixel((0, 0))[0] == int(Path(item).name[0])
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "pictures").iterdir()}
+    assert data.image_folder(root).fingerprint() == found.fingerprint()
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "pictures").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "holds nothing; put the pictures of each class into a subfolder"),
+        ({".": 2}, "holds files but no subfolders; put the pictures of each class"),
+        ({"a": 3}, "has a single class, 'a'; a classifier needs two"),
+        ({"a": 3, "b": 1}, "has one example only of the class 'b'; add examples, or remove or merge"),
+        ({"train/a": 3, "train/b": 3, "test/a": 2}, "the test split of .* lacks the class 'b', which train has; add"),
+        ({"train/a": 3, "test/a": 3, "test/b": 2}, "the test split of .* has the class 'b', which train lacks; add"),
+        ({"val/a": 3, "test/a": 3}, "has the splits test, val but no folder 'train'; add it"),
+        ({"train/a": 3, "test/a": 3, "c": 2}, "has the folder 'c' beside its splits; move it"),
+        ({"train": 3, "test": 3}, "test has no subfolders; put the pictures of each class"),
+    ],
+)
+def test_folders_that_cannot_be_read(tmp_path: Path, counts: dict[str, int], message: str) -> None:
+    with pytest.raises(errors.DataError, match=message):
+        data.image_folder(folder(tmp_path, counts))
+
+
+def test_other_folders_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(errors.DataError, match=r"there is no folder .*none; check the path"):
+        data.image_folder(tmp_path / "none")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(errors.DataError, match="file is a file; give a folder"):
+        data.image_folder(tmp_path / "file")
+    root = folder(tmp_path / "r", {"a": 3})
+    (root / "b").mkdir()
+    with pytest.raises(errors.DataError, match=r"the class folder 'b' in .* is empty; add pictures or remove it"):
+        data.image_folder(root)
+    (root / "b" / "x.png").write_bytes(b"")
+    with pytest.raises(errors.DataError, match=r"no file of the class 'b' .*\(b/x.png: the file is empty\); replace"):
+        data.image_folder(root)
+    for path in (root / "a").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(errors.DataError, match=r"no readable example to train on \(4 could not be read; a/0.png: the"):
+        data.image_folder(root)
+
+
+def test_trashnet(shared: Path) -> None:
+    dataset = data.image_folder(shared / "trashnet")
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1769, 379, 379]
+    assert dataset.unreadable == () and len(dataset.labels) == 6
+
+
+# === Tables ===
+
+
+def test_csv(tmp_path: Path) -> None:
+    rows = 'Label;Text\npos;"two\nlines; and ""quotes"""\n' + "neg;bad\npos;good\nneg;dull\n"
+    path = tmp_path / "t.csv"
+    path.write_text(rows, encoding="utf-8-sig")
+    dataset = data.text_table(path)
+    assert everything(dataset)[-1] == ('two\nlines; and "quotes"', "pos")
+    assert (dataset.labels, dataset.kind, len(everything(dataset))) == (("neg", "pos"), "text", 4)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.TSV", "t.jsonl", "t.ndjson", "t.csv.gz", "t.jsonl.gz"])
+def test_all_kinds_of_tables(tmp_path: Path, name: str) -> None:
+    if "json" in name:
+        lines = [json.dumps({"text": a, "label": b, "more": 1}) for a, b in zip(TEXTS, LABELS, strict=True)]
+    else:
+        separator = "\t" if "TSV" in name else ","
+        lines = [separator.join(row) for row in [("text", "label"), *zip(TEXTS, LABELS, strict=True)]]
+    content = ("\n".join(lines) + "\n\n").encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert everything(data.text_table(tmp_path / name)) == sorted(zip(TEXTS, LABELS, strict=True))
+
+
+def test_named_columns(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", "text,a,label,b\n1,one,2,p\n1,two,2,q\n1,three,2,p\n1,four,2,q\n")
+    dataset = data.text_table(path, text_column="a", label_column="b")
+    assert everything(dataset) == [("four", "q"), ("one", "p"), ("three", "p"), ("two", "q")]
+
+
+def test_long_fields_and_numbers_as_labels(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", rows=[("x" * 200_000, "10"), ("b", "9"), ("c", "9"), ("d", "10")])
+    dataset = data.text_table(path)
+    assert dataset.labels == ("9", "10") and len(everything(dataset)[-1][0]) == 200_000
+    lines = [json.dumps({"text": text, "label": label}) for text, label in zip("abcd", [10, 9, 9, 10], strict=True)]
+    assert data.text_table(table(tmp_path / "t.jsonl", "\n".join(lines))).labels == ("9", "10")
+
+
+def test_split_column(tmp_path: Path) -> None:
+    rows = [f"{a},{b},{c}" for c in ("train", "dev", "test") for a, b in zip(TEXTS, LABELS, strict=True)]
+    dataset = data.text_table(table(tmp_path / "t.csv", "\n".join(["text,label,split", *rows])))
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [6, 6, 6]
+    assert dataset.splitting == "The train, val and test splits were given."
+    dataset = data.text_table(table(tmp_path / "u.csv", "\n".join(["text,label,split", *rows, "odd,pos,7"])))
+    assert "The column 'split' was not used: it holds something else" in dataset.splitting
+    assert len(everything(dataset)) == 19
+
+
+def test_bad_rows_are_named_and_left_out(tmp_path: Path) -> None:
+    text = "text,label\na,x\nb,y\nc,x\nd,y\n,x\ne,\ntoo,many,fields\n"
+    assert data.text_table(table(tmp_path / "t.csv", text)).unreadable == (
+        ("line 8", "3 fields where the header has 2"),
+        ("line 6", "an empty text in the column 'text'"),
+        ("line 7", "no label in the column 'label'"),
+    )
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}] * 2 + [{"text": 3, "label": "x"}, {"text": "c"}]
+    lines = [*map(json.dumps, rows), "{", "[1]", json.dumps({"text": "e", "label": float("nan")})]
+    reasons = dict(data.text_table(table(tmp_path / "t.jsonl", "\n".join(lines))).unreadable)
+    assert reasons["line 5"] == "no text in the column 'text'"
+    assert reasons["line 6"] == reasons["line 9"] == "no label in the column 'label'"
+    assert reasons["line 7"].startswith("not JSON: ") and reasons["line 8"] == "not a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "text,score\na,1\n",
+            r"no column called label, category, ...; it has text, score; name one with label_column=",
+        ),
+        (
+            "words,label\na,x\n",
+            r"no column called text, sentence, ...; it has words, label; name one with text_column=",
+        ),
+        ("text,label\n1,a\n2.5,b\n", "the column 'text' of .* holds only numbers; .* one of text, label"),
+        ("text,label\n", "has no readable row; add a header line and rows"),
+        ("", "has no readable row"),
+        ("text,label\na\n", r"has no readable row \(line 2: 1 fields where the header has 2\)"),
+        ('text,label\na,x\n"b" c,y\n', "not sound CSV: line 3: .*; double every quote inside a quoted field"),
+        ("text,label\na,x\nb,x\n", "has a single class, 'x'"),
+        ("text,label\na,x\nb,x\nc,y\nd,z\n", "has one example only of 2 classes: 'y', 'z'; add examples"),
+        (
+            "text,label,split\na,x,train\nb,x,train\nc,y,test\nd,y,test\n",
+            "test split .* 'y', which the train split lacks",
+        ),
+        ("text,label,split\na,x,test\nb,y,test\n", "no readable example to train on; add some"),
+    ],
+)
+def test_tables_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(errors.DataError, match=message):
+        data.text_table(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, "a", 1, "a"], "the labels of .* are of the types int, str; make them all strings, or all whole"),
+        ([0.5, 0.7, 0.5, 0.7], "the labels of .* are of the types float; make them all strings"),
+        ([[1], [2], [1], [2]], r"the column 'label' holds lists or objects, such as \[1\]; give one label a row"),
+    ],
+)
+def test_labels_of_a_wrong_type(tmp_path: Path, values: list, message: str) -> None:
+    lines = [json.dumps({"text": "abcd"[i], "label": value}) for i, value in enumerate(values)]
+    with pytest.raises(errors.DataError, match=message):
+        data.text_table(table(tmp_path / "t.jsonl", "\n".join(lines)))
+
+
+def test_other_tables_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(errors.DataError, match="has no column 'words'; it has text, label"):
+        data.text_table(table(tmp_path / "t.csv"), text_column="words")
+    with pytest.raises(errors.DataError, match=r"there is no file .*none.csv; check it"):
+        data.text_table(tmp_path / "none.csv")
+    with pytest.raises(errors.DataError, match="is a folder; give a file"):
+        data.text_table(tmp_path)
+    with pytest.raises(errors.DataError, match=r"is not a table tlkit reads; convert it to one of .csv, .tsv"):
+        data.text_table(table(tmp_path / "t.xlsx"))
+    (tmp_path / "l.csv").write_bytes(b"text,label\n\xa3,x\n")
+    with pytest.raises(errors.DataError, match=r"is not UTF-8 text .*; save it as UTF-8"):
+        data.text_table(tmp_path / "l.csv")
+    (tmp_path / "l.csv.gz").write_bytes(gzip.compress(b"text,label\n" * 999)[:-12])
+    with pytest.raises(errors.DataError, match=r"cannot read .*l.csv.gz: .*; check that it is whole"):
+        data.text_table(tmp_path / "l.csv.gz")
+    (tmp_path / "n.jsonl").write_text('{"text": 1, "label": "x"}\n{"text": 2, "label": "y"}')
+    with pytest.raises(errors.DataError, match="holds only numbers"):
+        data.text_table(tmp_path / "n.jsonl")
+
+
+def test_shared_tables(shared: Path) -> None:
+    assert len(everything(data.text_table(shared / "text" / "sms_spam.csv"))) == 5574
+    assert len(data.text_table(shared / "text" / "banking77_train.csv").labels) == 77
+
+
+# === Arrays ===
+
+
+@pytest.mark.parametrize("shape", [(8, 4, 4), (8, 4, 4, 1), (8, 4, 4, 3)])
+def test_arrays_of_pictures(shape: tuple[int, ...]) -> None:
+    pixels = np.arange(np.prod(shape)).reshape(shape) % 256
+    dataset = data.arrays(pixels, np.array([0, 1] * 4), labels=["even", "odd"])
+    assert (dataset.labels, dataset.kind) == (("even", "odd"), "image")
+    for split in (dataset.train, dataset.val, dataset.test):
+        for image, label in zip(split.items, split.labels, strict=True):
+            place = [np.array_equal(image, one) for one in pixels].index(True)
+            assert place % 2 == label
+
+
+def test_labels_of_arrays() -> None:
+    assert data.arrays(TEXTS, np.array(LABELS)).labels == ("neg", "pos")
+    assert data.arrays(TEXTS, LABELS, labels=["pos", "neg"]).labels == ("pos", "neg")
+    assert data.arrays(np.array(TEXTS), [10, 9] * 3).labels == ("9", "10")
+    assert data.arrays(TEXTS, [True, False] * 3).labels == ("False", "True")
+    unused = data.arrays(TEXTS, [2, 0] * 3, labels=["a", "b", "c"])
+    assert unused.labels == ("a", "c") and "Left out for want of examples: b." in unused.splitting
+    assert dict(everything(unused))["good film"] == "c"
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (TEXTS, LABELS[:-1], errors.InputError, "x has 6 examples and y has 5 labels; make them match"),
+        (TEXTS, np.eye(6), errors.InputError, "one label for each example; turn one-hot rows into numbers with argmax"),
+        ([1, 2], ["a", "b"], errors.InputError, "x holds 1; give texts as a list of strings, or pictures as one array"),
+        (np.zeros((2, 4, 4, 2)), [0, 1], errors.InputError, "pictures must have the shape"),
+        (np.full((2, 4, 4), np.nan), [0, 1], errors.InputError, "the pictures hold NaN"),
+        (TEXTS, ["a", None] * 3, errors.DataError, "the labels of arrays are of the types NoneType, str"),
+        (TEXTS, ["a"] * 6, errors.DataError, "single class"),
+        ([], [], errors.DataError, "no readable example"),
+    ],
+)
+def test_arrays_that_cannot_be_used(x: object, y: object, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        data.arrays(x, y)
+
+
+@pytest.mark.parametrize(("y", "labels"), [([0, 5] * 3, ["a", "b"]), (["a", "c"] * 3, ["a", "b"])])
+def test_labels_outside_the_given_ones(y: list, labels: list[str]) -> None:
+    with pytest.raises(errors.DataError, match=r"has the label (5|'c'), which is not among the 2 in labels="):
+        data.arrays(TEXTS, y, labels=labels)
+
+
+# === read ===
+
+
+def test_read_chooses_by_what_is_there(tmp_path: Path) -> None:
+    assert data.read(str(folder(tmp_path / "p", {"a": 3, "b": 3}))).kind == "image"
+    path = table(tmp_path / "t.csv", "x,y\n" + "".join(f"{a},{b}\n" for a, b in zip(TEXTS, LABELS, strict=True)))
+    dataset = data.read(str(path), text_column="x", label_column="y", seed=4)
+    assert dataset.kind == "text" and "(seed 4)" in dataset.splitting
+    assert data.read("digits", seed=4).source == "digits"
+
+
+def test_a_path_wins_over_a_sample_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder(tmp_path / "digits", {"a": 3, "b": 3})
+    dataset = data.read("digits")
+    assert dataset.labels == ("a", "b")
+    assert "The folder digits was read, not the packaged sample of the same name." in dataset.splitting
+    folder(tmp_path / "other", {"a": 3, "b": 3})
+    assert "packaged" not in data.read("other").splitting
+
+
+def test_read_passes_names_to_tfds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "tfds", lambda name, seed: (name, seed))
+    assert data.read("tfds:glue:sst2", seed=2) == ("glue:sst2", 2)
+
+
+def test_read_says_what_it_does_not_know(tmp_path: Path) -> None:
+    with pytest.raises(errors.InputError, match="unknown data set 'digts'; did you mean digits"):
+        data.read("digts")
+    for missing in (str(tmp_path / "photos"), "photos/", "t.csv"):
+        with pytest.raises(errors.DataError, match=r"there is no file or folder .*; check the path"):
+            data.read(missing)
+    with pytest.raises(errors.InputError, match="digits is not a table file; leave out text_column"):
+        data.read("digits", text_column="a")

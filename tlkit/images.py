@@ -1,0 +1,292 @@
+"""The one decoder and resizer of pictures, for training files, arrays and the exported model alike; augmentation.
+
+Files that the graph of `decoding.decode` refuses but Pillow loads whole (TIFF, AVIF, transparent GIF, ...) are
+converted once, by `load`; both the readers and the artifact call it.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlkit import errors
+from tlkit.decoding import MAX_PIXELS, decode
+from tlkit.spec import Augment, Reading
+
+RESIZES = ("crop", "pad", "stretch")
+
+# === Bytes to pixels ===
+
+
+def resize(image: tf.Tensor, size: int, how: str = "crop") -> tf.Tensor:
+    """Resize one picture to a square, bilinear and antialiased, without rounding.
+
+    Args:
+        image: pixels, (height, width, 3), 0..255, of any number type.
+        size: pixels of a side.
+        how: "crop" scales the short side to `size` and keeps the centre; "pad" scales the long side to `size` and puts
+            the picture in the middle of a black square; "stretch" scales each side on its own.
+
+    Returns:
+        float32, (size, size, 3), 0..255.
+
+    Raises:
+        InputError: `how` is none of the three.
+    """
+    if how not in RESIZES:
+        raise errors.unknown("resize", how, RESIZES)
+    sides = tf.cast(tf.shape(image)[:2], tf.float32)
+    scale = size / sides
+    if how != "stretch":
+        scale = tf.repeat(tf.reduce_max(scale) if how == "crop" else tf.reduce_min(scale), 2)
+    # One op scales and cuts, so that a picture of 1 x 10,000 is never blown up as a whole.
+    square = tf.raw_ops.ScaleAndTranslate(
+        images=tf.cast(image, tf.float32)[None],
+        size=[size, size],
+        scale=scale,
+        translation=(size - sides * scale) / 2,
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
+    # The weights sum to 1 but for rounding, which may give 255.00002.
+    return tf.ensure_shape(tf.clip_by_value(square, 0.0, 255.0), (size, size, 3))
+
+
+def decode_batch(strings: tf.Tensor, size: int, how: str = "crop") -> tf.Tensor:
+    """Decode and resize picture files: strings (batch,) -> float32 (batch, size, size, 3), 0..255."""
+    square = tf.TensorSpec((size, size, 3), tf.float32)
+    return tf.map_fn(lambda data: resize(decode(data), size, how), strings, fn_output_signature=square)
+
+
+# === Files ===
+
+
+@functools.cache
+def _decoder() -> Any:
+    """Return `decode`, traced once for all files and data sets."""
+    return tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])
+
+
+def load(source: str | Path | bytes) -> bytes:
+    """Return a picture as bytes that `decode` can decode.
+
+    Args:
+        source: the path of a file, or its content.
+
+    Returns:
+        The content as it is where `decode` takes it (the same object where bytes were given); else, where Pillow loads
+        the whole picture, its first frame as PNG: upright, transparency over white, 16 bits scaled to 8.
+
+    Raises:
+        DataError: neither can read it; it says why.
+    """
+    data = source if isinstance(source, bytes) else content(Path(source))
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    if _small_animation(data):
+        try:
+            _decoder()(tf.constant(data))
+            return data
+        except tf.errors.OpError:
+            pass  # Pillow has the next word, and the better messages
+    try:
+        return _converted(data)
+    except Exception as error:  # whatever a decoder trips over, the file is unreadable and the reader goes on
+        raise errors.DataError(f"cannot read {name}: {_reason(data, error)}") from error
+
+
+def readable(path: str | Path) -> str | None:
+    """Return why a picture file cannot be read, or None where it can."""
+    try:
+        load(path)
+    except errors.DataError as error:
+        return str(error).removeprefix(f"cannot read {path}: ")
+    return None
+
+
+def content(path: Path) -> bytes:
+    """Return what a file holds; raise DataError where it cannot be opened."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise errors.DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
+
+
+def _small_animation(data: bytes) -> bool:
+    """Return False for a GIF that is too large as a whole: TensorFlow unpacks all frames to give the first."""
+    if not data.startswith(b"GIF8"):
+        return True
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return picture.width * picture.height * picture.n_frames <= MAX_PIXELS
+    except Exception:  # not Pillow's to judge: the graph refuses what it cannot decode
+        return True
+
+
+def _converted(data: bytes) -> bytes:
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(data)) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        picture.load()
+        if picture.mode in {"I", "F"}:
+            raise ValueError(f"its pixels are of Pillow's mode {picture.mode}, on no known scale; convert it to 8 bits")
+        upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I;16"):
+        # Pillow's own conversion cuts 16 bits off at 255 instead of scaling them.
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    out = io.BytesIO()
+    upright.convert("RGB").save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    from PIL import Image
+
+    start = data[:512].lstrip().lower()
+    if not data:
+        return "the file is empty"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"it declares more than {MAX_PIXELS:,} pixels; scale it down"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the picture; run `git lfs pull`"
+    if data[4:8] == b"ftyp" and data[8:11] in {b"hei", b"hev", b"mif", b"msf"}:
+        return "it is HEIC/HEIF, which Pillow cannot read; convert it to JPEG"
+    if b"<svg" in start:
+        return "it is an SVG drawing; convert it to PNG"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is an HTML page, not a picture; fetch the picture again"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "it is no picture in a format that TensorFlow or Pillow knows"
+    return f"{error}"
+
+
+# === Augmentation ===
+
+
+def augment(image: tf.Tensor, how: Augment, seed: tf.Tensor) -> tf.Tensor:
+    """Change one resized picture at random; the same seed gives the same pixels.
+
+    Args:
+        image: float32, (size, size, 3), 0..255.
+        how: how far it may be changed.
+        seed: int32, (2,).
+
+    Returns:
+        float32, (size, size, 3), 0..255.
+    """
+    size = image.shape[0]
+    flip, crop, top, left, shift, spread = tf.unstack(tf.random.stateless_uniform((6,), seed))
+    if how.flip:
+        image = tf.cond(flip < 0.5, lambda: image, lambda: image[:, ::-1])
+    if how.crop:
+        cut = crop * how.crop
+        box = [top * cut, left * cut, top * cut + 1 - cut, left * cut + 1 - cut]
+        image = tf.image.crop_and_resize(image[None], [box], [0], (size, size))[0]
+    if how.contrast:
+        mean = tf.reduce_mean(image)
+        image = (image - mean) * (1 + how.contrast * (2 * spread - 1)) + mean
+    if how.brightness:
+        image = image + 255 * how.brightness * (2 * shift - 1)
+    return tf.clip_by_value(image, 0.0, 255.0)
+
+
+# === Batches ===
+
+
+def batches(items: Sequence[str | bytes] | np.ndarray, size: int, reading: Reading, view: int = 0) -> tf.data.Dataset:
+    """Read pictures in order, resized and, where asked for, augmented; two passes give the same pixels.
+
+    Args:
+        items: paths or contents of files, or an array (n, height, width), (n, height, width, 1) or
+            (n, height, width, 3), 0..255.
+        size: pixels of a side.
+        reading: batch size, way of resizing, augmentation and its seed.
+        view: which augmented version of each example; with an `Augment`, others get other random numbers.
+
+    Returns:
+        Batches of float32, (batch, size, size, 3), 0..255; the last one may be smaller.
+
+    Raises:
+        InputError: an array that holds no pictures.
+    """
+    pixels, raw = _source(items)
+    seed = tf.constant([reading.seed % 2**31, view], tf.int32)
+    how = reading.augment if isinstance(reading.augment, Augment) else None
+
+    def picture(number: tf.Tensor, *item: tf.Tensor) -> tf.Tensor:
+        square = resize(pixels(*item), size, reading.resize)
+        if how is None:
+            return square
+        return augment(square, how, tf.random.experimental.stateless_fold_in(seed, number))
+
+    dataset = tf.data.Dataset.zip(tf.data.Dataset.range(len(items)), *raw)
+    dataset = dataset.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(reading.batch_size)
+    if callable(reading.augment):
+        dataset = dataset.map(lambda batch: tf.ensure_shape(reading.augment(batch), (None, size, size, 3)))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _source(items: Sequence[str | bytes] | np.ndarray) -> tuple[Any, list[tf.data.Dataset]]:
+    """Return what turns an item into pixels, and the datasets an item's parts come from."""
+    slices = tf.data.Dataset.from_tensor_slices
+    if isinstance(items, np.ndarray):
+        check_rank(items)
+        items = items[..., None] if items.ndim == 3 else items
+        return (lambda array: tf.image.grayscale_to_rgb(array) if array.shape[-1] == 1 else array), [slices(items)]
+    names = np.asarray([item if isinstance(item, str) else "" for item in items], dtype=object)
+    contents = np.asarray([b"" if isinstance(item, str) else item for item in items], dtype=object)
+
+    def pixels(name: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
+        return _decoder()(tf.cond(name == "", lambda: content, lambda: tf.io.read_file(name)))
+
+    return pixels, [slices(tf.constant(names, tf.string)), slices(tf.constant(contents, tf.string))]
+
+
+def check_rank(array: np.ndarray) -> None:
+    """Raise InputError unless an array's type and shape can be pictures: numbers, (n, h, w), (n, h, w, 1 or 3)."""
+    if array.dtype.kind not in "uif":
+        raise errors.InputError(f"pictures must be numbers from 0 to 255, not {array.dtype}; convert the array")
+    if not (array.ndim == 3 or (array.ndim == 4 and array.shape[-1] in (1, 3))):
+        raise errors.InputError(
+            f"pictures must have the shape (n, height, width), (n, height, width, 1) or (n, height, width, 3), not "
+            f"{array.shape}; add or move the axes"
+        )
+
+
+def check_pixels(batch: np.ndarray) -> None:
+    """Check an array of pictures before it is used: numbers on the scale 0..255.
+
+    Args:
+        batch: (n, height, width), (n, height, width, 1) or (n, height, width, 3).
+
+    Raises:
+        InputError: it is not numeric, has another shape, or holds NaN, an infinity or values outside 0..255.
+
+    Warns:
+        UserWarning: nothing in it is above 1, so it is probably on the scale 0..1.
+    """
+    check_rank(batch)
+    if not batch.size:
+        return
+    low, high = batch.min(), batch.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        what = "NaN" if np.isnan(low) or np.isnan(high) else "infinite values"
+        raise errors.InputError(f"the pictures hold {what}; replace or remove those examples")
+    if low < 0 or high > 255:
+        raise errors.InputError(f"the pictures hold values from {low:g} to {high:g}; scale them to 0..255")
+    if high <= 1:
+        text = f"the largest pixel is {high:g}: the pictures seem to be on the scale 0..1; multiply them by 255"
+        warnings.warn(text, stacklevel=2)

