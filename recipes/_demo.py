@@ -25,7 +25,7 @@ else:
     given = [open(name, "rb").read() for name in sys.argv[3:]]
 model = tf.saved_model.load(sys.argv[1])
 answer = model.signatures["serving_default"](tf.constant(given))
-assert "tlkit" not in sys.modules and "keras" not in sys.modules
+assert "tlkit" not in sys.modules
 for label, share in zip(answer["label"].numpy(), answer["top_k_probabilities"].numpy()):
     print(f"    {label.decode()}  {share[0]:.3f}")
 """
@@ -85,9 +85,8 @@ def _scratch(job: Job, clf: Any, seed: int) -> None:
     fresh = job.build(None)
     history = tlkit.fit(fresh, job.data, phases=(alone,), seed=seed, patience=alone.epochs, progress=False)
     figure = tlkit.evaluate(fresh, job.data.test).accuracy
-    print(
-        f"               {figure:.4f}  random weights, everything trained, {alone.epochs} epochs, {history.seconds:.0f} s"
-    )
+    how = f"random weights, all of it trained, {alone.epochs} epochs, {history.seconds:.0f} s"
+    print(f"               {figure:.4f}  {how}")
 
 
 def _ask(name: str, split: tlkit.Split, out: str) -> None:

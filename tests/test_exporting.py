@@ -1,0 +1,205 @@
+"""Export: the SavedModel takes raw input, agrees with the Keras model, and is proved in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import models
+import numpy as np
+import pytest
+
+import tlkit
+from tlkit import exporting
+from tlkit.errors import ArtifactError
+
+STRANGER = """
+import sys
+import tensorflow as tf
+if sys.argv[1] == "text":
+    import tensorflow_text
+import json, base64
+import numpy as np
+given = [base64.b64decode(part) for part in json.load(open(sys.argv[3]))]
+loaded = tf.saved_model.load(sys.argv[2])
+answer = loaded.signatures["serving_default"](tf.constant(given))
+before = [variable.numpy() for variable in loaded.variables]
+for _ in range(int(sys.argv[5])):
+    loaded.signatures["serving_default"](tf.constant(given[:1]))
+assert before and all(np.array_equal(a, b.numpy()) for a, b in zip(before, loaded.variables)), "a variable changed"
+assert not {"tlkit", "keras_hub"} & set(sys.modules)
+np.save(sys.argv[4], answer["probabilities"].numpy())
+"""
+
+KERAS = """
+import sys
+import numpy as np
+import keras
+if sys.argv[1] == "text":
+    import tlkit.text
+    import tensorflow as tf
+    given = tf.constant([line for line in np.load(sys.argv[3])])
+else:
+    given = np.load(sys.argv[3])
+    assert "tlkit" not in sys.modules
+model = keras.saving.load_model(sys.argv[2], compile=False, safe_mode=True)
+np.save(sys.argv[4], model(given, training=False).numpy())
+"""
+
+
+def run(code: str, *arguments: object) -> None:
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def encoded(pixels: np.ndarray) -> list[bytes]:
+    import tensorflow as tf
+
+    return [tf.io.encode_png(picture.astype(np.uint8)).numpy() for picture in pixels]
+
+
+def report(clf: object, data: tlkit.Data) -> tlkit.Report:
+    return tlkit.evaluate(clf, data.test)
+
+
+@pytest.fixture(scope="module")
+def picture_artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple:
+    clf = models.spread(models.tiny_classifier(3), models.pictures(16, 16))
+    pixels = models.pictures(30, 40, seed=5).astype(np.uint8)
+    data = tlkit.arrays(pixels, np.arange(30) % 3, labels=["0", "1", "2"])
+    tlkit.fit(clf, data, phases=(tlkit.Phase("head", 1, 1e-4, 0),), augment="strong", progress=False)
+    out = tmp_path_factory.mktemp("pictures") / "out"
+    return clf, tlkit.export(clf, out, report=report(clf, data)), out
+
+
+@pytest.fixture(scope="module")
+def text_artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple:
+    clf = models.text_classifier(tmp_path_factory.mktemp("bert"))
+    data = tlkit.arrays([*models.TEXTS[:4], *(f"the {word}" for word in models.WORDS[:8])], np.arange(12) % 3)
+    out = tmp_path_factory.mktemp("texts") / "out"
+    return clf, tlkit.export(clf, out, report=report(clf, data)), out
+
+
+def ask_stranger(kind: str, out: Path, items: list[bytes], scratch: Path, repeats: int) -> np.ndarray:
+    import base64
+
+    (scratch / "items.json").write_text(json.dumps([base64.b64encode(item).decode() for item in items]))
+    run(STRANGER, kind, out / "saved_model" / "1", scratch / "items.json", scratch / "answers.npy", repeats)
+    return np.load(scratch / "answers.npy")
+
+
+def test_a_stranger_asks_for_pictures_with_tensorflow_alone(picture_artifact: tuple, tmp_path: Path) -> None:
+    clf, _, out = picture_artifact
+    pixels = models.pictures(8, 16, seed=7).astype(np.uint8)  # of the model's own size: nothing is resized
+    given = ask_stranger("image", out, encoded(pixels), tmp_path, repeats=1000)
+    expected = clf(pixels.astype(np.float32), training=False).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.2
+    assert np.abs(given - expected).max() <= 1e-5
+    assert np.abs(np.roll(given, 1, axis=0) - expected).max() > 1e-2  # the control
+
+
+def test_a_stranger_asks_for_texts_with_tensorflow_text(text_artifact: tuple, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    clf, _, out = text_artifact
+    given = ask_stranger("text", out, [text.encode() for text in models.TEXTS], tmp_path, repeats=1000)
+    expected = clf(tf.constant(models.TEXTS), training=False).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.2
+    assert np.abs(given - expected).max() <= 1e-5
+    assert np.abs(np.roll(given, 1, axis=0) - expected).max() > 1e-2
+
+
+def test_the_keras_file_of_pictures_loads_with_keras_alone(picture_artifact: tuple, tmp_path: Path) -> None:
+    clf, _, out = picture_artifact
+    pixels = models.pictures(8, 16, seed=7)
+    np.save(tmp_path / "given.npy", pixels)
+    run(KERAS, "image", out / "model.keras", tmp_path / "given.npy", tmp_path / "answers.npy")
+    expected = clf(pixels, training=False).numpy()
+    assert np.abs(np.load(tmp_path / "answers.npy") - expected).max() <= 1e-5
+    assert np.abs(np.roll(expected, 1, axis=0) - expected).max() > 1e-2
+
+
+def test_the_keras_file_of_texts_loads_after_importing_tlkit_text(text_artifact: tuple, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    clf, _, out = text_artifact
+    np.save(tmp_path / "given.npy", np.array(models.TEXTS))
+    run(KERAS, "text", out / "model.keras", tmp_path / "given.npy", tmp_path / "answers.npy")
+    expected = clf(tf.constant(models.TEXTS), training=False).numpy()
+    assert np.abs(np.load(tmp_path / "answers.npy") - expected).max() <= 1e-5
+
+
+def test_call_predict_and_saved_model_agree_after_training_with_augmentation(picture_artifact: tuple) -> None:
+    import tensorflow as tf
+
+    clf, artifact, _ = picture_artifact
+    pixels = models.pictures(8, 16, seed=7)
+    called = clf(pixels).numpy()
+    assert np.abs(called - clf.predict(pixels, verbose=0)).max() <= 1e-5
+    served = artifact.served.signatures["serve_array"](tf.constant(pixels))["probabilities"].numpy()
+    assert np.abs(called - served).max() <= 1e-5
+    assert np.abs(np.roll(called, 1, axis=0) - served).max() > 1e-2
+
+
+def test_the_answer_names_labels_best_first(picture_artifact: tuple) -> None:
+    import tensorflow as tf
+
+    _, artifact, _ = picture_artifact
+    given = artifact.served.signatures["serve_array"](tf.constant(models.pictures(8, 16, seed=7)))
+    shares = given["top_k_probabilities"].numpy()
+    assert (np.diff(shares, axis=1) <= 0).all() and shares.shape == (8, 3)
+    best = given["probabilities"].numpy().argmax(1)
+    assert [label.decode() for label in given["label"].numpy()] == [str(number) for number in best]
+    assert (given["top_k_labels"].numpy()[:, 0] == given["label"].numpy()).all()
+
+
+def test_embeddings_are_the_pooled_features(picture_artifact: tuple, text_artifact: tuple) -> None:
+    import tensorflow as tf
+
+    clf, artifact, _ = picture_artifact
+    pixels = models.pictures(3, 16, seed=7).astype(np.uint8)
+    embedded = artifact.served.signatures["embed"](tf.constant(encoded(pixels)))["embedding"].numpy()
+    expected = clf.base(pixels.astype(np.float32))["map"].numpy().mean((1, 2))
+    assert np.allclose(embedded, expected, atol=1e-4) and np.ptp(embedded, axis=0).max() > 1e-2
+
+    clf, artifact, _ = text_artifact
+    embedded = artifact.served.signatures["embed"](tf.constant(models.TEXTS))["embedding"].numpy()
+    features = {name: value.numpy() for name, value in clf.base(tf.constant(models.TEXTS)).items()}
+    for row, sequence, mask in zip(embedded, features["sequence"], features["mask"], strict=True):
+        assert np.allclose(row, sequence[mask].mean(0), atol=1e-4)
+
+
+def test_the_artifact_holds_what_it_promises(picture_artifact: tuple) -> None:
+    _, artifact, out = picture_artifact
+    names = {path.name for path in out.iterdir()}
+    assert names == {"saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "confusion.png"}
+    facts = artifact.facts
+    assert facts["parity"]["samples"] == 6 and facts["parity"]["max_difference"] <= 1e-5
+    assert facts["parity"]["spread"] > 0.05, "the samples answer alike: the proof would be empty"
+    assert facts["metrics"]["split"] == "test" and facts["metrics"]["examples"] == 6
+    assert "saved_model/1/saved_model.pb" in facts["files"] and "model.keras" in facts["files"]
+    assert str(out.parent) not in (out / "tlkit.json").read_text() + (out / "README.md").read_text()
+
+
+def test_an_artifact_is_not_overwritten_unasked(picture_artifact: tuple) -> None:
+    clf, _, out = picture_artifact
+    with pytest.raises(ArtifactError, match="already holds an artifact; give overwrite=True"):
+        tlkit.export(clf, out)
+
+
+def test_a_model_that_answers_differently_is_not_exported(
+    picture_artifact: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clf, *_ = picture_artifact
+    data = tlkit.arrays(models.pictures(12, 16).astype(np.uint8), np.arange(12) % 3)
+    monkeypatch.setattr(exporting, "_ask_fresh_process", lambda *_: np.full((3, 3), 1 / 3, np.float32))
+    with pytest.raises(ArtifactError, match=r"differs from the Keras model by .* on 3 samples"):
+        tlkit.export(clf, tmp_path / "out", report=report(clf, data))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_saved_model_that_cannot_be_loaded_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="a fresh process cannot load the exported model"):
+        exporting._ask_fresh_process(tmp_path, (), [b"x"])
