@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow test-all lint bench clean
+.PHONY: demo test test-slow test-all lint bench notebooks clean
 
 demo: $(STAMP)
 	$(PY) recipes/demo.py
@@ -23,6 +23,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) "$$script"; done
+
+# Runs every notebook anew, which takes minutes; `$(PY) notebooks/build.py NAME` runs one.
+notebooks: $(STAMP)
+	$(PY) notebooks/build.py
 
 # The environment stays: it takes minutes to make. `rm -r .venv` removes it.
 clean:

@@ -11,7 +11,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parent.parent
 PACKAGE = sorted((TOP / "tlkit").rglob("*.py"))
-RECIPES = sorted((TOP / "recipes").glob("*.py"))
+RECIPES = sorted(path for path in (TOP / "recipes").glob("*.py") if not path.name.startswith("_"))
 FILE_LINES, FUNCTION_LINES, RECIPE_LINES, POSITIONAL = 300, 50, 60, 6
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

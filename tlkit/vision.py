@@ -88,9 +88,17 @@ class ImageInput:
         return self._normaliser(), keras.Model(model.inputs[0], {"map": model.outputs[0]}, name=row.name)
 
     def batches(self, split: Any, reading: Reading, view: int = 0) -> tf.data.Dataset:
-        """Read a split in order as float32 pixels (batch, size, size, 3); `view` numbers the augmented versions."""
+        """Read a split in order as float32 pixels (batch, size, size, 3); `view` numbers the augmented versions.
+
+        Raises:
+            InputError: an array with NaN, or with other values than 0..255; a maximum <= 1 gets a warning.
+        """
+        import numpy as np
+
         from tlkit import images
 
+        if isinstance(split.items, np.ndarray):
+            images.check_pixels(split.items)
         return images.batches(split.items, self.size, reading, view)
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:

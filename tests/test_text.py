@@ -1,0 +1,139 @@
+"""Text backbones: tokenization in the model, folders as weights, and the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import models
+import numpy as np
+import pytest
+
+import tlkit
+from tlkit import build
+from tlkit.errors import WeightsError
+from tlkit.text import TEXT
+from tlkit.tokens import Tokens
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *models.WORDS, "##s"]
+
+
+def ids(layer: Tokens, *texts: str) -> list[list[int]]:
+    import tensorflow as tf
+
+    return layer(tf.constant(texts))["token_ids"].numpy().tolist()
+
+
+def test_tokens_are_word_pieces_cut_and_padded() -> None:
+    layer = Tokens(VOCABULARY, True, 6)
+    cat, unknown, end = VOCABULARY.index("cat"), 1, VOCABULARY.index("##s")
+    assert ids(layer, "Cats CAT zebra") == [[2, cat, end, cat, unknown, 3]]
+    assert ids(layer, "") == [[2, 3, 0, 0, 0, 0]]
+    assert ids(layer, "cat " * 9) == [[2, cat, cat, cat, cat, 3]]
+
+
+def test_a_cased_vocabulary_keeps_case() -> None:
+    assert ids(Tokens(VOCABULARY, False, 4), "Cat cat") == [[2, 1, VOCABULARY.index("cat"), 3]]
+
+
+def test_the_mask_marks_the_real_tokens() -> None:
+    import tensorflow as tf
+
+    given = Tokens(VOCABULARY, True, 6)(tf.constant(["the cat"]))
+    assert given["padding_mask"].numpy().tolist() == [[True, True, True, True, False, False]]
+    assert given["segment_ids"].numpy().tolist() == [[0] * 6]
+
+
+def test_tokens_come_back_from_their_config() -> None:
+    layer = Tokens(VOCABULARY, True, 6, name="pre")
+    again = Tokens.from_config(layer.get_config())
+    assert again.name == "pre" and ids(again, "the cats sat") == ids(layer, "the cats sat")
+
+
+def test_output_spec_agrees_with_the_outputs() -> None:
+    import keras
+    import tensorflow as tf
+
+    layer = Tokens(VOCABULARY, True, 6)
+    spec = layer.compute_output_spec(keras.KerasTensor((None,), dtype="string"))
+    given = layer(tf.constant(["the cat", "a"]))
+    assert {key: (value.shape[1], value.dtype) for key, value in spec.items()} == {
+        key: (value.shape[1], value.dtype.name) for key, value in given.items()
+    }
+
+
+def test_a_folder_of_another_depth_is_a_backbone(tmp_path: Path) -> None:
+    clf = tlkit.bert_classifier(2, size=8, weights=models.tiny_bert(tmp_path / "bert", layers=2))
+    assert clf.spec.backbone.blocks == ("transformer_layer_0", "transformer_layer_1")
+    assert [layer.name for layer in clf.layers[1:]] == ["pre", "bert_base_en_uncased", "head"]
+
+
+def test_cls_dense_uses_the_pooler_and_mean_dense_does_not(tmp_path: Path) -> None:
+    folder = models.tiny_bert(tmp_path / "bert")
+    with_pooler = tlkit.classifier("minilm_l6", "cls_dense", 2, size=8, weights=folder)
+    without = tlkit.classifier("minilm_l6", "mean_dense", 2, size=8, weights=folder)
+    assert any("pooled_dense" in v.path for v in with_pooler.weights)
+    assert not any("pooled_dense" in v.path for v in without.weights)
+
+
+def test_a_broken_folder_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(WeightsError, match="broken cannot be read as a KerasHub preset or Hugging Face folder"):
+        tlkit.minilm_classifier(2, weights=folder)
+
+
+def test_a_file_that_is_no_text_backbone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.keras").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"x\.keras does not fit backbone 'minilm_l6'"):
+        tlkit.classifier(_with_vocabulary(), "mean_dense", 2, weights=tmp_path / "x.keras")
+
+
+def _with_vocabulary() -> object:
+    import dataclasses
+
+    row = TEXT["minilm_l6"]
+    given = dataclasses.replace(row.input, vocabulary=tuple(VOCABULARY))
+    return dataclasses.replace(row, input=given, arguments={**row.arguments, "vocabulary_size": len(VOCABULARY)})
+
+
+def test_random_weights_take_the_rows_vocabulary() -> None:
+    clf = tlkit.classifier(_with_vocabulary(), "mean_dense", 2, size=8, weights=None)
+    assert clf.spec.weights == "random" and build.pieces(clf)[0].vocabulary == tuple(VOCABULARY)
+
+
+def test_a_row_without_vocabulary_needs_its_preset() -> None:
+    with pytest.raises(WeightsError, match="'bert_base_zh' has no vocabulary without its preset; give weights=FOLDER"):
+        tlkit.classifier("bert_base_zh", "cls_dense", 2, weights=None)
+
+
+def test_a_preset_that_is_not_here_cannot_be_had_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
+    with pytest.raises(tlkit.OfflineError, match="bert_tiny_en_uncased"):
+        tlkit.classifier("bert_tiny_en_uncased", "cls_dense", 2)
+
+
+@pytest.mark.parametrize("row", TEXT.values(), ids=TEXT)
+def test_every_row_describes_a_bert(row: object) -> None:
+    arguments = row.arguments
+    assert arguments["hidden_dim"] % arguments["num_heads"] == 0
+    assert arguments["intermediate_dim"] == 4 * arguments["hidden_dim"]
+    assert row.licence == "Apache-2.0" and row.source.startswith("https://")
+    width, layers = arguments["hidden_dim"], arguments["num_layers"]
+    embeddings = (arguments["vocabulary_size"] + 512 + 2) * width + 2 * width
+    block = 4 * width * (width + 1) + 2 * 4 * width * width + 5 * width + 4 * width
+    assert embeddings + layers * block + width * (width + 1) == row.params
+
+
+@pytest.mark.slow
+def test_the_minilm_weights_are_real() -> None:
+    import tensorflow as tf
+
+    clf = tlkit.minilm_classifier(2, size=32)
+    texts = tf.constant(["A cat sits on the mat.", "A kitten is resting on a rug.", "Stock prices fell sharply."])
+    features = {name: value.numpy() for name, value in clf.base(texts).items()}
+    mean = np.stack([s[m].mean(0) for s, m in zip(features["sequence"], features["mask"], strict=True)])
+    mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+    assert mean[0] @ mean[1] == pytest.approx(0.655, abs=0.002)
+    assert mean[0] @ mean[2] == pytest.approx(0.065, abs=0.002)
