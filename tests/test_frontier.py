@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import models
 import numpy as np
 import pytest
@@ -46,6 +48,20 @@ def test_trunk_and_tail_are_the_model_for_texts(texts: tuple, blocks: object) ->
     assert not np.allclose(np.roll(parts, 1, axis=0), whole, atol=1e-2)
 
 
+def test_a_classifier_can_be_saved_after_it_was_cut(texts: tuple, tmp_path: Path) -> None:
+    import keras
+
+    clf, batch = texts
+    for blocks in (1, 0, 2):
+        tlkit.unfreeze(clf, blocks)
+        composed(clf, batch)
+    clf.save(tmp_path / "clf.keras")
+    again = keras.saving.load_model(tmp_path / "clf.keras", safe_mode=True)
+    whole = clf(batch, training=False).numpy()
+    assert np.array_equal(again(batch, training=False).numpy(), whole)
+    assert not np.allclose(np.roll(whole, 1, axis=0), whole, atol=1e-2)
+
+
 def test_pooling_lies_before_the_frontier_and_dropout_after_it() -> None:
     clf = models.tiny_classifier()
     tlkit.unfreeze(clf, 0)
@@ -60,7 +76,29 @@ def test_flatten_lies_before_the_frontier() -> None:
 def test_a_bert_cut_is_crossed_by_the_hidden_state_and_the_mask(texts: tuple) -> None:
     clf, _ = texts
     tlkit.unfreeze(clf, 1)
-    assert {"transformer_layer_1", "padding_mask"} <= set(frontier.find(clf).after)
+    assert frontier.find(clf).after == ("transformer_layer_1", "padding_mask")
+
+
+def test_what_follows_from_stored_tensors_is_not_stored() -> None:
+    import keras
+    from keras import layers
+
+    from tlkit.spec import Backbone
+    from tlkit.vision import ImageInput
+
+    def builder(size: int) -> keras.Model:
+        pixels = keras.Input((size, size, 3))
+        low = layers.Conv2D(4, 3, name="low")(pixels)
+        pooled = layers.AveragePooling2D(3, 1, padding="same", name="branch_pool")(low)
+        high = [layers.Conv2D(4, 1, name=f"high{i}")(x) for i, x in enumerate((low, pooled))]
+        return keras.Model(pixels, layers.Concatenate(name="high")(high))
+
+    row = Backbone("branches", builder, ImageInput("tf", 16, 8), ("low", "high"))
+    clf = models.spread(tlkit.classifier(row, "pool_dense", 3, weights=None), models.pictures(16, 16))
+    tlkit.unfreeze(clf, 1)
+    parts, whole, cut = composed(clf, models.pictures(7, 16, seed=2))
+    assert cut.after == ("low",)
+    assert np.array_equal(parts, whole)
 
 
 def test_a_segment_between_two_cuts_continues_the_first(pictures: tuple) -> None:

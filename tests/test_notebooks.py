@@ -36,7 +36,7 @@ def committed(name: str) -> nbformat.NotebookNode:
 
 
 def text(book: nbformat.NotebookNode) -> list[str]:
-    """Return what each code cell printed."""
+    """Return what each code cell wrote."""
     cells = [cell for cell in book.cells if cell.cell_type == "code"]
     return ["".join(output.get("text", "") for output in cell.outputs) for cell in cells]
 
@@ -101,6 +101,8 @@ def test_check_says_what_differs(tmp_path: Path) -> None:
     command = [sys.executable, str(tmp_path / "build.py")]
     done = subprocess.run([*command, "--check"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "one.ipynb is missing\nrun `make notebooks`\n")
+    done = subprocess.run([sys.executable, str(FOLDER / "build.py"), "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "the notebooks match their sources\n")
     done = subprocess.run([*command, "two"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "no source two; there are: one" in done.stderr

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from tlkit import __version__
@@ -20,7 +21,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        hush()
         options.command(options)
     except TlkitError as error:
         print(f"tlkit: error: {error}", file=sys.stderr)
@@ -66,6 +66,9 @@ def _numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
 
 def _blocks(text: str) -> int | str:
     return "all" if text == "all" else int(text)
+
+
+_blocks.__name__ = "number of blocks"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,11 +141,12 @@ def _use_parsers(commands: Any) -> None:
     evaluate.add_argument("--text-column", metavar="NAME")
     evaluate.add_argument("--label-column", metavar="NAME")
     evaluate.add_argument("--seed", type=int, default=0, metavar="N")
-    evaluate.add_argument("--out", metavar="DIR", help="save the report there")
+    evaluate.add_argument("--out", metavar="DIR", help="save the report there; not in an artifact, which has its own")
     evaluate.set_defaults(command=_evaluate)
     export = commands.add_parser("export", help="write the artifact of a finished run anew, elsewhere")
     export.add_argument("artifact", help="the directory of a finished run")
     export.add_argument("--out", required=True, metavar="DIR")
+    export.add_argument("--overwrite", action="store_true", help="replace an artifact that is there")
     export.set_defaults(command=_export)
 
 
@@ -150,13 +154,16 @@ def _use_parsers(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from tlkit.run import Job, run_job
+    from tlkit.run import Job, inspect, run_job
 
     backbone, head = _combination(options)
     taken = {key: value for key, value in vars(options).items() if key in Job.__dataclass_fields__}
     taken |= {"backbone": backbone, "head": head}
     taken["weights"] = None if options.weights == "random" else options.weights
-    run = run_job(Job(**taken), overwrite=options.overwrite, progress=not options.quiet)
+    job = Job(**taken)
+    inspect(job)  # before TensorFlow is imported, which takes seconds
+    hush()
+    run = run_job(job, overwrite=options.overwrite, progress=not options.quiet)
     if run.already:
         print(f"{run.directory}: this run is finished; nothing was done again")
     print(run.report)
@@ -180,6 +187,7 @@ def _predict(options: argparse.Namespace) -> None:
 
     from tlkit.artifact import load
 
+    hush()
     artifact = load(options.artifact)
     items = options.items or [line.rstrip("\n") for line in sys.stdin]
     for item, found in zip(items, artifact.predict(items), strict=True):
@@ -193,11 +201,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     from tlkit import data, report
     from tlkit.artifact import load
 
+    if options.out and (Path(options.out) / "tlkit.json").exists():
+        raise InputError(f"{options.out} is an artifact with a report of its own; give another directory as --out")
+    hush()
     artifact = load(options.artifact)
     columns = {"text_column": options.text_column, "label_column": options.label_column}
     examples = data.read(options.data, seed=options.seed, **columns)
+    if examples.kind != artifact.input.kind:
+        raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
     if examples.labels != artifact.labels:
-        raise InputError(f"the model answers with {artifact.labels}, the data have {examples.labels}")
+        theirs, own = ", ".join(examples.labels), ", ".join(artifact.labels)
+        raise InputError(f"{options.data} has the labels {theirs}, but the model answers with {own}; make them match")
     measured = report.evaluate(artifact.model, examples.test, notes=(examples.splitting,))
     print(measured)
     if options.out:
@@ -208,8 +222,16 @@ def _export(options: argparse.Namespace) -> None:
     from tlkit.artifact import load
     from tlkit.exporting import export
 
+    out = Path(options.out)
+    held = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
+    if held and "tlkit.json" not in held:
+        raise InputError(f"{out} is no artifact, it holds {min(held)}; give another directory as --out")
+    if held and not options.overwrite:
+        raise InputError(f"{out} already holds an artifact; give --overwrite, or another directory as --out")
+    hush()
     source = load(options.artifact)
-    made = export(source.model, options.out, report=source.report)
+    report = source.report if (source.path / "report.json").exists() else None
+    made = export(source.model, out, report=report, overwrite=options.overwrite)
     print(f"artifact: {made.path}")
 
 
@@ -217,6 +239,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _backbones(_: argparse.Namespace) -> None:
+    hush()
     from tlkit.build import table
 
     print(f"{'backbone':<24} {'input':<6} {'size':>5} {'blocks':>6} {'parameters':>12}  licence")
@@ -244,6 +267,7 @@ TABLES = {"backbones": _backbones, "heads": _heads, "recipes": _recipes}
 
 
 def _weights_list(_: argparse.Namespace) -> None:
+    hush()
     from tlkit import weights
     from tlkit.build import table
 
@@ -255,6 +279,7 @@ def _weights_list(_: argparse.Namespace) -> None:
 
 
 def _weights_get(options: argparse.Namespace) -> None:
+    hush()
     from tlkit import weights
     from tlkit.build import find_backbone, table
 
@@ -263,6 +288,7 @@ def _weights_get(options: argparse.Namespace) -> None:
 
 
 def _weights_verify(_: argparse.Namespace) -> None:
+    hush()
     from tlkit import weights
     from tlkit.build import table
 

@@ -56,7 +56,15 @@ def _crossing(model: keras.Model) -> list[Any]:
     if all(id(tensor) in fixed for tensor in model.outputs):
         return []
     crossing.update((id(tensor), tensor) for tensor in model.outputs if id(tensor) in fixed)
-    return list(crossing.values())
+    return [tensor for tensor in crossing.values() if not _follows(tensor, crossing)]
+
+
+def _follows(tensor: Any, stored: dict[int, Any]) -> bool:
+    """Tell whether a tensor need not be stored: a layer without weights makes it of tensors that are."""
+    layer, number, _ = tensor._keras_history
+    node = layer._inbound_nodes[number]
+    inputs = node.input_tensors
+    return bool(inputs) and not getattr(layer, "weights", ()) and all(id(given) in stored for given in inputs)
 
 
 def find(clf: keras.Model) -> Cut:
@@ -107,4 +115,10 @@ def _part(piece: Any, number: int, start: Cut | None, end: Cut | None) -> Any:
     given = {id(tensor) for tensor in keras.tree.flatten(inputs)}
     # Keras takes a model that hands an input straight through for a cycle; a cast to its own type is none
     outputs = keras.tree.map_structure(lambda t: keras.ops.cast(t, t.dtype) if id(t) in given else t, outputs)
-    return keras.Model(inputs, outputs)
+    # Keras clones the graph above intermediate inputs, but rewrites the history of an `Input` that stands among them,
+    # and then the piece itself can no longer be saved
+    histories = [(tensor, tensor._keras_history) for tensor in keras.tree.flatten(inputs)]
+    part = keras.Model(inputs, outputs)
+    for tensor, history in histories:
+        tensor._keras_history = history
+    return part

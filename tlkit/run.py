@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import shutil
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import artifact, data, exporting, files, heads, report, train
-from tlkit.build import classifier, find_backbone
-from tlkit.errors import InputError, RunError
+from tlkit import artifact, data, exporting, files, heads, report, train, weights
+from tlkit.build import classifier, find_backbone, table
+from tlkit.errors import ArtifactError, InputError, RunError
 from tlkit.spec import Phase
 
 DEFAULTS = {"image": ("efficientnet_lite0", "pool_dense"), "text": ("minilm_l6", "mean_dense")}
@@ -20,36 +22,29 @@ LEDGER = "run.json"
 SCHEMA = 1
 # what a run writes into its directory; nothing else is ever removed from it
 OWN = ("saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "curves.png", "confusion.png", LEDGER)
+BUILD = ("size", "weights", "dropout", "hidden", "resize")
+FIT = ("batch_size", "augment", "views", "patience", "class_weight", "weight_decay", "label_smoothing", "seed")
+RESHAPING = {"seed", "flip", "text_column", "label_column"}
+SHOWN = 5  # unreadable examples that the report names; the ledger names all
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """State a whole training job. What is left out follows from the backbone.
 
     Args:
         data: a folder, a table, "tfds:NAME", "digits" or "bbc_news".
         out: the run directory, which holds the artifact in the end.
-        backbone: a name from `tlkit backbones`; by default one that suits the data and needs no model hub.
-        head: a name from `tlkit heads`; by default the one that suits the backbone's input.
+        backbone, head: from `tlkit backbones` and `tlkit heads`; by default what suits the data, without a model hub.
         weights: "pretrained", None for random ones, or a path.
-        size: pixels of a side, or tokens of a text.
-        resize: how pictures are brought to `size`.
-        dropout: rate before the dense layers of the head.
-        hidden: width of the head's hidden layer.
-        epochs: per phase; 0 leaves a phase out.
-        learning_rate: per phase.
+        size, resize: pixels of a side, or tokens of a text; how pictures are brought to it.
+        dropout, hidden: of the head: rate before its dense layers, width of its hidden layer.
+        epochs, learning_rate: one of each per phase; 0 epochs leave a phase out.
         unfreeze: blocks of the last phase, or "all".
-        batch_size: examples per step.
-        augment: "auto", "none", "light" or "strong".
-        flip: False where mirrored pictures mean something else.
-        views: augmented versions stored of each picture.
-        patience: epochs without a better validation loss that are waited for.
-        class_weight: "balanced" or None.
-        weight_decay: decoupled decay of the kernels.
-        label_smoothing: share of each target spread over all classes.
-        text_column: of a table.
-        label_column: of a table.
-        seed: of the splits, the head's weights, the order, dropout and augmentation.
+        batch_size, views, patience, class_weight, weight_decay, label_smoothing: as for `tlkit.fit`.
+        augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
+        text_column, label_column: of a table.
+        seed: of the splits, the head's weights, the order, dropout and augmentation; 0 or more.
     """
 
     data: str
@@ -77,7 +72,7 @@ class Job:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """Hold a finished run.
 
@@ -102,27 +97,21 @@ class Run:
 def schedule(job: Job) -> tuple[Phase, ...]:
     """Resolve the phases of a job from its backbone's own and what the job sets.
 
-    Raises:
-        InputError: another number of values than there are phases, or a value that cannot be.
+    Raises InputError for another number of values than there are phases, or a value that cannot be.
     """
-    phases = find_backbone(job.backbone).phases
-    changed = [{} for _ in phases]
+    phases, columns = find_backbone(job.backbone).phases, []
     for name in ("epochs", "learning_rate"):
-        values = getattr(job, name)
-        if values is None:
-            continue
-        if len(values) != len(phases) or min(values) < 0:
+        columns.append(values := getattr(job, name) or [getattr(phase, name) for phase in phases])
+        if len(values) != len(phases) or not all(0 <= value < math.inf for value in values):
             raise InputError(
                 f"{name} {list(values)}: the schedule of {job.backbone} has {len(phases)} phases "
                 f"({', '.join(phase.name for phase in phases)}); give {len(phases)} numbers of 0 or more"
             )
-        for change, value in zip(changed, values, strict=True):
-            change[name] = value
+    columns = zip(phases, *columns, strict=True)
+    phases = [dataclasses.replace(phase, epochs=epochs, learning_rate=rate) for phase, epochs, rate in columns]
     if job.unfreeze is not None:
-        changed[-1]["unfreeze"] = job.unfreeze
-    resolved = [dataclasses.replace(phase, **change) for phase, change in zip(phases, changed, strict=True)]
-    kept = tuple(phase for phase in resolved if phase.epochs)
-    if not kept:
+        phases[-1] = dataclasses.replace(phases[-1], unfreeze=job.unfreeze)
+    if not (kept := tuple(phase for phase in phases if phase.epochs)):
         raise InputError("epochs are 0 in every phase; give at least one phase an epoch")
     return kept
 
@@ -132,7 +121,7 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
 
     Args:
         job: what to do.
-        overwrite: remove what an earlier run left in the directory, and start anew.
+        overwrite: replace what an earlier run left in the directory; it stays where the new run fails.
         progress: print what goes on.
 
     Returns:
@@ -143,153 +132,169 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
     """
     say = print if progress else lambda *_: None
     out = Path(job.out)
-    _inspect(out, overwrite)
-    _check_names(job)
+    inspect(job)
+    import keras
+
+    job = _completed(job, _kind(job.data), fetch=overwrite or not (out / LEDGER).exists())
     examples = data.read(job.data, text_column=job.text_column, label_column=job.label_column, seed=job.seed)
-    if not job.flip:
-        examples = dataclasses.replace(examples, flip=False)
-    say(examples)
+    examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
     job = _completed(job, examples.kind)
+    say(examples)
     phases = schedule(job)
-    settings = {key: value for key, value in dataclasses.asdict(job).items() if key != "out"}
-    settings["phases"] = [dataclasses.asdict(phase) for phase in phases]
-    with _locked(out):
-        ledger = {"schema": SCHEMA, "status": "running", "settings": settings, "data": examples.fingerprint()}
+    ledger = {"schema": SCHEMA, "status": "running", "data": examples.fingerprint()}
+    ledger["settings"] = _settings(job, phases)
+    with _held(out):
         if not overwrite and (finished := _finished(out, ledger)):
             return finished
-        clf = _built(job, examples)
-        _clear(out)
-        files.write_json(out / LEDGER, ledger)
+        keras.utils.set_random_seed(job.seed)
+        built = {name: getattr(job, name) for name in BUILD}
+        clf = classifier(job.backbone, job.head, examples.labels, **built)
         say(_plan(clf, phases))
-        history, measured = _trained(clf, job, examples, phases, progress)
-        exporting.export(clf, out, report=measured)
-        ledger |= {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        files.write_json(out / LEDGER, ledger | {"history": dataclasses.asdict(history)})
+        with _replacing(out):
+            files.write_json(out / LEDGER, ledger)
+            options = {name: getattr(job, name) for name in FIT}
+            history = train.fit(clf, examples, phases=phases, progress=progress, **options)
+            measured = report.evaluate(clf, examples.test, history=history, notes=_notes(examples))
+            exporting.export(clf, out, report=measured)
+            done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+            done |= {"history": dataclasses.asdict(history), "unreadable": dict(examples.unreadable)}
+            files.write_json(out / LEDGER, ledger | done)
     return Run(out, files.read_json(out / LEDGER), measured)
 
 
-def _check_names(job: Job) -> None:
-    """Refuse unknown names before the data are read."""
-    if job.backbone is not None:
-        find_backbone(job.backbone)
-        schedule(job)
-    if job.head is not None:
-        heads.get(job.head)
+def _kind(source: str) -> str | None:
+    """Tell pictures from texts before reading them, where that can be seen from outside."""
+    if Path(source).exists():
+        return "image" if Path(source).is_dir() else "text"
+    return {"digits": "image", "bbc_news": "text"}.get(source)
 
 
-def _completed(job: Job, kind: str) -> Job:
-    """Fill in the backbone and the head where the job names none."""
-    if job.backbone is None:
-        job = dataclasses.replace(job, backbone=DEFAULTS[kind][0])
-    if job.head is None:
-        job = dataclasses.replace(job, head=DEFAULTS[find_backbone(job.backbone).input.kind][1])
+def _completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
+    """Fill in the backbone and the head, refuse what cannot be before time is spent on it, and fetch the weights."""
+    if not 0 <= job.seed < 2**32 or not 0 <= job.weight_decay < math.inf:
+        raise InputError(f"seed={job.seed}, weight_decay={job.weight_decay}: give numbers of 0 or more")
+    if job.backbone is None and kind is None:
+        return job
+    row = find_backbone(job.backbone or DEFAULTS[kind][0])
+    job = dataclasses.replace(job, backbone=row.name, head=job.head or DEFAULTS[row.input.kind][1])
+    heads.check_fit(heads.get(job.head), row.input.features, row.name)
+    schedule(job)
+    row.input.sized(job.size)
+    if kind not in (None, row.input.kind):
+        raise InputError(f"{row.name} takes {row.input.kind}s, but {job.data} holds {kind}s; see `tlkit backbones`")
+    if fetch:
+        weights.find(row, job.weights, rows=table().values())
     return job
 
 
-def _built(job: Job, examples: data.Data) -> Any:
-    import keras
-
-    keras.utils.set_random_seed(job.seed)
-    chosen = {"size": job.size, "weights": job.weights, "dropout": job.dropout, "hidden": job.hidden}
-    return classifier(job.backbone, job.head, examples.labels, resize=job.resize, **chosen)
-
-
-def _trained(
-    clf: Any, job: Job, examples: data.Data, phases: tuple[Phase, ...], progress: bool
-) -> tuple[train.History, report.Report]:
-    history = train.fit(
-        clf,
-        examples,
-        phases=phases,
-        batch_size=job.batch_size,
-        augment=job.augment,
-        views=job.views,
-        patience=job.patience,
-        class_weight=job.class_weight,
-        weight_decay=job.weight_decay,
-        label_smoothing=job.label_smoothing,
-        seed=job.seed,
-        progress=progress,
-    )
-    return history, report.evaluate(clf, examples.test, history=history, notes=_notes(examples))
+def _settings(job: Job, phases: Sequence[Phase]) -> dict[str, Any]:
+    """Write the job down as it was resolved, so that saying a default aloud makes no other run of it."""
+    row = find_backbone(job.backbone)
+    settings = dataclasses.asdict(dataclasses.replace(job, size=row.input.sized(job.size).size))
+    del settings["out"]
+    settings["phases"] = [phase.name for phase in phases]
+    settings |= {name: [getattr(phase, name) for phase in phases] for name in ("epochs", "learning_rate", "unfreeze")}
+    if job.weights not in ("pretrained", None):
+        settings["weights"] = f"{job.weights} ({weights.find(row, job.weights).digest})"
+    return settings
 
 
 def _notes(examples: data.Data) -> tuple[str, ...]:
-    unreadable = [f"{len(examples.unreadable)} unreadable files were left out"] if examples.unreadable else []
-    return (examples.splitting, *unreadable)
+    names = ", ".join([*(name for name, _ in examples.unreadable[:SHOWN]), "..."][: len(examples.unreadable)])
+    lost = f"{len(examples.unreadable)} unreadable examples were left out ({names}); {LEDGER} says why"
+    return (examples.splitting, lost) if names else (examples.splitting,)
 
 
 def _plan(clf: Any, phases: Sequence[Phase]) -> str:
     """Say in a few lines what is about to be trained."""
-    about = clf.spec
+    about, count = clf.spec, len(clf.spec.backbone.blocks)
     lines = [f"{about.backbone.name} + {about.head}, size {about.input.size}, weights: {about.weights}"]
     for phase in phases:
-        opened = "all blocks" if phase.unfreeze == "all" else f"{phase.unfreeze} of {len(about.backbone.blocks)} blocks"
-        lines.append(f"  phase {phase.name}: {phase.epochs} epochs at {phase.learning_rate:g}, {opened} unfrozen")
+        opened = "all blocks" if phase.unfreeze == "all" else f"{phase.unfreeze} of {count} blocks"
+        told = f"up to {phase.epochs} epochs at {phase.learning_rate:g}, {opened} unfrozen"
+        lines.append(f"  phase {phase.name}: {told}")
     return "\n".join(lines)
 
 
-# === The run directory ===
-
-
-def _inspect(out: Path, overwrite: bool) -> None:
-    """Refuse a directory that is not ours to write, before anything is read or trained.
-
-    Raises:
-        RunError: a file, a directory of something else, or one that cannot be written.
-    """
+def inspect(job: Job) -> None:
+    """Raise RunError for a directory that is not ours to write, and what `data.read` raises for missing data."""
+    out, source = Path(job.out), Path(job.data)
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; give a directory as --out")
-    strange = [path.name for path in out.iterdir()] if out.is_dir() and not (out / LEDGER).exists() else []
-    strange = [name for name in strange if name != ".lock"]
-    if strange:
-        raise RunError(
-            f"{out} holds files that are no tlkit run ({strange[0]}, ...); choose another directory as --out"
-        )
-    with files.writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    files.write_text(out / ".writable", "")
-    (out / ".writable").unlink()
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
+    if _kind(job.data) is None and not job.data.startswith("tfds:"):
+        data.read(job.data)  # it says what is missing
+    standing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    try:
+        tempfile.TemporaryDirectory(prefix=".tlkit-", dir=standing).cleanup()
+        strange = [path.name for path in out.iterdir() if path.name[:1] != "."] if standing == out else []
+    except OSError as error:
+        raise RunError(f"cannot write {out} ({error.strerror}); choose another directory as --out") from error
+    ledger = files.read_json(out / LEDGER) if LEDGER in strange else None
+    # other programs, too, write a run.json
+    if strange and not (isinstance(ledger, dict) and {"schema", "status", "settings"} <= set(ledger)):
+        raise RunError(f"{out} holds files of no tlkit run ({strange[0]}, ...); choose another directory as --out")
 
 
-def _locked(out: Path) -> Any:
-    return files.lock(out / ".lock", timeout=0)
+@contextlib.contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Hold the run directory against other processes; where no run comes of it, leave nothing behind."""
+    made = not out.exists()
+    with files.lock(out / LEDGER, timeout=0):
+        try:
+            yield
+        finally:
+            if not (out / LEDGER).exists():
+                (out / f".{LEDGER}.lock").unlink(missing_ok=True)
+                if made and not any(out.iterdir()):
+                    out.rmdir()
+
+
+@contextlib.contextmanager
+def _replacing(out: Path) -> Iterator[None]:
+    """Put what an earlier run left aside, and back where the new one fails or is interrupted."""
+    for killed in out.glob(".tlkit-*"):
+        shutil.rmtree(killed, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".tlkit-", dir=out) as aside:
+        _move(out, Path(aside))
+        try:
+            yield
+        except BaseException:
+            with tempfile.TemporaryDirectory(prefix=".tlkit-", dir=out) as failed:
+                _move(out, Path(failed))
+            _move(Path(aside), out)
+            raise
+
+
+def _move(start: Path, end: Path) -> None:
+    for name in OWN:
+        if (start / name).exists():
+            (start / name).rename(end / name)
 
 
 def _finished(out: Path, wanted: dict[str, Any]) -> Run | None:
-    """Return the finished run of the same job; None where there is no run yet.
-
-    Raises:
-        RunError: an unfinished run, or one of another job, naming each difference.
-    """
+    """Return the finished run of the same job; None where there is no run yet; refuse any other."""
     if not (out / LEDGER).exists():
         return None
     there = files.read_json(out / LEDGER)
-    differences = _differences(there.get("settings", {}), wanted["settings"])
-    if there.get("data") != wanted["data"]:
-        differences.append("the data have changed")
-    if differences:
-        raise RunError(
-            f"{out} holds another run: {'; '.join(differences)}. Choose another directory, or give --overwrite to "
-            f"start anew there"
-        )
-    if there.get("status") != "finished":
+    if differences := _differences(there, wanted):
+        told = f"{out} holds another run: {'; '.join(differences)}"
+        raise RunError(f"{told}. Choose another directory, or give --overwrite to start anew there")
+    if there["status"] != "finished":
         raise RunError(f"{out} holds an unfinished run; give --overwrite to start it anew")
-    return Run(out, there, report.Report.load(out), already=True)
+    try:
+        return Run(out, there, artifact.load(out).report, already=True)
+    except ArtifactError as error:
+        raise RunError(f"{out} holds a finished run, but {error}; give --overwrite to start it anew") from error
 
 
 def _differences(there: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    plain = files.json.loads(files.json.dumps(wanted))
-    names = sorted({*there, *plain})
-    return [
-        f"{name} was {there.get(name)}, now {plain.get(name)}" for name in names if there.get(name) != plain.get(name)
-    ]
-
-
-def _clear(out: Path) -> None:
-    for name in OWN:
-        path = out / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    """Name what differs between two ledgers; data that only moved are the same data."""
+    old, new = there["settings"], files.json.loads(files.json.dumps(wanted["settings"]))
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name) and name != "data"]
+    changed = [f"{name} was {old.get(name)}, now {new.get(name)}" for name in names]
+    # a new seed or column makes other splits of the same data
+    if there.get("data") == wanted["data"] or RESHAPING & set(names):
+        return changed
+    return [*changed, f"the data have changed (they were {old.get('data')}, now {new['data']})"]
