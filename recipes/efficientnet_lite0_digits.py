@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 
 import _smoke
+import keras
 
 import tlkit
 
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="made-up data, random weights, seconds")
     options = parser.parse_args()
+    keras.utils.set_random_seed(options.seed)
 
     if options.smoke:
         data = tlkit.arrays(*_smoke.pictures())

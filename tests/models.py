@@ -84,7 +84,7 @@ def tiny_backbone(size: int) -> Any:
     return keras.Model(pixels, layers.Conv2D(16, 1, name="top_conv")(x))
 
 
-def tiny_classifier(classes: int = 2, size: int = 16, **options: Any) -> Any:
+def tiny_classifier(classes: Any = 2, size: int = 16, **options: Any) -> Any:
     """Build a picture classifier small enough to train in a second; always the same one."""
     import keras
 

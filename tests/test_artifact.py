@@ -49,6 +49,17 @@ def test_predict_takes_one_item_alone(exported: tuple) -> None:
     assert len(artifact.predict(models.pictures(1, 16)[0])) == 1
 
 
+def test_predict_tells_one_grey_picture_from_several(exported: tuple) -> None:
+    artifact = tlkit.load(exported[1])
+    grey = models.pictures(4, 16)[..., 0]
+    several = artifact.predict(grey)
+    assert len(several) == 4
+    for one in (grey[2], grey[2][..., None]):
+        (alone,) = artifact.predict(one)
+        assert alone.label == several[2].label
+        assert alone.probability == pytest.approx(several[2].probability, abs=1e-5)
+
+
 def test_predict_reads_what_only_pillow_reads(exported: tuple, tmp_path: Path) -> None:
     pixels = models.pictures(1, 16, seed=3).astype(np.uint8)[0]
     Image.fromarray(pixels).save(tmp_path / "a.tiff")

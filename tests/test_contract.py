@@ -68,7 +68,7 @@ def test_pictures(name: str) -> None:
         tlkit.unfreeze(clf, 1)
     clf = models.image_classifier(name, size=size)
     pixels = models.pictures(12, size, seed=4)
-    data = tlkit.arrays(pixels.astype(np.uint8), np.arange(12) % 3)
+    data = tlkit.arrays(pixels.astype(np.uint8), [clf.spec.labels[number % 3] for number in range(12)])
     assert len(frontier.find(_opened(clf, 1)).tensors) == 1, "a block is cut in its middle"
     run_backbone_test(clf, pixels[:5], data)
 
@@ -85,7 +85,7 @@ def test_texts(head: str, tmp_path: Path) -> None:
 
     clf = models.text_classifier(tmp_path, head)
     texts = [f"the {word} {other}" for word in models.WORDS[:6] for other in models.WORDS[6:8]]
-    data = tlkit.arrays(texts, np.arange(12) % 3)
+    data = tlkit.arrays(texts, [clf.spec.labels[number % 3] for number in range(12)])
     run_backbone_test(clf, tf.constant(models.TEXTS), data)
 
 

@@ -77,7 +77,8 @@ def picture_artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple:
 @pytest.fixture(scope="module")
 def text_artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     clf = models.text_classifier(tmp_path_factory.mktemp("bert"))
-    data = tlkit.arrays([*models.TEXTS[:4], *(f"the {word}" for word in models.WORDS[:8])], np.arange(12) % 3)
+    texts = [*models.TEXTS[:4], *(f"the {word}" for word in models.WORDS[:8])]
+    data = tlkit.arrays(texts, [clf.spec.labels[number % 3] for number in range(12)])
     phases = (tlkit.Phase("head", 1, 1e-4, 0), tlkit.Phase("top", 1, 1e-4, 1))
     tlkit.fit(clf, data, phases=phases, progress=False)
     out = tmp_path_factory.mktemp("texts") / "out"

@@ -17,7 +17,7 @@ LAYERS = (
     ("networks", "tokens", "vision", "text"),
     ("build",),
     ("freeze", "frontier", "store"),
-    ("loop", "train"),
+    ("loop", "options", "train"),
     ("plots", "report", "baselines"),
     ("fresh", "card", "artifact"),
     ("exporting",),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, frontier, loop, store, train
+from tlkit import build, frontier, loop, options, store
 from tlkit.errors import FreezeError, InputError
 from tlkit.spec import Augment, Phase, Reading
 
@@ -108,7 +108,7 @@ def test_the_head_learns() -> None:
 
 def test_texts_train_in_two_phases(tmp_path: Path) -> None:
     clf = models.text_classifier(tmp_path, classes=2)
-    data = topics()
+    data = dataclasses.replace(topics(), labels=clf.spec.labels)
     before = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
     history = tlkit.fit(clf, data, phases=(Phase("head", 3, 1e-2, 0), Phase("top", 12, 1e-2, 1)), progress=False)
     moved = {v.path.split("/")[0] for v in build.pieces(clf)[1].weights if not np.array_equal(v, before[v.path])}
@@ -156,29 +156,30 @@ def test_progress_prints_a_line_per_epoch(capsys: pytest.CaptureFixture) -> None
     clf = models.tiny_classifier()
     tlkit.fit(clf, colours(), phases=PHASES[:1])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[0].startswith("  head   1/2  loss ") and "val_accuracy" in lines[0]
+    assert len(lines) == 3 and lines[0].startswith("frozen base: ")
+    assert lines[1].startswith("  head   1/2  loss ") and "val_accuracy" in lines[1]
 
 
 def test_digits_like_data_are_not_mirrored() -> None:
-    assert train._augmentation("auto", "image", flip=False) == Augment(flip=False)
-    assert train._augmentation("strong", "image", flip=True).flip
-    assert train._augmentation("auto", "text", flip=True) is None
+    assert options.augmentation("auto", "image", flip=False) == Augment(flip=False)
+    assert options.augmentation("strong", "image", flip=True).flip
+    assert options.augmentation("auto", "text", flip=True) is None
 
 
 def test_balanced_class_weights() -> None:
     data = colours()
     rare = dataclasses.replace(data.train, labels=np.array([0] * 3 + [1] * 1), items=data.train.items[:4])
     uneven = dataclasses.replace(data, train=rare)
-    assert train._class_weights("balanced", uneven) == pytest.approx([4 / 6, 2.0])
-    assert train._class_weights({"red": 5}, uneven) == pytest.approx([1.0, 5.0])
-    assert train._class_weights(None, uneven) == pytest.approx([1.0, 1.0])
+    assert options.class_weights("balanced", uneven) == pytest.approx([4 / 6, 2.0])
+    assert options.class_weights({"red": 5}, uneven) == pytest.approx([1.0, 5.0])
+    assert options.class_weights(None, uneven) == pytest.approx([1.0, 1.0])
 
 
 def test_class_weights_and_label_smoothing_change_the_loss() -> None:
     losses = []
-    for options in ({}, {"class_weight": {"red": 5.0}}, {"label_smoothing": 0.3}):
+    for given in ({}, {"class_weight": {"red": 5.0}}, {"label_smoothing": 0.3}):
         clf = models.tiny_classifier()
-        losses.append(tlkit.fit(clf, colours(), phases=PHASES[:1], progress=False, **options).epochs[0]["loss"])
+        losses.append(tlkit.fit(clf, colours(), phases=PHASES[:1], progress=False, **given).epochs[0]["loss"])
     assert len(set(losses)) == 3
 
 
@@ -237,7 +238,7 @@ def test_an_augmentation_of_ones_own_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("given", "message"),
     [
         ({"augment": "lite"}, "unknown augment 'lite'; did you mean light"),
         ({"batch_size": 0}, "batch_size=0, patience=3, label_smoothing=0.0: give a batch size of 1 or more"),
@@ -248,19 +249,24 @@ def test_an_augmentation_of_ones_own_is_used() -> None:
         ({"phases": (Phase("top", 1, 1e-3, 9),)}, "tiny has 3 blocks"),
     ],
 )
-def test_options_that_cannot_be(options: dict, message: str) -> None:
+def test_options_that_cannot_be(given: dict, message: str) -> None:
     clf = models.tiny_classifier()
     with pytest.raises(InputError, match=message):
-        tlkit.fit(clf, colours(), progress=False, **{"phases": PHASES[:1], **options})
+        tlkit.fit(clf, colours(), progress=False, **{"phases": PHASES[:1], **given})
 
 
 def test_data_that_do_not_suit_the_classifier() -> None:
     with pytest.raises(InputError, match="tiny takes images, but the data are texts"):
         tlkit.fit(models.tiny_classifier(), topics())
-    with pytest.raises(InputError, match="the classifier has 3 labels, the data 2"):
+    with pytest.raises(
+        InputError, match=r"has 3 labels \(0, 1, 2\), the data 2 \(dark, red\); build it with data.labels"
+    ):
         tlkit.fit(models.tiny_classifier(3), colours())
+    with pytest.raises(InputError, match=r"has 2 labels \(red, dark\), the data 2 \(dark, red\)"):
+        tlkit.fit(models.tiny_classifier(["red", "dark"]), colours())
 
 
 def test_texts_cannot_be_augmented(tmp_path: Path) -> None:
+    clf = models.text_classifier(tmp_path, classes=2)
     with pytest.raises(InputError, match="augment is for pictures"):
-        tlkit.fit(models.text_classifier(tmp_path, classes=2), topics(), augment="light")
+        tlkit.fit(clf, dataclasses.replace(topics(), labels=clf.spec.labels), augment="light")

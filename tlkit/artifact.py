@@ -90,8 +90,8 @@ class Artifact:
         """Answer raw examples with the SavedModel.
 
         Args:
-            items: one or several: for pictures paths, encoded bytes, or pixel arrays (height, width, 3), 0..255; for
-                texts strings.
+            items: one or several: for pictures paths, encoded bytes, or pixel arrays (height, width[, 1 or 3]),
+                0..255; for texts strings.
             batch_size: examples per call.
 
         Returns:
@@ -101,8 +101,7 @@ class Artifact:
             DataError: a picture that cannot be read.
             InputError: items of the wrong kind.
         """
-        alone = isinstance(items, str | bytes | os.PathLike) or (isinstance(items, np.ndarray) and items.ndim == 3)
-        items = [items] if alone else list(items)
+        items = [items] if _alone(items) else list(items)
         found: list[Prediction] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
@@ -110,6 +109,13 @@ class Artifact:
             rows = zip(given["top_k_labels"].numpy(), given["top_k_probabilities"].numpy(), strict=True)
             found += [_prediction(names, shares) for names, shares in rows]
         return found
+
+
+def _alone(items: Any) -> bool:
+    """Tell one raw example from several; an array (n, height, width) is n grey pictures."""
+    if isinstance(items, np.ndarray):
+        return items.ndim == 2 or (items.ndim == 3 and items.shape[-1] in (1, 3))
+    return isinstance(items, str | bytes | os.PathLike)
 
 
 def _prediction(names: np.ndarray, shares: np.ndarray) -> Prediction:

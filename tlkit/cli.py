@@ -210,8 +210,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if examples.kind != artifact.input.kind:
         raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
     if examples.labels != artifact.labels:
-        theirs, own = ", ".join(examples.labels), ", ".join(artifact.labels)
-        raise InputError(f"{options.data} has the labels {theirs}, but the model answers with {own}; make them match")
+        raise InputError(f"{options.data} has the labels {examples.labels}, the model {artifact.labels}; match them")
     measured = report.evaluate(artifact.model, examples.test, notes=(examples.splitting,))
     print(measured)
     if options.out:
@@ -223,10 +222,9 @@ def _export(options: argparse.Namespace) -> None:
     from tlkit.exporting import export
 
     out = Path(options.out)
-    held = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
-    if held and "tlkit.json" not in held:
-        raise InputError(f"{out} is no artifact, it holds {min(held)}; give another directory as --out")
-    if held and not options.overwrite:
+    if out.exists() and not (out / "tlkit.json").exists():
+        raise InputError(f"{out} is there and no artifact of tlkit; give another directory as --out")
+    if out.exists() and not options.overwrite:
         raise InputError(f"{out} already holds an artifact; give --overwrite, or another directory as --out")
     hush()
     source = load(options.artifact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -118,7 +119,13 @@ def _write_saved_model(clf: keras.Model, folder: Path) -> None:
     answer, embed = answers(clf)
     for name, (function, signature) in clf.spec.input.signatures(answer, embed, clf.spec.resize).items():
         archive.add_endpoint(name, function, input_signature=signature)
-    archive.write_out(str(folder), verbose=False)
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # it tells of a temporary folder that will be gone
+    try:
+        archive.write_out(str(folder), verbose=False)
+    finally:
+        logger.setLevel(level)
 
 
 # === Proof ===

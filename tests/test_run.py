@@ -1,0 +1,354 @@
+"""The whole job in a run directory: what it writes, when it refuses, and that nothing is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import models
+import numpy as np
+import pytest
+
+from tlkit import exporting, files, folders, run, train
+from tlkit.errors import DataError, InputError, OfflineError, RunError, TlkitError, WeightsError
+from tlkit.run import Job, run_job
+from tlkit.spec import Backbone
+from tlkit.vision import VISION, ImageInput
+
+BAD_OPTIONS = [
+    ({"batch_size": 0}, "give a batch size of 1"),
+    ({"augment": "lite"}, "unknown augment 'lite'"),
+    ({"views": 0}, "views=0"),
+    ({"unfreeze": 9}, "tiny has 3 blocks"),
+    ({"seed": -1}, "seed=-1, weight_decay=0.0001: give numbers of 0 or more"),
+    ({"weight_decay": float("nan")}, "weight_decay=nan"),
+    ({"epochs": (3,)}, r"epochs \[3\]: the schedule of tiny has 2 phases \(head, top\); give 2 numbers"),
+    ({"learning_rate": (1e-3, float("inf"))}, "learning_rate .* give 2 numbers of 0 or more"),
+    ({"epochs": (0, 0)}, "epochs are 0 in every phase"),
+    ({"backbone": "tyny"}, "unknown backbone 'tyny'; did you mean tiny"),
+    ({"head": "pool_dens"}, "unknown head 'pool_dens'; did you mean pool_dense"),
+    ({"head": "mean_dense"}, "choose one of: flatten_dense, pool_dense"),
+    ({"size": 2}, "size 2 is too small"),
+    ({"dropout": 1.0}, "dropout 1.0 is not a rate"),
+    ({"text_column": "text"}, "is not a table file"),
+]
+
+
+def save_pictures(folder: Path, each: int = 8, classes: tuple[str, ...] = ("dark", "red")) -> Path:
+    """Write a folder of 40-pixel PNGs that differ in colour."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(each):
+            pixels = rng.integers(0, 60, (40, 40, 3))
+            pixels[:, :, 0] += 190 * number
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Backbone("tiny", models.tiny_backbone, ImageInput("tf", 16, 8), ("end1", "end2", "end3"), stem="stem")
+    monkeypatch.setitem(VISION, "tiny", row)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_pictures(tmp_path_factory.mktemp("data") / "photos")
+
+
+@pytest.fixture
+def job(photos: Path, tmp_path: Path) -> Job:
+    return Job(data=str(photos), out=str(tmp_path / "out"), backbone="tiny", weights=None, epochs=(1, 1))
+
+
+@pytest.fixture
+def stood(job: Job) -> dict[str, object]:
+    """Put what a finished run looks like from outside into the directory; training nothing."""
+    out = Path(job.out)
+    out.mkdir()
+    files.write_json(out / "run.json", {"schema": 1, "status": "finished", "settings": {"seed": 7}, "data": "x"})
+    (out / "saved_model").mkdir()
+    (out / "saved_model" / "weights").write_text("old")
+    (out / "tlkit.json").write_text("{}")
+    (out / "thesis.txt").write_text("a stranger's")
+    return contents(out)
+
+
+def contents(out: Path) -> dict[str, object]:
+    """Return what a directory holds, but the lock's empty file."""
+    inside = (path for path in out.rglob("*") if path.is_file() and path.name != ".run.json.lock")
+    return {path.relative_to(out).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns) for path in inside}
+
+
+def export_little(clf: object, out: Path, *, report: object) -> None:
+    """Write an artifact without its models, which take seconds."""
+    report.save(out)
+    facts = {
+        "schema": 1,
+        "labels": clf.spec.labels,
+        "input": {"kind": "image", "resize": "crop", **clf.spec.input.facts()},
+    }
+    files.write_json(out / "tlkit.json", facts | {"files": {"report.json": files.digest(out / "report.json")}})
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the training, and let the notes stand for the report."""
+    monkeypatch.setattr(train, "fit", lambda *_, **__: train.History((), (), 0, 0, {}))
+    monkeypatch.setattr(run.report, "evaluate", lambda *_, notes, **__: notes)
+
+
+def refused(job: Job, message: str, kind: type = TlkitError, *, overwrite: bool = False) -> None:
+    """Assert that a job is refused and that its directory stays as it was."""
+    out = Path(job.out)
+    was_there, before = out.exists(), contents(out)
+    with pytest.raises(kind, match=message) as caught:
+        run_job(job, overwrite=overwrite, progress=False)
+    assert "\n" not in str(caught.value)
+    assert out.exists() == was_there and contents(out) == before
+
+
+# === One run after another ===
+
+
+def test_a_run_from_start_to_refusal(
+    job: Job, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "export", export_little)  # tests/test_cli.py exports in earnest
+    done = run_job(job)
+    told = capsys.readouterr().out
+    assert "photos: image, 2 classes; train 12, val 2, test 2" in told
+    assert "tiny + pool_dense, size 16, weights: random" in told
+    assert "phase head: epochs 1, learning rate 0.001, unfrozen 0 of 3 blocks" in told
+    assert "head   1/1  loss" in told and "top   1/1  loss" in told
+
+    out = Path(job.out)
+    ledger = json.loads((out / "run.json").read_text())
+    assert ledger["status"] == "finished" and ledger == done.ledger
+    assert ledger["settings"]["phases"] == ["head", "top"] and ledger["settings"]["epochs"] == [1, 1]
+    assert ledger["settings"]["size"] == 16 and len(ledger["history"]["epochs"]) == 2
+    assert not list(out.glob(".tlkit-*"))
+    assert done.report.n == 2 and not done.already and done.artifact.labels == ("dark", "red")
+    assert "70 % train" in done.report.table()
+
+    # the same again, in other words: it is read, not repeated
+    before = contents(out)
+    monkeypatch.setattr(run, "classifier", lambda *_, **__: pytest.fail("it was built again"))
+    again = run_job(dataclasses.replace(job, size=16, learning_rate=(1e-3, 1e-4)))
+    assert again.already and again.report.accuracy == done.report.accuracy and contents(out) == before
+    moved = photos.rename(photos.with_name("elsewhere"))
+    assert run_job(dataclasses.replace(job, data=str(moved)), progress=False).already
+    moved.rename(photos)
+
+    refused(dataclasses.replace(job, epochs=(2, 1)), r"epochs was \[1, 1\], now \[2, 1\]\. .*--overwrite", RunError)
+    refused(dataclasses.replace(job, batch_size=4, dropout=0.5), "batch_size was 32, now 4; dropout was None, now 0.5")
+    refused(dataclasses.replace(job, seed=1), r"another run: seed was 0, now 1\. Choose", RunError)
+    fewer = save_pictures(tmp_path / "fewer", each=7)
+    refused(dataclasses.replace(job, data=str(fewer)), "the data have changed .they were .*photos, now .*fewer")
+
+    (out / "report.json").write_text("{}")
+    refused(job, "holds a finished run, but .*report.json was changed: .*; give --overwrite", RunError)
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS)
+def test_bad_options_lose_nothing(job: Job, stood: dict, options: dict, message: str) -> None:
+    refused(dataclasses.replace(job, **options), message, InputError, overwrite=True)
+
+
+def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
+    job: Job, stood: dict, monkeypatch: pytest.MonkeyPatch, untrained: None
+) -> None:
+    out = Path(job.out)
+    seen = []
+
+    def exported(clf: object, folder: Path, *, report: object) -> None:
+        seen.append({name for name in contents(folder) if not name.startswith(".tlkit-")})
+
+    (out / ".tlkit-killed").mkdir()  # what a killed process leaves
+    monkeypatch.setattr(exporting, "export", exported)
+    run_job(job, overwrite=True, progress=False)
+    assert seen == [{"run.json", "thesis.txt"}]
+    assert (out / "thesis.txt").read_text() == "a stranger's"
+    assert not (out / "saved_model").exists() and not (out / "tlkit.json").exists()
+    assert not list(out.glob(".tlkit-*"))
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_run_leaves_what_was_there(
+    job: Job, stood: dict, monkeypatch: pytest.MonkeyPatch, untrained: None, interruption: type
+) -> None:
+    def broken(clf: object, folder: Path, **_: object) -> None:
+        (folder / "saved_model").mkdir()
+        (folder / "saved_model" / "half").write_text("half")
+        raise interruption
+
+    monkeypatch.setattr(exporting, "export", broken)
+    with pytest.raises(interruption):
+        run_job(job, overwrite=True, progress=False)
+    assert contents(Path(job.out)) == stood
+
+    fresh = dataclasses.replace(job, out=job.out + "2")
+    with pytest.raises(interruption):
+        run_job(fresh, progress=False)
+    assert not Path(fresh.out).exists()
+
+
+def test_an_unfinished_run_is_refused(job: Job, photos: Path) -> None:
+    given = run._completed(job, "image")
+    settings = run._settings(given, run.schedule(given))
+    ledger = {
+        "schema": 1,
+        "status": "running",
+        "settings": settings,
+        "data": folders.image_folder(photos).fingerprint(),
+    }
+    files.write_json(Path(job.out) / "run.json", ledger)
+    refused(job, "holds an unfinished run; give --overwrite to start it anew", RunError)
+
+
+# === The directory ===
+
+
+def test_a_second_run_at_once_is_refused(job: Job) -> None:
+    out = Path(job.out)
+    out.mkdir()
+    with files.lock(out / "run.json"):
+        refused(job, "out/run.json is in use by another process; wait until it ends or stop it", RunError)
+
+
+def test_directories_that_are_not_ours(job: Job, tmp_path: Path, photos: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("mine")
+    refused(dataclasses.replace(job, out=str(other)), r"files of no tlkit run \(thesis.txt, ...\); choose", RunError)
+    (other / "thesis.txt").rename(other / "run.json")
+    refused(dataclasses.replace(job, out=str(other)), "run.json is not valid JSON", RunError)
+    for strange in ("[]", '{"status": "running"}'):
+        (other / "run.json").write_text(strange)
+        refused(dataclasses.replace(job, out=str(other)), "files of no tlkit run", RunError, overwrite=True)
+    refused(dataclasses.replace(job, out=str(other / "run.json")), "run.json is a file; give a directory", RunError)
+    refused(dataclasses.replace(job, out=str(photos / "run")), "lies inside the data folder", RunError)
+
+
+@pytest.mark.parametrize("out", ["/dev/null/x", "/proc/tlkit/x"])
+def test_directories_that_cannot_be_written(job: Job, out: str) -> None:
+    refused(dataclasses.replace(job, out=out), f"cannot write {out} .*; choose another directory as --out", RunError)
+
+
+def test_a_read_only_disk(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(run.tempfile, "TemporaryDirectory", read_only)
+    refused(job, "cannot write .*out .Read-only file system.; choose another directory", RunError)
+
+
+# === Data and weights ===
+
+
+def test_data_that_cannot_be(job: Job, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    save_pictures(tmp_path / "single", classes=("dark",))
+    (save_pictures(tmp_path / "one", each=3) / "rare").mkdir()
+    (tmp_path / "one" / "rare" / "0.png").write_bytes((photos / "red" / "0.png").read_bytes())
+    for name, message in {
+        "nowhere": "there is no file or folder",
+        "empty": "holds nothing; put the pictures of each class into a subfolder",
+        "single": "has a single class, 'dark'",
+        "one": "one example only of the class 'rare'",
+    }.items():
+        refused(dataclasses.replace(job, data=str(tmp_path / name)), message, DataError)
+    refused(dataclasses.replace(job, data="digitz"), "unknown data set 'digitz'; did you mean digits", InputError)
+
+
+def test_tables_that_cannot_be(job: Job, tmp_path: Path) -> None:
+    job = dataclasses.replace(job, backbone="minilm_l6", data=str(tmp_path / "table.csv"))
+    (tmp_path / "table.csv").write_text("prose,kind\na,b\n")
+    refused(job, "no column called text, sentence, ...; it has prose, kind", DataError)
+    refused(dataclasses.replace(job, text_column="proze"), "no column 'proze'; it has prose, kind", DataError)
+    refused(dataclasses.replace(job, text_column="prose"), "no column called label, .*; it has prose, kind", DataError)
+    rows = [{"text": f"text {i}", "label": i % 2 or "zero"} for i in range(8)]
+    (tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    refused(dataclasses.replace(job, data=str(tmp_path / "table.jsonl")), "of the types int, str", DataError)
+
+
+def test_data_that_do_not_suit_the_backbone(job: Job, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("text,label\n" + "a b,x\nc d,y\n" * 4)
+    refused(dataclasses.replace(job, data=str(tmp_path / "table.csv")), "tiny takes images, but .* holds texts")
+    refused(dataclasses.replace(job, backbone="minilm_l6"), "minilm_l6 takes texts, but .*photos holds images")
+
+
+def test_defaults_follow_the_data(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "table.csv").write_text("text,label\n")
+    for source, expected in {
+        str(photos): run.DEFAULTS["image"],
+        "digits": run.DEFAULTS["image"],
+        str(tmp_path / "table.csv"): run.DEFAULTS["text"],
+        "bbc_news": run.DEFAULTS["text"],
+    }.items():
+        job = run._completed(Job(data=source, out="out"), run._kind(source))
+        assert (job.backbone, job.head) == expected
+    assert run._completed(Job(data="tfds:mnist", out="out"), run._kind("tfds:mnist")).backbone is None
+    assert run._completed(Job(data="digits", out="out", head="flatten_dense"), "image").head == "flatten_dense"
+
+
+def test_weights_that_do_not_fit(job: Job, tmp_path: Path) -> None:
+    path = tmp_path / "other.weights.h5"
+    models.tiny_classifier().head.save_weights(path)
+    refused(dataclasses.replace(job, weights=str(path)), "does not fit backbone 'tiny'", WeightsError)
+    refused(
+        dataclasses.replace(job, weights=str(tmp_path / "none.h5")), "no weights at .*none.h5; give a", WeightsError
+    )
+    refused(dataclasses.replace(job, weights="pretrained"), "tiny has no pretrained weights; give", WeightsError)
+
+
+def test_other_weights_at_the_same_path_are_another_job(job: Job, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.weights.h5"
+    told = []
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        given = run._completed(dataclasses.replace(job, weights=str(path)), "image")
+        told.append(run._settings(given, run.schedule(given))["weights"])
+    assert all(text.startswith(f"{path} (sha256:") for text in told) and told[0] != told[1]
+
+
+def test_weights_that_cannot_be_fetched_are_missed_before_the_data_are_read(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(run.data, "read", lambda *_, **__: pytest.fail("the data were read"))
+    for backbone, file in (
+        ("vgg16", "vgg16_weights_tf_dim"),
+        ("efficientnet_lite0", "efficientnet-lite0-57934424.pth"),
+    ):
+        message = f"Needed: {file}.* MB\\) from .*; put it at {tmp_path}.* Available here: none"
+        refused(dataclasses.replace(job, backbone=backbone, weights="pretrained"), message, OfflineError)
+
+
+# === What is said ===
+
+
+def test_unreadable_files_are_named(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untrained: None) -> None:
+    folder = save_pictures(tmp_path / "some")
+    for i in range(6):
+        (folder / "red" / f"broken{i}.png").write_bytes(b"no picture")
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    done = run_job(dataclasses.replace(job, data=str(folder)), progress=False)
+    told = done.report[-1]
+    assert told.startswith("6 unreadable examples were left out (red/broken0.png, ")
+    assert told.endswith("red/broken4.png, ...); run.json says why")
+    assert set(done.ledger["unreadable"]) == {f"red/broken{i}.png" for i in range(6)}
+
+
+def test_schedule_takes_what_the_job_sets(job: Job) -> None:
+    job = dataclasses.replace(job, epochs=(0, 7), learning_rate=(1e-2, 1e-3), unfreeze="all")
+    (only,) = run.schedule(job)
+    assert (only.name, only.epochs, only.learning_rate, only.unfreeze) == ("top", 7, 1e-3, "all")
+    plain = run.schedule(dataclasses.replace(job, epochs=None, learning_rate=None, unfreeze=None))
+    assert plain == VISION["tiny"].phases

@@ -1,0 +1,88 @@
+"""What `fit` was asked for: checked, and resolved against the classifier and the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tlkit import loop
+from tlkit.errors import InputError, unknown
+from tlkit.spec import LIGHT, STRONG, Augment, Phase
+
+VIEWS = 4  # augmented versions stored of each picture, unless there are fewer epochs
+
+
+def settings(phases: Sequence[Phase], how: Any, views: int, options: loop.Options) -> dict[str, Any]:
+    """Write down every option as it was resolved, in plain values."""
+    settings = {**dataclasses.asdict(options), "class_weight": options.class_weight.tolist(), "views": views}
+    return settings | {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
+
+
+def views(wanted: int | None, how: Any, phases: Sequence[Phase]) -> int:
+    """Resolve how many augmented versions of each picture are stored."""
+    if wanted is not None and (not isinstance(wanted, int) or wanted < 1):
+        raise InputError(f"views={wanted!r}: give the number of augmented versions to store, 1 or more")
+    if how is None:
+        return 1
+    return wanted or min(VIEWS, max(phase.epochs for phase in phases))
+
+
+def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing: float) -> None:
+    """Refuse data and numbers that do not suit the classifier."""
+    if data.kind != spec.input.kind:
+        raise InputError(f"{spec.backbone.name} takes {spec.input.kind}s, but the data are {data.kind}s")
+    numbered = tuple(str(number) for number in range(len(data.labels)))  # built from a number of classes
+    if spec.labels not in (tuple(data.labels), numbered):
+        raise InputError(
+            f"the classifier has {len(spec.labels)} labels {_few(spec.labels)}, the data {len(data.labels)} "
+            f"{_few(data.labels)}; build it with data.labels"
+        )
+    if batch_size < 1 or patience < 0 or not 0 <= label_smoothing < 1:
+        raise InputError(
+            f"batch_size={batch_size}, patience={patience}, label_smoothing={label_smoothing}: give a batch size of 1 "
+            f"or more, a patience of 0 or more, and 0 <= label_smoothing < 1"
+        )
+
+
+def _few(labels: Sequence[str]) -> str:
+    return f"({', '.join(labels[:5])}{', ...' if len(labels) > 5 else ''})"
+
+
+def augmentation(augment: Any, kind: str, flip: bool) -> Augment | Callable | None:
+    """Resolve the `augment` option; pictures that must not be mirrored are not."""
+    named = {"auto": LIGHT if kind == "image" else None, "none": None, "light": LIGHT, "strong": STRONG}
+    if isinstance(augment, str):
+        if augment not in named:
+            raise unknown("augment", augment, named)
+        augment = named[augment]
+    if augment is not None and kind != "image":
+        raise InputError("augment is for pictures; leave it out for texts")
+    if isinstance(augment, Augment) and not flip:
+        return dataclasses.replace(augment, flip=False)
+    return augment
+
+
+def _name(augment: Any) -> Any:
+    if isinstance(augment, Augment):
+        return dataclasses.asdict(augment)
+    return getattr(augment, "__qualname__", None) if augment is not None else None
+
+
+def class_weights(wanted: Any, data: Any) -> np.ndarray:
+    """Resolve `class_weight` to one weight per class, of mean 1 over the training examples where balanced."""
+    classes = len(data.labels)
+    if wanted is None:
+        return np.ones(classes, np.float32)
+    if wanted == "balanced":
+        counts = np.bincount(data.train.labels, minlength=classes)
+        return (len(data.train.labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
+    if not isinstance(wanted, Mapping):
+        raise InputError(f"class_weight {wanted!r}: give 'balanced' or a mapping of label to weight")
+    strange = [str(label) for label in wanted if str(label) not in data.labels]
+    if strange:
+        raise unknown("label in class_weight", strange[0], data.labels)
+    by_name = {str(label): weight for label, weight in wanted.items()}
+    return np.array([by_name.get(label, 1.0) for label in data.labels], np.float32)
