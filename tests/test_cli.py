@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import models
 import pytest
 from test_run import contents, save_pictures
 
-from tlkit import build, cli, factories, heads, run, weights
+from tlkit import artifact, build, cli, exporting, factories, heads, run, weights
 from tlkit.spec import Backbone
 from tlkit.vision import VISION, ImageInput
 
@@ -83,7 +84,7 @@ def test_help_is_quick() -> None:
         assert done.returncode == 0 and done.stderr == ""
     assert min(seconds) < 0.5
     for command in ("train", "predict", "evaluate", "export", "backbones", "heads", "recipes", "weights"):
-        assert f"\n    {command} " in done.stdout
+        assert f"\n    {command}" in done.stdout
 
 
 def test_every_option_of_train_is_a_setting_of_the_job(capsys: pytest.CaptureFixture) -> None:
@@ -206,14 +207,14 @@ def test_quick_refusals_need_no_tensorflow(tmp_path: Path) -> None:
         import sys
         from tlkit.cli import main
         codes = [main(["train", data, "--out", out, *more]) for data, out, *more in (
-            ("nowhere/x", "out"), ("digits", "file"), ("digits", "/dev/null/x"), ("digits", "out", "--recipe", "vgg")
+            ("nowhere/x", "out"), ("digits", "file"), ("digits", "/dev/null/x"), ("digits", "out", "--recipe", "vgg16")
         )]
         assert codes == [2, 2, 2, 2] and "tensorflow" not in sys.modules
     """
     home = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=home)
     assert done.returncode == 0, done.stderr
-    messages = ("there is no file or folder", "file is a file", "cannot write /dev/null/x", "unknown recipe 'vgg'; did")
+    messages = ("there is no file or folder", "file is a file", "cannot write /dev/null/x", "unknown recipe 'vgg16'; ")
     assert all(text in line for text, line in zip(messages, done.stderr.splitlines(), strict=True))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -256,7 +257,8 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
     assert contents(trained) == before
 
 
-def test_the_export_was_proved(trained: Path) -> None:
+def test_what_a_run_leaves(trained: Path) -> None:
+    assert {path.name for path in trained.iterdir()} - {".run.json.lock"} == set(run.OWN)
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
 
@@ -300,7 +302,9 @@ def test_evaluate(trained: Path, photos: Path, ask: object, refused: object, tmp
     assert "the model takes images, but" in refused("evaluate", trained, tmp_path / "table.csv")
 
 
-def test_export(trained: Path, photos: Path, ask: object, refused: object, tmp_path: Path) -> None:
+def test_export(
+    trained: Path, photos: Path, ask: object, refused: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "copy"
     code, told, err = ask("export", trained, "--out", out)
     assert code == 0 and err == "" and told == f"artifact: {out}\n"
@@ -308,11 +312,18 @@ def test_export(trained: Path, photos: Path, ask: object, refused: object, tmp_p
     assert ask("predict", out, picture)[1] == ask("predict", trained, picture)[1]
 
     assert "already holds an artifact; give --overwrite" in refused("export", trained, "--out", out)
-    assert ask("export", trained, "--out", out, "--overwrite")[0] == 0
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "README.md").write_text("mine")
     assert "is there and no artifact of tlkit" in refused("export", trained, "--out", tmp_path / "mine")
     assert (tmp_path / "mine" / "README.md").read_text() == "mine"
+
+    seen = []
+    made = types.SimpleNamespace(path="there")
+    monkeypatch.setattr(exporting, "export", lambda *given, **options: seen.append((given[1], options)) or made)
+    bare = types.SimpleNamespace(path=tmp_path, model=None)  # exported without a report
+    monkeypatch.setattr(artifact, "load", lambda _: bare)
+    assert ask("export", trained, "--out", out, "--overwrite")[1] == "artifact: there\n"
+    assert seen == [(out, {"report": None, "overwrite": True})]
 
 
 @pytest.mark.slow
