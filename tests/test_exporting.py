@@ -179,7 +179,7 @@ def test_the_artifact_holds_what_it_promises(picture_artifact: tuple) -> None:
     names = {path.name for path in out.iterdir()}
     assert names == {"saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "confusion.png"}
     facts = artifact.facts
-    assert facts["parity"]["samples"] == 6 and facts["parity"]["max_difference"] <= 1e-5
+    assert facts["parity"]["samples"] == 6 and facts["parity"]["real"] and facts["parity"]["max_difference"] <= 1e-5
     assert facts["parity"]["spread"] > 0.05, "the samples answer alike: the proof would be empty"
     assert facts["metrics"]["split"] == "test" and facts["metrics"]["examples"] == 6
     assert "saved_model/1/saved_model.pb" in facts["files"] and "model.keras" in facts["files"]
@@ -190,6 +190,22 @@ def test_an_artifact_is_not_overwritten_unasked(picture_artifact: tuple) -> None
     clf, _, out = picture_artifact
     with pytest.raises(ArtifactError, match="already holds an artifact; give overwrite=True"):
         tlkit.export(clf, out)
+
+
+def test_a_strangers_file_is_not_overwritten(picture_artifact: tuple, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"holds a README\.md of something else; choose another directory"):
+        tlkit.export(picture_artifact[0], tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_without_real_examples_made_up_ones_prove_the_export(picture_artifact: tuple, text_artifact: tuple) -> None:
+    from tlkit.exporting import _prove
+
+    for clf, _, out in (picture_artifact, text_artifact):
+        parity = _prove(clf, out / "saved_model" / "1", [])
+        assert not parity["real"] and parity["samples"] == 4 and parity["max_difference"] <= 1e-5
+        assert parity["spread"] > 0.05
 
 
 def test_a_model_that_answers_differently_is_not_exported(

@@ -53,7 +53,9 @@ def find_backbone(backbone: str | Backbone) -> Backbone:
     """
     if isinstance(backbone, Backbone):
         return backbone
-    rows = table()
+    from tlkit.vision import VISION
+
+    rows = VISION if backbone in VISION else table()  # the texts' table imports TensorFlow, which takes seconds
     if backbone not in rows:
         raise unknown("backbone", backbone, rows)
     return rows[backbone]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+OWN = ("saved_model", "model.keras", "README.md", "report.json")  # what an artifact writes
 TOP_K = 5
 TOLERANCE = 1e-5  # the most a probability of the SavedModel may differ from the Keras model's
 PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
@@ -57,6 +58,9 @@ def export(
     out = Path(out)
     if (out / "tlkit.json").exists() and not overwrite:
         raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
+    strange = [name for name in OWN if (out / name).exists()]
+    if strange and not overwrite and not (out / "run.json").exists():
+        raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     samples = list(report.samples) if report is not None else []
@@ -132,15 +136,15 @@ def _write_saved_model(clf: keras.Model, folder: Path) -> None:
 
 
 def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, Any]:
-    """Let a fresh process answer real samples and compare; the facts of the comparison are kept.
+    """Let a fresh process answer samples, real ones where there are any, and compare; the facts are kept.
 
     Raises:
         ArtifactError: the process failed, or an answer differs by more than TOLERANCE.
     """
-    if not samples:
-        return {"samples": 0}
     import tensorflow as tf
 
+    real = bool(samples)
+    samples = samples or clf.spec.input.made_up()
     raw = clf.spec.input.served(samples)
     function, _ = clf.spec.input.signatures(*answers(clf), clf.spec.resize)["serving_default"]
     expected = function(tf.constant(raw))["probabilities"].numpy()
@@ -152,7 +156,7 @@ def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, 
             f"the exported model differs from the Keras model by {difference:.2g} on {len(samples)} samples "
             f"(at most {TOLERANCE:g} is allowed); nothing was written, please report this"
         )
-    return {"samples": len(samples), "max_difference": difference, "spread": spread}
+    return {"samples": len(samples), "real": real, "max_difference": difference, "spread": spread}
 
 
 def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[bytes]) -> np.ndarray:

@@ -160,6 +160,9 @@ class Input(Protocol):
     def served(self, items: Any) -> list[bytes]:
         """Turn raw examples into what `serving_default` takes."""
 
+    def made_up(self) -> list[Any]:
+        """Return a few raw examples that differ, for a proof where there are no real ones."""
+
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
 

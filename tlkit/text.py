@@ -109,6 +109,10 @@ class TextInput:
         """Turn texts into UTF-8, as `serving_default` takes them."""
         return [bytes(text) for text in self.encode(items)[1].numpy()]
 
+    def made_up(self) -> list[str]:
+        """Return a few texts that differ in length and words."""
+        return ["", "A short text.", "Another one, about the price of fish in the north.", "word " * self.size]
+
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
         return {"size": self.size, "limit": self.limit, "lowercase": self.lowercase}

@@ -150,6 +150,14 @@ class ImageInput:
 
         return [one(item) for item in items]
 
+    def made_up(self) -> list[Any]:
+        """Return a few uint8 pictures (height, width, 3) of coarse random colours, not all square."""
+        import numpy as np
+
+        rng = np.random.default_rng(0)
+        shapes = ((4, 4), (4, 6), (6, 4), (2, 2))
+        return [np.kron(rng.integers(0, 256, (*shape, 3)), np.ones((20, 20, 1))).astype(np.uint8) for shape in shapes]
+
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
         return {"normalise": self.normalise, "size": self.size, "minimum": self.minimum}
