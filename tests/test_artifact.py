@@ -85,6 +85,7 @@ def test_the_keras_model_comes_back_whole(exported: tuple) -> None:
     assert {v.path.split("/")[0] for v in model.trainable_variables} == {"conv3", "top_conv", "probabilities"}
 
 
+@pytest.mark.slow
 def test_a_text_artifact_refuses_what_is_no_text(tmp_path: Path) -> None:
     clf = models.text_classifier(tmp_path / "bert")
     artifact = tlkit.export(clf, tmp_path / "out")

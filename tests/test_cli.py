@@ -302,6 +302,7 @@ def test_evaluate(trained: Path, photos: Path, ask: object, refused: object, tmp
     assert "the model takes images, but" in refused("evaluate", trained, tmp_path / "table.csv")
 
 
+@pytest.mark.slow
 def test_export(
     trained: Path, photos: Path, ask: object, refused: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

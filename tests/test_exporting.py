@@ -15,6 +15,9 @@ import tlkit
 from tlkit import exporting
 from tlkit.errors import ArtifactError
 
+# fresh processes, each of which takes seconds to import TensorFlow
+pytestmark = pytest.mark.slow
+
 STRANGER = """
 import sys
 import tensorflow as tf
