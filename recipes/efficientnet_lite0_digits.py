@@ -2,7 +2,9 @@
 
 Run:    python recipes/efficientnet_lite0_digits.py --out runs/digits
 Smoke:  python recipes/efficientnet_lite0_digits.py --smoke
-Expect: EXPECT_DIGITS
+Expect: test accuracy 0.9889, the mean of seeds 0, 1 and 2 (0.9814, 0.9926, 0.9926; 269 pictures each), by
+        `python recipes/demo.py --only pictures --seed N`; two cores of an AMD EPYC, 142 to 218 s beside other work.
+        Logistic regression on the pixels reaches 0.9442, 0.9814 and 0.9888 on the same splits.
 """
 
 from __future__ import annotations

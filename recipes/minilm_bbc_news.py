@@ -2,7 +2,10 @@
 
 Run:    python recipes/minilm_bbc_news.py --out runs/bbc_news
 Smoke:  python recipes/minilm_bbc_news.py --smoke
-Expect: EXPECT_BBC
+Expect: test accuracy 0.9711, the mean of seeds 0, 1 and 2 (0.9820, 0.9671, 0.9641; 334 articles each), by
+        `python recipes/demo.py --only texts --seed N`; two cores of an AMD EPYC, 515 to 691 s beside other work.
+        Logistic regression on TF-IDF reaches 0.9790, 0.9731 and 0.9701 on the same splits: it reads the whole article,
+        MiniLM the first 128 tokens.
 """
 
 from __future__ import annotations

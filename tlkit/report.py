@@ -208,7 +208,7 @@ def evaluate(
     facts = {"split": name, "history": epochs, "seconds": seconds, "notes": notes}
     measured = score(split.labels, np.concatenate(rows), about.labels, **facts)
     # spread over the split, which may be sorted by class
-    chosen = np.linspace(0, len(split) - 1, min(SAMPLES, len(split))).astype(int)
+    chosen = np.linspace(0, measured.n - 1, min(SAMPLES, measured.n)).astype(int)
     return dataclasses.replace(measured, samples=tuple(split.items[number] for number in chosen))
 
 
