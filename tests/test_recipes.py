@@ -17,6 +17,7 @@ RECIPES = sorted(path for path in (TOP / "recipes").glob("*.py") if not path.nam
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_smoke(path: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(path), "--smoke", "--out", str(tmp_path / "out")]
+    command += ["--scratch"] if path.stem == "demo" else []
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "accuracy" in done.stdout

@@ -170,7 +170,8 @@ def _keys(library: Any, info: Any, name: str) -> tuple[str, str, str]:
             if isinstance(what, form) and labelled and label.shape == ():
                 return keys[0], keys[1], kind
     raise errors.DataError(
-        f"{name} is not made of pictures or texts with one label each (features: {', '.join(sorted(info.features))}); choose a "
+        f"{name} is not made of pictures or texts with one label each "
+        f"(features: {', '.join(sorted(info.features))}); choose a "
         f"data set for classification"
     )
 
