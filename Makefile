@@ -21,8 +21,9 @@ lint: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
+# Hours; `make bench STEP="texts-*"` runs some steps. An interrupted one goes on where it stopped.
 bench: $(STAMP)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) "$$script"; done
+	$(PY) benchmarks/bench.py $(STEP)
 
 # Runs every notebook anew, which takes minutes; `$(PY) notebooks/build.py NAME` runs one.
 notebooks: $(STAMP)

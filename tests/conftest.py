@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tlkit import cache
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TLKIT_QUIET", "1")
 
 TOP = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep stored features out of the developer's own cache; a test that moves TLKIT_HOME moves them with it."""
+    folder, home, original = tmp_path_factory.mktemp("features"), os.environ.get("TLKIT_HOME"), cache.root
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "root", lambda: folder if os.environ.get("TLKIT_HOME") == home else original())
+        yield
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test a folder of stored features of its own, which does not exist yet."""
+    monkeypatch.setattr(cache, "root", lambda: tmp_path / "stored")
+    return tmp_path / "stored"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 200 kB, or skip where that is not permitted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the permission to mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,23 @@ def pictures(count: int, size: int, seed: int = 0) -> np.ndarray:
     return np.kron(coarse, np.ones((1, -(-size // 4), -(-size // 4), 1)))[:, :size, :size].astype(np.float32)
 
 
+def colours(each: int = 24, side: int = 16) -> tlkit.Data:
+    """Return pictures of two classes that differ in colour, as data."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], each)
+    pixels = rng.integers(0, 60, (2 * each, side, side, 3))
+    pixels[labels == 1, :, :, 0] += 190
+    return tlkit.arrays(pixels.astype(np.uint8), labels, labels=["dark", "red"])
+
+
+def topics(each: int = 30, labels: tuple[str, str] = ("topic 0", "topic 1")) -> tlkit.Data:
+    """Return texts of two topics and of 1 to 11 words, as data."""
+    pets, money = ["the", "cat", "sat", "on", "mat", "dog", "ran"], ["bank", "rate", "loan", "fell", "rose", "the"]
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(words, 1 + i % 11)) for words in (pets, money) for i in range(each)]
+    return tlkit.arrays(texts, [labels[0]] * each + [labels[1]] * each, labels=labels)
+
+
 def tiny_bert(folder: Path, layers: int = 3) -> Path:
     """Write a tiny BERT with random weights as a KerasHub preset."""
     import keras_hub
@@ -114,3 +131,17 @@ def text_classifier(folder: Path, head: str = "mean_dense", classes: int = 3) ->
     labels = [f"topic {i}" for i in range(classes)]
     clf = tlkit.classifier("minilm_l6", head, labels, size=16, weights=tiny_bert(folder))
     return spread(clf, tf.constant(TEXTS))
+
+
+def folded_in_float64(clf: Any) -> tuple[Any, Any]:
+    """Return a backbone folded and as it is, both in float64, where rounding cannot hide a mistake nor pass for one."""
+    import keras
+
+    from tlkit import build, folding
+
+    def widened(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    plain = keras.models.clone_model(build.pieces(clf)[1], clone_function=widened)
+    plain.set_weights(build.pieces(clf)[1].get_weights())
+    return folding.fold(plain), plain

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import models
 import pytest
 from test_run import contents, save_pictures
 
-from tlkit import artifact, build, cli, exporting, factories, heads, run, weights
+from tlkit import artifact, build, cache, cli, exporting, factories, files, heads, ledger, run, weights
 from tlkit.spec import Backbone
 from tlkit.vision import VISION, ImageInput
 
@@ -60,6 +61,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_pictures(tmp_path_factory.mktemp("data") / "photos")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep what trainings store out of the developer's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLKIT_HOME", str(folder := tmp_path_factory.mktemp("home")))
+        yield folder
+
+
 @pytest.fixture(scope="module")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train the tiny backbone by the command line, once."""
@@ -83,7 +92,7 @@ def test_help_is_quick() -> None:
         seconds.append(time.perf_counter() - started)
         assert done.returncode == 0 and done.stderr == ""
     assert min(seconds) < 0.5
-    for command in ("train", "predict", "evaluate", "export", "backbones", "heads", "recipes", "weights"):
+    for command in ("train", "predict", "evaluate", "export", "backbones", "heads", "recipes", "weights", "cache"):
         assert f"\n    {command}" in done.stdout
 
 
@@ -101,9 +110,9 @@ def test_without_a_command_the_help_is_shown(ask: object) -> None:
     assert code == 2 and out.startswith("usage: tlkit")
 
 
-@pytest.mark.parametrize("command", ["recipes", "heads"])
-def test_short_tables_need_no_tensorflow(command: str) -> None:
-    code = f"import sys; from tlkit.cli import main; main([{command!r}]); assert 'tensorflow' not in sys.modules"
+@pytest.mark.parametrize("words", [["recipes"], ["heads"], ["cache", "list"], ["cache", "clear"], []], ids=" ".join)
+def test_short_answers_need_no_tensorflow(words: list[str]) -> None:
+    code = f"import sys; from tlkit.cli import main; main({words!r}); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
@@ -160,6 +169,36 @@ def test_weights_get_and_verify(ask: object, refused: object, tmp_path: Path, mo
     assert err == "tlkit: error: damaged weights: vgg19; fetch them again with `tlkit weights get NAME`\n"
 
 
+# === Stored features ===
+
+
+def store(folder: Path, size: int, about: str, day: int) -> None:
+    """Put down what stored features look like from outside, last used at noon of a day of March 2026."""
+    files.write_json(folder / "about.json", {"about": about})
+    size -= (folder / "about.json").stat().st_size
+    (folder / "features").write_bytes(bytes(size))
+    used = time.mktime((2026, 3, day, 12, 0, 0, 0, 0, -1))
+    os.utime(folder, (used, used))
+
+
+def test_cache_list_and_clear(ask: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
+    there = tmp_path / "features"
+    assert ask("cache", "list") == (0, f"no features are stored in {there}\n", "")
+    assert ask("cache", "clear") == (0, f"freed 0 B in {there}\n", "")
+
+    store(there / "a", 2_000_000, "tiny after end1 of photos", 4)
+    store(there / "b", 1_000, "tiny after end3 of photos", 25)
+    code, out, _ = ask("cache", "list")
+    assert code == 0 and [line.split(maxsplit=3) for line in out.splitlines()[1:]] == [
+        ["1", "KB", "2026-03-25", "tiny after end3 of photos"],
+        ["2", "MB", "2026-03-04", "tiny after end1 of photos"],
+        ["2", "MB", "in", f"all, in {there}"],
+    ]
+    assert ask("cache", "clear") == (0, f"freed 2 MB in {there}\n", "")
+    assert cache.entries() == [] and ask("cache", "list")[1].startswith("no features")
+
+
 # === Bad input ===
 
 
@@ -171,6 +210,12 @@ def test_weights_get_and_verify(ask: object, refused: object, tmp_path: Path, mo
         (["--unfreeze", "x"], "argument --unfreeze: invalid number of blocks value: 'x'"),
         (["--resize", "squeeze"], "argument --resize: invalid choice: 'squeeze'"),
         (["--size", "big"], "argument --size: invalid int value: 'big'"),
+        (["--precision", "half"], "argument --precision: invalid choice: 'half'"),
+        (
+            ["--cache-budget", "2 apples"],
+            "argument --cache-budget: '2 apples' is no size; write bytes or a unit: 500MB",
+        ),
+        (["--cache-budget", "-1"], "argument --cache-budget: '-1' is no size"),
     ],
 )
 def test_options_that_cannot_be_parsed(options: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
@@ -190,10 +235,12 @@ def test_numbers_reach_the_job(monkeypatch: pytest.MonkeyPatch, ask: object, tmp
     out = str(tmp_path / "out")
     given = "--recipe vgg16_flatten_dense --head pool_dense --weights random --epochs 3,0 --learning-rate 1e-2,1e-5"
     more = "--unfreeze all --no-flip --quiet --overwrite --class-weight balanced --dropout 0.5"
+    more += " --precision bfloat16 --cache-budget 1.5GiB --deterministic"
     code, _, err = ask("train", "digits", "--out", out, *given.split(), *more.split())
     assert code == 130 and err == "\ntlkit: interrupted; nothing half-written is left\n"
     ask("train", "digits", "--out", out, "--unfreeze", "2")
     parts = {"backbone": "vgg16", "head": "pool_dense", "weights": None, "dropout": 0.5, "class_weight": "balanced"}
+    parts |= {"precision": "bfloat16", "cache_budget": 3 * 2**29, "deterministic": True}
     schedule = {"epochs": (3, 0), "learning_rate": (1e-2, 1e-5), "unfreeze": "all"}
     assert jobs == [
         (run.Job(data="digits", out=out, flip=False, **parts, **schedule), {"overwrite": True, "progress": False}),
@@ -258,7 +305,7 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
 
 
 def test_what_a_run_leaves(trained: Path) -> None:
-    assert {path.name for path in trained.iterdir()} - {".run.json.lock"} == set(run.OWN)
+    assert {path.name for path in trained.iterdir()} - {".run.json.lock"} == set(ledger.OWN)
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
 

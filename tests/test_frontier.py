@@ -118,3 +118,43 @@ def test_the_tail_holds_exactly_what_trains() -> None:
     tail = frontier.segment(clf, frontier.find(clf), None)
     assert {v.path for v in tail.trainable_variables} == {v.path for v in clf.trainable_variables}
     assert len(tail.layers) and "stem/kernel" not in {v.path for v in tail.weights}
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 2, "all"])
+def test_a_folded_trunk_and_the_tail_are_the_model(pictures: tuple, blocks: object) -> None:
+    import keras
+
+    clf, batch = pictures
+    before = [weight.copy() for weight in clf.get_weights()]
+    tlkit.unfreeze(clf, blocks)
+    cut = frontier.find(clf)
+    trunk, plain = (frontier.segment(clf, None, cut, folded=folded) for folded in (True, False))
+    norms = [sum(isinstance(x, keras.layers.BatchNormalization) for x in m._flatten_layers()) for m in (trunk, plain)]
+    assert norms == [0, {0: 3, 1: 2, 2: 1, "all": 0}[blocks]]
+    parts = frontier.segment(clf, cut, None)(trunk(batch, training=False), training=False).numpy()
+    whole = clf(batch, training=False).numpy()
+    assert np.abs(parts - whole).max() <= 1e-4 * whole.max()
+    assert not np.allclose(np.roll(parts, 1, axis=0), whole, atol=1e-2)
+    assert all(np.array_equal(a, b) for a, b in zip(clf.get_weights(), before, strict=True))
+
+
+def test_folded_segments_continue_one_another_and_leave_the_classifier_to_be_saved(
+    pictures: tuple, tmp_path: Path
+) -> None:
+    import keras
+
+    clf, batch = pictures
+    cuts = []
+    for blocks in (2, 0):
+        tlkit.unfreeze(clf, blocks)
+        cuts.append(frontier.find(clf))
+    value = batch
+    for start, end in ((None, cuts[0]), (cuts[0], cuts[1])):
+        value = frontier.segment(clf, start, end, folded=True)(value, training=False)
+    parts = frontier.segment(clf, cuts[1], None)(value, training=False).numpy()
+    whole = clf(batch, training=False).numpy()
+    assert np.abs(parts - whole).max() <= 1e-4 * whole.max()
+    assert not np.allclose(np.roll(parts, 1, axis=0), whole, atol=1e-2)
+    clf.save(tmp_path / "clf.keras")
+    again = keras.saving.load_model(tmp_path / "clf.keras", safe_mode=True)
+    assert np.array_equal(again(batch, training=False).numpy(), whole)

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from tlkit import decoding, errors, images
 from tlkit.spec import LIGHT, STRONG, Augment, Reading
+from tlkit.vision import ImageInput
 
 RNG = np.random.default_rng(0)
 DECODE = tf.function(decoding.decode, input_signature=[tf.TensorSpec((), tf.string)])
@@ -219,6 +220,88 @@ def test_other_webp_headers_are_bounded(at: int) -> None:
         decoded(bytes(data))
 
 
+def test_decode_adds_few_operations_to_a_graph() -> None:
+    # Each one is paid for by every picture: with all formats spread out in it, decoding was as slow again.
+    assert len(DECODE.get_concrete_function().graph.get_operations()) < 60
+
+
+# === scaled decoding ===
+
+QUARTERS = np.kron(
+    np.array([[[250, 0, 0], [0, 0, 250]], [[0, 250, 0], [0, 0, 0]]], np.uint8), np.ones((96, 160, 1), "u1")
+)
+
+
+def enlarged(photo: np.ndarray, width: int, height: int, **options: Any) -> bytes:
+    return encoded(Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC), "JPEG", **options)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "how", "expected"),
+    [
+        ((64, 160), None, "crop", (64, 160)),
+        ((64, 160), 17, "crop", (64, 160)),
+        ((64, 160), 16, "crop", (32, 80)),
+        ((64, 160), 9, "stretch", (32, 80)),
+        ((64, 160), 8, "stretch", (16, 40)),
+        ((64, 160), 4, "crop", (8, 20)),
+        ((64, 160), 1, "crop", (8, 20)),
+        ((64, 160), 16, "pad", (16, 40)),
+        ((160, 64), 16, "pad", (40, 16)),
+        ((64, 162), 4, "crop", (32, 81)),
+        ((65, 160), 4, "crop", (65, 160)),
+    ],
+)
+def test_scale_leaves_twice_the_size_of_the_deciding_side(
+    shape: tuple[int, int], size: int | None, how: str, expected: tuple[int, int]
+) -> None:
+    data = tf.constant(encoded(noise(*shape), "JPEG"))
+    assert decoding.decode(data, size, how).shape == (*expected, 3)
+    if size is not None:
+        assert decoding.decode(data, tf.constant(size), how).shape == (*expected, 3)
+
+
+def test_other_formats_are_not_scaled() -> None:
+    np.testing.assert_array_equal(decoding.decode(tf.constant(encoded(noise(64, 160), "PNG")), 4), noise(64, 160))
+
+
+@pytest.mark.parametrize("how", images.RESIZES)
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket"])
+def test_scaled_decoding_agrees_with_full_decoding(photos: dict[str, Any], name: str, how: str) -> None:
+    data = tf.constant(enlarged(photos[name], 1200, 800, quality=90))
+    small = decoding.decode(data, 100, how)
+    assert small.shape == (200, 300, 3)
+    scaled, full = (images.resize(pixels, 100, how).numpy() for pixels in (small, decoding.decode(data)))
+    assert 0 < np.abs(scaled - full).mean() < 1 and np.abs(scaled - full).max() < 20
+    assert np.abs(scaled[:, ::-1] - full).mean() > 10
+
+
+@pytest.mark.parametrize("how", ["crop", "pad"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_scaled_decoding_is_upright(orientation: int, how: str) -> None:
+    data = encoded(QUARTERS, "JPEG", exif=exif(orientation))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    np.testing.assert_allclose(decoding.decode(tf.constant(data), 24, how), expected[2::4, 2::4], atol=2)
+
+
+@pytest.mark.parametrize("how", images.RESIZES)
+def test_training_and_serving_scale_alike(photos: dict[str, Any], how: str) -> None:
+    data = enlarged(photos["chelsea"], 1200, 800, exif=exif(6))
+    read, takes = ImageInput("caffe", size=64).signatures(tf.identity, tf.identity, how)["serving_default"]
+    served = tf.function(read, takes)(tf.constant([data])).numpy()
+    trained = next(iter(images.batches([data], 64, Reading(resize=how)))).numpy()
+    np.testing.assert_array_equal(served, trained)
+    full = images.resize(decoding.decode(tf.constant(data)), 64, how).numpy()
+    assert not np.array_equal(full, trained[0]) and np.abs(full - trained[0]).mean() < 1
+
+
+def test_load_reads_large_files_to_their_end(photos: dict[str, Any]) -> None:
+    data = enlarged(photos["chelsea"], 1200, 800)
+    assert images.load(data) is data
+    with pytest.raises(errors.DataError, match="truncated"):
+        images.load(data[:-100])
+
+
 # === resize ===
 
 
@@ -262,6 +345,12 @@ def test_extreme_shapes_are_never_blown_up() -> None:
 def test_resize_stays_within_the_scale() -> None:
     square = images.resize(tf.fill((37, 53, 3), 255), 64).numpy()
     assert square.max() <= 255.0
+
+
+@pytest.mark.parametrize("how", images.RESIZES)
+def test_resize_of_bytes_equals_that_of_floats(how: str) -> None:
+    pixels = tf.constant(noise(33, 50))
+    np.testing.assert_array_equal(images.resize(pixels, 13, how), images.resize(tf.cast(pixels, tf.float32), 13, how))
 
 
 def test_unknown_resize() -> None:

@@ -11,18 +11,20 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
     ("spec", "errors", "files"),
-    ("fetch",),
+    ("fetch", "cache"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("data", "folders", "tables", "samples", "splits"),
     ("networks", "tokens", "vision", "text"),
     ("build",),
-    ("freeze", "frontier", "store"),
-    ("loop", "options", "train"),
+    ("freeze", "folding", "frontier", "precision"),
+    ("shards", "keys", "store", "filling"),
+    ("loop", "choices", "options", "train"),
     ("plots", "report", "baselines"),
     ("fresh", "card", "artifact"),
-    ("exporting",),
+    ("exporting", "ledger"),
     ("run",),
     ("factories",),
+    ("console", "upkeep"),
     ("cli", "__init__"),
 )
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}

@@ -10,12 +10,13 @@ import models
 import numpy as np
 import pytest
 
-from tlkit import exporting, files, folders, run, train
+from tlkit import exporting, files, folders, ledger, run, train
 from tlkit.errors import DataError, InputError, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.run import Job, run_job
-from tlkit.spec import Backbone
+from tlkit.spec import Backbone, Compute
 from tlkit.vision import VISION, ImageInput
 
+NOTHING = train.History(epochs=(), phases=(), trunk_seconds=0, trunk_examples=0, seconds=0, settings={})
 BAD_OPTIONS = [
     ({"batch_size": 0}, "give a batch size of 1"),
     ({"augment": "lite"}, "unknown augment 'lite'"),
@@ -23,6 +24,8 @@ BAD_OPTIONS = [
     ({"unfreeze": 9}, "tiny has 3 blocks"),
     ({"seed": -1}, "seed=-1, weight_decay=0.0001: give numbers of 0 or more"),
     ({"weight_decay": float("nan")}, "weight_decay=nan"),
+    ({"precision": "float61"}, "unknown precision 'float61'; did you mean bfloat16, float32"),
+    ({"cache_budget": -1}, "cache_budget=-1: give a number of bytes, 0 or more"),
     ({"epochs": (3,)}, r"epochs \[3\]: the schedule of tiny has 2 phases \(head, top\); give 2 numbers"),
     ({"learning_rate": (1e-3, float("inf"))}, "learning_rate .* give 2 numbers of 0 or more"),
     ({"epochs": (0, 0)}, "epochs are 0 in every phase"),
@@ -50,7 +53,8 @@ def save_pictures(folder: Path, each: int = 8, classes: tuple[str, ...] = ("dark
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     row = Backbone("tiny", models.tiny_backbone, ImageInput("tf", 16, 8), ("end1", "end2", "end3"), stem="stem")
     monkeypatch.setitem(VISION, "tiny", row)
 
@@ -98,7 +102,7 @@ def export_little(clf: object, out: Path, *, report: object) -> None:
 @pytest.fixture
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the training, and let the notes stand for the report."""
-    monkeypatch.setattr(train, "fit", lambda *_, **__: train.History((), (), 0, 0, {}))
+    monkeypatch.setattr(train, "fit", lambda *_, **__: NOTHING)
     monkeypatch.setattr(run.report, "evaluate", lambda *_, notes, **__: notes)
 
 
@@ -127,10 +131,11 @@ def test_a_run_from_start_to_refusal(
     assert "head   1/1  loss" in told and "top   1/1  loss" in told
 
     out = Path(job.out)
-    ledger = json.loads((out / "run.json").read_text())
-    assert ledger["status"] == "finished" and ledger == done.ledger
-    assert ledger["settings"]["phases"] == ["head", "top"] and ledger["settings"]["epochs"] == [1, 1]
-    assert ledger["settings"]["size"] == 16 and len(ledger["history"]["epochs"]) == 2
+    told = json.loads((out / "run.json").read_text())
+    assert told["status"] == "finished" and told == done.ledger and told["schema"] == ledger.SCHEMA
+    assert told["settings"]["phases"] == ["head", "top"] and told["settings"]["epochs"] == [1, 1]
+    assert told["settings"]["size"] == 16 and len(told["history"]["epochs"]) == 2
+    assert told["choices"]["precision"] in ("float32", "bfloat16")
     assert not list(out.glob(".tlkit-*"))
     assert done.report.n == 2 and not done.already and done.artifact.labels == ("dark", "red")
     assert "70 % train" in done.report.table()
@@ -138,7 +143,7 @@ def test_a_run_from_start_to_refusal(
     # the same again, in other words: it is read, not repeated
     before = contents(out)
     monkeypatch.setattr(run, "classifier", lambda *_, **__: pytest.fail("it was built again"))
-    again = run_job(dataclasses.replace(job, size=16, learning_rate=(1e-3, 1e-4)))
+    again = run_job(dataclasses.replace(job, size=16, learning_rate=(1e-3, 1e-4), cache_budget=10**9))
     assert again.already and again.report.accuracy == done.report.accuracy and contents(out) == before
     moved = photos.rename(photos.with_name("elsewhere"))
     assert run_job(dataclasses.replace(job, data=str(moved)), progress=False).already
@@ -146,6 +151,8 @@ def test_a_run_from_start_to_refusal(
 
     refused(dataclasses.replace(job, epochs=(2, 1)), r"epochs was \[1, 1\], now \[2, 1\]\. .*--overwrite", RunError)
     refused(dataclasses.replace(job, batch_size=4, dropout=0.5), "batch_size was 32, now 4; dropout was None, now 0.5")
+    refused(dataclasses.replace(job, precision="float32"), r"another run: precision was auto, now float32\. Choose")
+    refused(dataclasses.replace(job, deterministic=True), r"another run: deterministic was False, now True\. Choose")
     refused(dataclasses.replace(job, seed=1), r"another run: seed was 0, now 1\. Choose", RunError)
     fewer = save_pictures(tmp_path / "fewer", each=7)
     refused(dataclasses.replace(job, data=str(fewer)), "the data have changed .they were .*photos, now .*fewer")
@@ -199,15 +206,34 @@ def test_an_interrupted_run_leaves_what_was_there(
 
 def test_an_unfinished_run_is_refused(job: Job, photos: Path) -> None:
     given = run._completed(job, "image")
-    settings = run._settings(given, run.schedule(given))
-    ledger = {
-        "schema": 1,
-        "status": "running",
-        "settings": settings,
-        "data": folders.image_folder(photos).fingerprint(),
-    }
-    files.write_json(Path(job.out) / "run.json", ledger)
+    settings = ledger.settings(given, run.schedule(given))
+    ledger.begin(Path(job.out), {"settings": settings, "data": folders.image_folder(photos).fingerprint()})
     refused(job, "holds an unfinished run; give --overwrite to start it anew", RunError)
+
+
+def test_how_it_is_computed_stands_in_the_ledger_before_the_first_step(
+    job: Job, monkeypatch: pytest.MonkeyPatch, untrained: None
+) -> None:
+    chosen = {"precision": "bfloat16", "views": 2, "budget": 5000}
+    seen = []
+
+    def fit(*_: object, compute: Compute, record: object, **__: object) -> train.History:
+        seen.append(compute)
+        seen.append(files.read_json(Path(job.out) / "run.json"))
+        record(chosen)
+        seen.append(files.read_json(Path(job.out) / "run.json"))
+        return NOTHING
+
+    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    job = dataclasses.replace(job, precision="bfloat16", cache_budget=5000, deterministic=True)
+    done = run_job(job, progress=False)
+    compute, before, after = seen
+    assert compute == Compute("bfloat16", 5000, True)
+    assert before["status"] == "running" and after == before | {"choices": chosen}
+    assert done.ledger["status"] == "finished" and done.ledger["choices"] == chosen
+    told = {name: done.ledger["settings"][name] for name in ("precision", "cache_budget", "deterministic")}
+    assert told == {"precision": "bfloat16", "cache_budget": 5000, "deterministic": True}
 
 
 # === The directory ===
@@ -243,7 +269,7 @@ def test_a_read_only_disk(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def read_only(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(run.tempfile, "TemporaryDirectory", read_only)
+    monkeypatch.setattr(ledger.tempfile, "TemporaryDirectory", read_only)
     refused(job, "cannot write .*out .Read-only file system.; choose another directory", RunError)
 
 
@@ -312,7 +338,7 @@ def test_other_weights_at_the_same_path_are_another_job(job: Job, tmp_path: Path
     for content in (b"one", b"two"):
         path.write_bytes(content)
         given = run._completed(dataclasses.replace(job, weights=str(path)), "image")
-        told.append(run._settings(given, run.schedule(given))["weights"])
+        told.append(ledger.settings(given, run.schedule(given))["weights"])
     assert all(text.startswith(f"{path} (sha256:") for text in told) and told[0] != told[1]
 
 

@@ -11,6 +11,8 @@ import pytest
 import tlkit
 from tlkit import build
 from tlkit.errors import WeightsError
+from tlkit.spec import Reading
+from tlkit.splits import Split
 from tlkit.text import TEXT
 from tlkit.tokens import Tokens
 
@@ -27,8 +29,48 @@ def test_tokens_are_word_pieces_cut_and_padded() -> None:
     layer = Tokens(VOCABULARY, True, 6)
     cat, unknown, end = VOCABULARY.index("cat"), 1, VOCABULARY.index("##s")
     assert ids(layer, "Cats CAT zebra") == [[2, cat, end, cat, unknown, 3]]
-    assert ids(layer, "") == [[2, 3, 0, 0, 0, 0]]
+    assert ids(layer, "", "dog") == [[2, 3, 0], [2, VOCABULARY.index("dog"), 3]]
     assert ids(layer, "cat " * 9) == [[2, cat, cat, cat, cat, 3]]
+
+
+@pytest.mark.parametrize(
+    ("texts", "length"), [([""], 2), (["cat", ""], 3), (["the cat sat", "a"], 5), (["cat " * 9, "cat"], 6)]
+)
+def test_a_batch_is_as_long_as_its_longest_text(texts: list[str], length: int) -> None:
+    assert {len(row) for row in ids(Tokens(VOCABULARY, True, 6), *texts)} == {length}
+
+
+def test_an_empty_batch_keeps_one_column_in_the_exported_graph() -> None:
+    import tensorflow as tf
+
+    layer = Tokens(VOCABULARY, True, 6)
+    graph = tf.function(layer, input_signature=[tf.TensorSpec((None,), tf.string)])
+    assert {tuple(value.shape) for value in graph(tf.constant([], tf.string)).values()} == {(0, 1)}
+
+
+def test_padding_that_is_trimmed_does_not_change_the_answers(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    for head in ("mean_dense", "cls_dense"):
+        clf = models.text_classifier(tmp_path / head, head)
+        together = clf(tf.constant(models.TEXTS), training=False).numpy()
+        alone = np.concatenate([clf(tf.constant([text]), training=False) for text in models.TEXTS])
+        assert np.abs(together - alone).max() < 1e-5
+        assert np.abs(np.roll(together, 1, 0) - alone).max() > 1e-2
+
+
+def test_lengths_are_counted_in_tokens_as_far_as_the_model_reads() -> None:
+    row = _with_vocabulary()
+    texts = ["", "cats sat", "the cat", "cat " * 9]
+    assert row.input.lengths(Tokens(VOCABULARY, True, 6), texts).tolist() == [2, 5, 4, 6]
+    assert row.input.lengths(Tokens(VOCABULARY, True, 6), []).tolist() == []
+
+
+def test_texts_are_read_in_the_order_of_the_rows() -> None:
+    given, split = _with_vocabulary().input, Split(["a", "b", "c"], np.array([0, 1, 0]))
+    read = [batch.numpy().tolist() for batch in given.batches(split, Reading(2), rows=np.array([2, 0, 1]))]
+    assert read == [[b"c", b"a"], [b"b"]]
+    assert [batch.numpy().tolist() for batch in given.batches(split, Reading(2))] == [[b"a", b"b"], [b"c"]]
 
 
 def test_a_cased_vocabulary_keeps_case() -> None:
@@ -38,9 +80,9 @@ def test_a_cased_vocabulary_keeps_case() -> None:
 def test_the_mask_marks_the_real_tokens() -> None:
     import tensorflow as tf
 
-    given = Tokens(VOCABULARY, True, 6)(tf.constant(["the cat"]))
-    assert given["padding_mask"].numpy().tolist() == [[True, True, True, True, False, False]]
-    assert given["segment_ids"].numpy().tolist() == [[0] * 6]
+    given = Tokens(VOCABULARY, True, 6)(tf.constant(["the cat", "the cat sat on"]))
+    assert given["padding_mask"].numpy().tolist() == [[True, True, True, True, False, False], [True] * 6]
+    assert given["segment_ids"].numpy().tolist() == [[0] * 6] * 2
 
 
 def test_tokens_come_back_from_their_config() -> None:
@@ -56,9 +98,8 @@ def test_output_spec_agrees_with_the_outputs() -> None:
     layer = Tokens(VOCABULARY, True, 6)
     spec = layer.compute_output_spec(keras.KerasTensor((None,), dtype="string"))
     given = layer(tf.constant(["the cat", "a"]))
-    assert {key: (value.shape[1], value.dtype) for key, value in spec.items()} == {
-        key: (value.shape[1], value.dtype.name) for key, value in given.items()
-    }
+    assert {key: value.dtype for key, value in spec.items()} == {key: v.dtype.name for key, v in given.items()}
+    assert {value.shape for value in spec.values()} == {(None, None)}, "the length is that of each batch"
 
 
 def test_a_folder_of_another_depth_is_a_backbone(tmp_path: Path) -> None:

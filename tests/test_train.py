@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import models
@@ -10,33 +12,17 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, frontier, loop, options, store
+from tlkit import build, cache, choices, filling, frontier, loop, options, precision, store
 from tlkit.errors import FreezeError, InputError
-from tlkit.spec import Augment, Phase, Reading
+from tlkit.shards import Column
+from tlkit.spec import Augment, Compute, Phase
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
-
-
-def colours(each: int = 24, side: int = 16) -> tlkit.Data:
-    """Return pictures of two classes that differ in colour, as data."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], each)
-    pixels = rng.integers(0, 60, (2 * each, side, side, 3))
-    pixels[labels == 1, :, :, 0] += 190
-    return tlkit.arrays(pixels.astype(np.uint8), labels, labels=["dark", "red"])
 
 
 def mislabelled(data: tlkit.Data) -> tlkit.Data:
     """Return the data with every training label wrong."""
     return dataclasses.replace(data, train=dataclasses.replace(data.train, labels=1 - data.train.labels))
-
-
-def topics() -> tlkit.Data:
-    """Return short texts of two topics, as data."""
-    pets, money = ["the", "cat", "sat", "on", "mat", "dog", "ran"], ["bank", "rate", "loan", "fell", "rose", "the"]
-    rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(words, 6)) for words in (pets, money) for _ in range(30)]
-    return tlkit.arrays(texts, ["pets"] * 30 + ["money"] * 30)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +39,7 @@ def trained() -> tuple:
         tail, phase, stores, options, lambda record: (watch(record), tell(record))
     )
     try:
-        history = tlkit.fit(clf, colours(), phases=PHASES, progress=False)
+        history = tlkit.fit(clf, models.colours(), phases=PHASES, progress=False)
     finally:
         loop.train = original
     return clf, before, seen, history
@@ -94,21 +80,21 @@ def test_unfreezing_batch_normalization_is_an_error(monkeypatch: pytest.MonkeyPa
         return cut
 
     phases = (Phase("top", 1, 1e-3, 1),)
-    tlkit.fit(clf, colours(), phases=phases, progress=False)
+    tlkit.fit(clf, models.colours(), phases=phases, progress=False)
     monkeypatch.setattr(frontier, "find", careless)
     with pytest.raises(FreezeError, match=r"phase 'top' changed \d frozen weights of tiny, the first is bn3"):
-        tlkit.fit(clf, colours(), phases=phases, progress=False)
+        tlkit.fit(clf, models.colours(), phases=phases, progress=False)
 
 
 def test_the_head_learns() -> None:
     clf = models.tiny_classifier()
-    tlkit.fit(clf, colours(), phases=(Phase("head", 30, 5e-2, 0),), augment="none", patience=30, progress=False)
-    assert tlkit.evaluate(clf, colours().test).accuracy == 1.0
+    tlkit.fit(clf, models.colours(), phases=(Phase("head", 30, 5e-2, 0),), augment="none", patience=30, progress=False)
+    assert tlkit.evaluate(clf, models.colours().test).accuracy == 1.0
 
 
 def test_texts_train_in_two_phases(tmp_path: Path) -> None:
     clf = models.text_classifier(tmp_path, classes=2)
-    data = dataclasses.replace(topics(), labels=clf.spec.labels)
+    data = models.topics()
     before = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
     history = tlkit.fit(clf, data, phases=(Phase("head", 3, 1e-2, 0), Phase("top", 12, 1e-2, 1)), progress=False)
     moved = {v.path.split("/")[0] for v in build.pieces(clf)[1].weights if not np.array_equal(v, before[v.path])}
@@ -121,7 +107,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     weights = []
     for seed in (3, 3, 4):
         clf = models.tiny_classifier()
-        tlkit.fit(clf, colours(), phases=PHASES[:1], seed=seed, progress=False)
+        tlkit.fit(clf, models.colours(), phases=PHASES[:1], seed=seed, progress=False)
         weights.append(clf.head.get_weights()[0])
     assert np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
@@ -129,7 +115,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 def test_a_phase_ends_with_its_best_epoch_and_never_worse_than_it_began() -> None:
     clf = models.tiny_classifier()
-    data = colours()
+    data = models.colours()
     tlkit.fit(clf, data, phases=(Phase("head", 10, 1e-2, 0),), augment="none", progress=False)
     before = tlkit.evaluate(clf, data.val).loss
     history = tlkit.fit(clf, mislabelled(data), phases=(Phase("head", 2, 1e-2, 0),), augment="none", progress=False)
@@ -140,21 +126,25 @@ def test_a_phase_ends_with_its_best_epoch_and_never_worse_than_it_began() -> Non
 
 def test_patience_ends_a_phase() -> None:
     clf = models.tiny_classifier()
-    tlkit.fit(clf, colours(), phases=(Phase("head", 10, 1e-2, 0),), augment="none", progress=False)
-    history = tlkit.fit(clf, mislabelled(colours()), phases=(Phase("head", 9, 1e-2, 0),), patience=1, progress=False)
+    tlkit.fit(clf, models.colours(), phases=(Phase("head", 10, 1e-2, 0),), augment="none", progress=False)
+    history = tlkit.fit(
+        clf, mislabelled(models.colours()), phases=(Phase("head", 9, 1e-2, 0),), patience=1, progress=False
+    )
     assert history.phases[0]["best_epoch"] == 0 and len(history.epochs) == 2
 
 
 def test_learning_rates_rise_and_fall() -> None:
     clf = models.tiny_classifier()
     phase = (Phase("head", 12, 1e-2, 0),)
-    rates = [r["learning_rate"] for r in tlkit.fit(clf, colours(), phases=phase, patience=12, progress=False).epochs]
+    rates = [
+        r["learning_rate"] for r in tlkit.fit(clf, models.colours(), phases=phase, patience=12, progress=False).epochs
+    ]
     assert rates[0] < max(rates) <= 1e-2 and rates[-1] < 0.2 * max(rates)
 
 
 def test_progress_prints_a_line_per_epoch(capsys: pytest.CaptureFixture) -> None:
     clf = models.tiny_classifier()
-    tlkit.fit(clf, colours(), phases=PHASES[:1])
+    tlkit.fit(clf, models.colours(), phases=PHASES[:1])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and lines[0].startswith("frozen base: ")
     assert lines[1].startswith("  head   1/2  loss ") and "val_accuracy" in lines[1]
@@ -167,7 +157,7 @@ def test_digits_like_data_are_not_mirrored() -> None:
 
 
 def test_balanced_class_weights() -> None:
-    data = colours()
+    data = models.colours()
     rare = dataclasses.replace(data.train, labels=np.array([0] * 3 + [1] * 1), items=data.train.items[:4])
     uneven = dataclasses.replace(data, train=rare)
     assert options.class_weights("balanced", uneven) == pytest.approx([4 / 6, 2.0])
@@ -179,7 +169,7 @@ def test_class_weights_and_label_smoothing_change_the_loss() -> None:
     losses = []
     for given in ({}, {"class_weight": {"red": 5.0}}, {"label_smoothing": 0.3}):
         clf = models.tiny_classifier()
-        losses.append(tlkit.fit(clf, colours(), phases=PHASES[:1], progress=False, **given).epochs[0]["loss"])
+        losses.append(tlkit.fit(clf, models.colours(), phases=PHASES[:1], progress=False, **given).epochs[0]["loss"])
     assert len(set(losses)) == 3
 
 
@@ -189,42 +179,11 @@ def test_weight_decay_shrinks_kernels_and_spares_biases() -> None:
         clf = models.tiny_classifier()
         clf.head.get_layer("probabilities").bias.assign([0.0, 9.0])
         phase = (Phase("head", 20, 1e-2, 0),)
-        tlkit.fit(clf, colours(), phases=phase, weight_decay=decay, patience=20, augment="none", progress=False)
+        tlkit.fit(clf, models.colours(), phases=phase, weight_decay=decay, patience=20, augment="none", progress=False)
         layers.append(clf.head.get_layer("probabilities"))
     plain, decayed = (np.abs(layer.kernel.numpy()).sum() for layer in layers)
     assert decayed < 0.99 * plain
     assert layers[1].bias.numpy()[1] > 8
-
-
-def test_views_differ_and_are_stored_once_each() -> None:
-    clf, data = models.tiny_classifier(), colours()
-    tlkit.unfreeze(clf, 0)
-    reading = Reading(8, augment=Augment())
-    (filled,) = store.fill(clf, [frontier.find(clf)], data.train, reading, views=3)
-    assert len(filled.views) == 3 and filled.nbytes == 3 * len(data.train) * 16 * 4
-    assert not np.allclose(filled.views[0][0], filled.views[1][0], atol=1e-3)
-    (again,) = store.fill(clf, [frontier.find(clf)], data.train, reading, views=1)
-    assert np.array_equal(again.views[0][0], filled.views[0][0])
-
-
-def test_every_example_passes_the_trunk_once_for_all_phases(monkeypatch: pytest.MonkeyPatch) -> None:
-    clf, data = models.tiny_classifier(), colours()
-    seen = []
-    original = type(clf.spec.input).batches
-
-    def counted(self: object, split: object, reading: Reading, view: int = 0) -> object:
-        seen.append((len(split), view))
-        return original(self, split, reading, view)
-
-    monkeypatch.setattr(type(clf.spec.input), "batches", counted)
-    tlkit.fit(clf, data, phases=PHASES, augment="none", progress=False)
-    assert seen == [(len(data.train), 0), (len(data.val), 0)]
-
-
-def test_features_that_do_not_fit_in_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MEMORY_SHARE", 1e-9)
-    with pytest.raises(InputError, match="GB of memory may be used; unfreeze fewer blocks"):
-        tlkit.fit(models.tiny_classifier(), colours(), phases=PHASES[:1], progress=False)
 
 
 def test_an_augmentation_of_ones_own_is_used() -> None:
@@ -232,7 +191,7 @@ def test_an_augmentation_of_ones_own_is_used() -> None:
         return batch * 0.0
 
     clf = models.tiny_classifier()
-    history = tlkit.fit(clf, colours(), phases=PHASES[:1], augment=black, progress=False)
+    history = tlkit.fit(clf, models.colours(), phases=PHASES[:1], augment=black, progress=False)
     assert history.settings["augment"].endswith("black")
     assert all(record["accuracy"] <= 0.6 for record in history.epochs)
 
@@ -252,21 +211,257 @@ def test_an_augmentation_of_ones_own_is_used() -> None:
 def test_options_that_cannot_be(given: dict, message: str) -> None:
     clf = models.tiny_classifier()
     with pytest.raises(InputError, match=message):
-        tlkit.fit(clf, colours(), progress=False, **{"phases": PHASES[:1], **given})
+        tlkit.fit(clf, models.colours(), progress=False, **{"phases": PHASES[:1], **given})
 
 
 def test_data_that_do_not_suit_the_classifier() -> None:
     with pytest.raises(InputError, match="tiny takes images, but the data are texts"):
-        tlkit.fit(models.tiny_classifier(), topics())
+        tlkit.fit(models.tiny_classifier(), models.topics())
     with pytest.raises(
         InputError, match=r"has 3 labels \(0, 1, 2\), the data 2 \(dark, red\); build it with data.labels"
     ):
-        tlkit.fit(models.tiny_classifier(3), colours())
+        tlkit.fit(models.tiny_classifier(3), models.colours())
     with pytest.raises(InputError, match=r"has 2 labels \(red, dark\), the data 2 \(dark, red\)"):
-        tlkit.fit(models.tiny_classifier(["red", "dark"]), colours())
+        tlkit.fit(models.tiny_classifier(["red", "dark"]), models.colours())
 
 
 def test_texts_cannot_be_augmented(tmp_path: Path) -> None:
     clf = models.text_classifier(tmp_path, classes=2)
     with pytest.raises(InputError, match="augment is for pictures"):
-        tlkit.fit(clf, dataclasses.replace(topics(), labels=clf.spec.labels), augment="light")
+        tlkit.fit(clf, models.topics(), augment="light")
+
+
+# === What is stored ===
+
+
+def trained_on(data: tlkit.Data, **given: object) -> tuple[object, tlkit.History]:
+    """Train a new tiny classifier, always from the same weights."""
+    clf = models.tiny_classifier()
+    return clf, tlkit.fit(clf, data, **{"phases": PHASES, "progress": False, **given})
+
+
+def same(one: object, other: object) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def far(one: object, other: object) -> float:
+    """Return the largest difference between the trained weights of two classifiers."""
+    return max(np.abs(a - b).max() for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def test_a_second_fit_computes_nothing_and_learns_the_same_bits(stored: Path, capsys: pytest.CaptureFixture) -> None:
+    data = models.colours()
+    first, computed = trained_on(data, progress=True)
+    assert computed.trunk_examples == 2 * len(data.train) + len(data.val)
+    assert f"frozen base: {computed.trunk_examples} examples, computed once" in capsys.readouterr().out
+    second, again = trained_on(models.colours(), progress=True)
+    assert again.trunk_examples == 0 and same(first, second)
+    assert "frozen base: nothing to compute, all stored by an earlier run" in capsys.readouterr().out
+    assert not same(first, models.tiny_classifier())
+    _, other = trained_on(data, phases=PHASES[:1], seed=1)
+    assert other.trunk_examples == 2 * len(data.train), "the validation split is not augmented"
+    assert trained_on(data, phases=(Phase("top", 2, 1e-3, 1),))[1].trunk_examples == computed.trunk_examples
+
+
+def test_a_damaged_shard_is_computed_again_and_the_same_is_learned(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "BATCH", 4)
+    monkeypatch.setattr(filling, "SHARD", 8)
+    data = models.colours()
+    first, _ = trained_on(data, phases=PHASES[:1], augment="none")
+    damaged = sorted(stored.glob("*/00001.0-*.npy"))[0]
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    second, history = trained_on(data, phases=PHASES[:1], augment="none")
+    assert 0 < history.trunk_examples <= 8 and same(first, second)
+
+
+def test_without_a_budget_features_are_computed_anew_in_every_epoch(
+    stored: Path, capsys: pytest.CaptureFixture
+) -> None:
+    data, none = models.colours(8), Compute(cache_budget=0)
+    kept, _ = trained_on(data, augment="none")
+    sizes = [entry.bytes for entry in cache.entries()]
+    capsys.readouterr()
+    streamed, history = trained_on(data, augment="none", compute=none, progress=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith(("  head", "   top"))] == [
+        f"features for unfreeze={blocks} do not fit the cache budget of 0.0 GB: they are computed anew in every epoch"
+        for blocks in (2, 0)
+    ]
+    assert history.trunk_examples == 0 and [phase["stored_bytes"] for phase in history.phases] == [0, 0]
+    assert history.settings["choices"]["stores"] == {0: "stream", 2: "stream"}
+    assert far(streamed, kept) < 1e-5 < 1e-3 < far(streamed, models.tiny_classifier())
+    assert [entry.bytes for entry in cache.entries()] == sizes, "nothing was stored, and nothing had to go"
+
+
+def test_as_many_views_as_epochs_are_ordinary_augmentation(stored: Path) -> None:
+    data, phase = models.colours(), PHASES[:1]
+    ordinary, _ = trained_on(data, phases=phase, compute=Compute(cache_budget=0))
+    one, few = trained_on(data, phases=phase, views=1)
+    two, many = trained_on(data, phases=phase, views=2)
+    assert (few.settings["views"], many.settings["views"]) == (1, 2)
+    assert many.trunk_examples == len(data.train), "the first view was there"
+    assert far(two, ordinary) < 1e-5 < 1e-4 < far(one, ordinary)
+
+
+@pytest.mark.slow
+def test_texts_learn_from_a_stream_too(tmp_path: Path, stored: Path) -> None:
+    clf = models.text_classifier(tmp_path / "bert", classes=2)
+    phases = (Phase("head", 3, 1e-2, 0), Phase("top", 12, 1e-2, 1))
+    data, none = models.topics(), Compute(cache_budget=0)
+    before = tlkit.evaluate(clf, data.train)
+    history = tlkit.fit(clf, data, phases=phases, compute=none, progress=False)
+    after = tlkit.evaluate(clf, data.train)
+    assert history.trunk_examples == 0 and cache.entries() == []
+    assert after.loss < 0.8 * before.loss and after.accuracy > 0.7
+
+
+def test_features_are_stored_as_float16_where_float32_does_not_fit(stored: Path) -> None:
+    data = models.colours()
+    wide = (2 * len(data.train) + len(data.val)) * 16 * 4
+    full, _ = trained_on(data, phases=PHASES[:1], compute=Compute(cache_budget=wide))
+    half, history = trained_on(data, phases=PHASES[:1], compute=Compute(cache_budget=wide - 1))
+    assert history.settings["choices"]["stores"] == {0: "float16"} and history.settings["views"] == 2
+    assert history.phases[0]["stored_bytes"] == wide // 2
+    assert 0 < far(full, half) < 1e-3
+
+
+# === What is chosen ===
+
+
+def test_choices_are_recorded_once_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, original = [], loop.train
+
+    def train(*arguments: object) -> object:
+        assert len(told) == 1
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "train", train)
+    _, history = trained_on(models.colours(), record=told.append, compute=Compute(cache_budget=10**9))
+    assert len(told) == 1 and history.settings["choices"] == told[0]
+    assert told[0]["views"] == 2 and told[0]["budget"] == 10**9 and told[0]["stores"] == {2: "float32", 0: "float32"}
+    assert json.loads(json.dumps(told[0])) == {**told[0], "stores": {"2": "float32", "0": "float32"}}
+    json.dumps(history.settings)
+
+
+def test_a_deterministic_training_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    ordered = []
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: ordered.append(True))
+    monkeypatch.setattr(precision, "has_units", lambda: True)
+    monkeypatch.setattr(precision, "measure", lambda *_: pytest.fail("it was measured"))
+    monkeypatch.setattr(cache, "free", lambda: pytest.fail("free space was asked for"))
+    told: list[dict] = []
+    trained_on(models.colours(), phases=PHASES[:1], compute=Compute(deterministic=True), record=told.append)
+    assert ordered == [True]
+    needed = told[0].pop("bytes")
+    assert told == [{"precision": "float32", "views": 2, "stores": {0: "float32"}, "budget": choices.FIXED}] and needed
+
+
+# === Precision ===
+
+
+def precisions(clf: object) -> set[str]:
+    return {layer.dtype_policy.name for layer in clf._flatten_layers()}
+
+
+def test_bfloat16_trains_float32_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, original = [], loop.train
+
+    def train(tail: object, *arguments: object) -> object:
+        seen.append(precisions(tail))
+        return original(tail, *arguments)
+
+    monkeypatch.setattr(loop, "train", train)
+    data, phases = models.colours(), (Phase("head", 20, 5e-2, 0), Phase("top", 2, 1e-3, 2))
+    clf, history = trained_on(data, phases=phases, augment="none", patience=20, compute=Compute("bfloat16"))
+    assert history.settings["choices"]["precision"] == "bfloat16" and history.trunk_examples
+    assert all("mixed_bfloat16" in names for names in seen) and len(seen) == 2
+    assert precisions(clf) == {"float32"} and {variable.dtype for variable in clf.weights} == {"float32"}
+    assert tlkit.evaluate(clf, data.test).accuracy == 1.0
+
+
+def test_precision_is_restored_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    clf = models.tiny_classifier()
+    monkeypatch.setattr(loop, "train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        tlkit.fit(clf, models.colours(), phases=PHASES, compute=Compute("bfloat16"), progress=False)
+    assert precisions(clf) == {"float32"}
+
+
+def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_units", lambda: True)
+    monkeypatch.setattr(precision, "measure", lambda *_: "bfloat16")
+    _, history = trained_on(models.colours(), phases=PHASES[:1])
+    assert history.settings["choices"]["precision"] == "bfloat16"
+
+
+# === Batches ===
+
+
+class Watched:
+    """Features that write down which examples every epoch asks for."""
+
+    def __init__(self, count: int, ragged: bool) -> None:
+        values = np.arange(count, dtype=np.float32)[:, None] / count
+        self.inner = store.Store(((Column([values], count, "float32"),),), np.arange(count) % 2, ragged)
+        self.labels, self.ragged, self.nbytes, self.asked = self.inner.labels, ragged, 0, []
+
+    def chunks(self, order: np.ndarray, epoch: int) -> Iterator[store.Chunk]:
+        self.asked.append((epoch, order))
+        return self.inner.chunks(order, epoch)
+
+    def order(self, epoch: int) -> list[np.ndarray]:
+        return [batch for number, order in self.asked if number == epoch for batch in order]
+
+
+def looped(count: int, ragged: bool, *, seed: int = 0, name: str = "head") -> tuple[Watched, list[np.ndarray]]:
+    """Train a dense layer for two epochs; return what was asked for, and its weights."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    value = keras.Input((1,))
+    tail = keras.Model([value], keras.layers.Dense(2, activation="softmax")(value))
+    training = Watched(count, ragged)
+    asked = loop.Options(8, 9, np.ones(2), 0.0, 0.0, seed)
+    loop.train(tail, Phase(name, 2, 1e-2), (training, Watched(8, False)), asked, lambda record: None)
+    return training, tail.get_weights()
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_every_epoch_sees_every_example_once_in_another_order(ragged: bool) -> None:
+    training, _ = looped(203, ragged)
+    orders = [training.order(epoch) for epoch in (1, 2)]
+    for batches in orders:
+        assert sorted(np.concatenate(batches)) == list(range(203))
+        assert sorted(map(len, batches)) == [3] + [8] * 25
+    assert not np.array_equal(np.concatenate(orders[0]), np.concatenate(orders[1]))
+
+
+def test_the_order_follows_from_seed_phase_and_epoch() -> None:
+    first, same_again, seed, phase = (
+        np.concatenate(looped(40, True, **given)[0].order(1)) for given in ({}, {}, {"seed": 1}, {"name": "top"})
+    )
+    assert np.array_equal(first, same_again)
+    assert not np.array_equal(first, seed) and not np.array_equal(first, phase)
+
+
+def test_examples_of_like_length_go_together_and_their_batches_at_random() -> None:
+    def spread(ragged: bool) -> tuple[float, list[int]]:
+        batches = looped(256, ragged)[0].order(1)
+        return float(np.mean([np.ptp(batch) for batch in batches])), [int(batch[0]) for batch in batches]
+
+    (together, starts), (apart, _) = spread(True), spread(False)
+    assert together < 30 < 150 < apart
+    assert np.abs(np.diff(starts)).mean() > 40, "batches stand by length"
+
+
+def test_how_many_steps_go_at_a_time_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, many = looped(50, False)
+    monkeypatch.setattr(store, "CHUNK", 1)
+    _, single = looped(50, False)
+    assert all(np.array_equal(a, b) for a, b in zip(many, single, strict=True))

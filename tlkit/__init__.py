@@ -14,9 +14,14 @@ Public names load when they are first used: importing tlkit does not import Tens
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
+
+# TensorFlow reads this once, when it is imported, and by itself turns oneDNN on for some processors only. On others a
+# folded network is up to twice as fast with it, too. Whoever set it keeps what they set.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
     "artifact": ("Artifact", "Prediction", "load"),
@@ -49,7 +54,7 @@ _HOMES = {
     "heads": ("Head",),
     "report": ("Report", "evaluate"),
     "run": ("Job", "Run", "run_job"),
-    "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Phase"),
+    "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase"),
     "train": ("History", "fit"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

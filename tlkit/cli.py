@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__
+from tlkit import __version__, console, upkeep
+from tlkit.console import hush
 from tlkit.errors import InputError, TlkitError, unknown
 
 
@@ -33,42 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def hush() -> None:
-    """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting."""
-    import logging
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name in ("tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        import keras_hub  # noqa: F401
-        import tensorflow_text  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
 # === Options ===
-
-
-def _numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
-    def parse(text: str) -> tuple:
-        return tuple(kind(part) for part in text.split(","))
-
-    parse.__name__ = f"list of {kind.__name__}s"  # argparse puts it in its message
-    return parse
-
-
-def _blocks(text: str) -> int | str:
-    return "all" if text == "all" else int(text)
-
-
-_blocks.__name__ = "number of blocks"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,13 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         ("recipes", "list the named combinations of backbone and head"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(command=TABLES[name])
-    weights = commands.add_parser("weights", help="say which weights are here, fetch or verify them")
-    actions = weights.add_subparsers(title="actions", metavar="ACTION", required=True)
-    actions.add_parser("list", help="what is here, how large, under which licence").set_defaults(command=_weights_list)
-    get = actions.add_parser("get", help="fetch the weights of a backbone")
-    get.add_argument("name")
-    get.set_defaults(command=_weights_get)
-    actions.add_parser("verify", help="check every file that is here").set_defaults(command=_weights_verify)
+    upkeep.add_parsers(commands)
     return parser
 
 
@@ -109,9 +69,9 @@ def _train_parser(commands: Any) -> None:
     add("--weights", default="pretrained", metavar="PATH", help="pretrained (default), random, or a file or folder")
     add("--size", type=int, metavar="N", help="pixels of a side, or tokens of a text")
     add("--resize", choices=("crop", "pad", "stretch"), default="crop", help="how pictures are brought to the size")
-    add("--epochs", type=_numbers(int), metavar="N,N", help="per phase, such as 10,5; 0 leaves a phase out")
-    add("--learning-rate", type=_numbers(float), metavar="R,R", help="per phase, such as 1e-3,1e-4")
-    add("--unfreeze", type=_blocks, metavar="K", help="blocks of the last phase, or all")
+    add("--epochs", type=console.numbers(int), metavar="N,N", help="per phase, such as 10,5; 0 leaves a phase out")
+    add("--learning-rate", type=console.numbers(float), metavar="R,R", help="per phase, such as 1e-3,1e-4")
+    add("--unfreeze", type=console.blocks, metavar="K", help="blocks of the last phase, or all")
     add("--batch-size", type=int, default=32, metavar="N")
     add("--augment", default="auto", metavar="HOW", help="auto (light for pictures), none, light or strong")
     add("--no-flip", dest="flip", action="store_false", help="never mirror pictures")
@@ -122,6 +82,9 @@ def _train_parser(commands: Any) -> None:
     add("--class-weight", choices=("balanced",), help="weigh rare classes up")
     add("--weight-decay", type=float, default=1e-4, metavar="RATE")
     add("--label-smoothing", type=float, default=0.0, metavar="SHARE")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="auto takes what is faster here")
+    add("--cache-budget", type=console.size, metavar="SIZE", help="disk for stored features, such as 2GB; 0 for none")
+    add("--deterministic", action="store_true", help="the same seed gives the same bits on the same machine")
     add("--text-column", metavar="NAME")
     add("--label-column", metavar="NAME")
     add("--seed", type=int, default=0, metavar="N")
@@ -262,39 +225,3 @@ def _recipes(_: argparse.Namespace) -> None:
 
 
 TABLES = {"backbones": _backbones, "heads": _heads, "recipes": _recipes}
-
-
-def _weights_list(_: argparse.Namespace) -> None:
-    hush()
-    from tlkit import weights
-    from tlkit.build import table
-
-    print(f"{'backbone':<24} {'here':<5} {'size':>9}  {'licence':<12} from")
-    for row in table().values():
-        found = weights.status(row)
-        size = f"{found.size_bytes / 1e6:.0f} MB" if found.size_bytes else "?"
-        print(f"{row.name:<24} {'yes' if found.here else 'no':<5} {size:>9}  {found.licence:<12} {found.origin}")
-
-
-def _weights_get(options: argparse.Namespace) -> None:
-    hush()
-    from tlkit import weights
-    from tlkit.build import find_backbone, table
-
-    found = weights.find(find_backbone(options.name), rows=table().values())
-    print(found.note if found else f"{options.name} has no pretrained weights")
-
-
-def _weights_verify(_: argparse.Namespace) -> None:
-    hush()
-    from tlkit import weights
-    from tlkit.build import table
-
-    bad = []
-    for row in table().values():
-        if weights.status(row).here:
-            problem = weights.verify(row)
-            print(f"{row.name}: {problem or 'as pinned'}")
-            bad += [row.name] if problem else []
-    if bad:
-        raise InputError(f"damaged weights: {', '.join(bad)}; fetch them again with `tlkit weights get NAME`")

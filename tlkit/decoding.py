@@ -15,17 +15,31 @@ paint what is missing black or cut it off. `images.load` converts those first.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 # Where Pillow too begins to suspect a decompression bomb.
 MAX_PIXELS = 89_478_485
+# What the formats begin with, "?" standing for any byte; the last fits everything else. `_readers` has the same order.
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF????WEBP", b"BM", b"GIF8?a", b"")
 
 
-def decode(data: tf.Tensor) -> tf.Tensor:
+def decode(data: tf.Tensor, size: tf.Tensor | int | None = None, how: str = "crop") -> tf.Tensor:
     """Decode the bytes of one JPEG, PNG, WebP, BMP or GIF, told apart by their first bytes.
+
+    A JPEG that is much too large is decoded by libjpeg's scaled DCT to 1/2, 1/4 or 1/8, whichever is the smallest that
+    divides both sides without remainder and leaves the side that decides at twice `size` or more. A photograph of 12
+    megapixels (2 MB) then takes 37 ms of processor time to become 224 x 224 by `images.resize`, instead of 95 at full
+    resolution. Four photographs enlarged to 3,000 x 2,000 differ by 0.07 to 0.30 of 255 levels on average, by 5 at
+    most; where no more than twice `size` remains, by 0.1 to 0.5 on average, by 12 at most.
 
     Args:
         data: a string scalar.
+        size: pixels of the side that `images.resize` will make of it; None for full resolution.
+        how: the way of resizing; "crop" and "stretch" scale by the short side, "pad" by the long one.
 
     Returns:
         Pixels, uint8, (height, width, 3).
@@ -35,34 +49,60 @@ def decode(data: tf.Tensor) -> tf.Tensor:
     """
     data = tf.convert_to_tensor(data)
     # The padding lets every field be read without asking first whether the file is that long.
-    head = tf.strings.join([tf.strings.substr(data, 0, 64), "\0" * 64])
-    starts = [_starts(head, b"\xff\xd8\xff"), _starts(head, b"\x89PNG\r\n\x1a\n")]
-    starts += [_starts(head, b"RIFF") & _starts(head, b"WEBP", 8), _starts(head, b"BM")]
-    starts += [_starts(head, b"GIF87a") | _starts(head, b"GIF89a")]
-    with tf.control_dependencies([_insist(tf.reduce_any(starts), "not a JPEG, PNG, WebP, BMP or GIF")]):
-        data = tf.identity(data)
-    raw = tf.io.decode_raw(head, tf.uint8)
-    readers = [_jpeg, _png, _webp, _bmp, _gif]
-    branches = [lambda reader=reader: reader(data, raw) for reader in readers]
-    image = tf.switch_case(tf.argmax(starts, output_type=tf.int32), branches)
+    raw = tf.io.decode_raw(tf.strings.join([tf.strings.substr(data, 0, 64), "\0" * 64]), tf.uint8)
+    starts = np.stack([np.frombuffer(start.ljust(12, b"?"), np.uint8) for start in SIGNATURES])
+    fits = tf.reduce_all((raw[:12] == starts) | (starts == ord("?")), axis=1)
+    # No side is longer than MAX_PIXELS, so nothing is scaled where that is asked for.
+    twice = tf.cast(MAX_PIXELS if size is None else 2 * size, tf.int64)
+    least = twice * ([0, 1] if how == "pad" else [1, 0])
+    # TensorFlow spreads a tf.switch_case out into the graph around it, where each of the several hundred operations of
+    # the formats not taken costs time for every picture; it leaves the bare op alone.
+    image = tf.raw_ops.Case(
+        branch_index=tf.argmax(fits, output_type=tf.int32),
+        input=[data, raw, least],
+        Tout=[tf.uint8],
+        branches=_readers(),
+        output_shapes=[tf.TensorShape((None, None, 3))],
+    )[0]
     return tf.ensure_shape(image, (None, None, 3))
+
+
+@functools.cache
+def _readers() -> list[Any]:
+    """Trace each reader, once for all graphs.
+
+    A reader takes the file, its first bytes as numbers, and the short and the long side that must remain.
+    """
+    takes = [tf.TensorSpec((), tf.string), tf.TensorSpec((None,), tf.uint8), tf.TensorSpec((2,), tf.int64)]
+    readers = (_jpeg, _png, _webp, _bmp, _gif, _none)
+    with tf.init_scope():
+        return [tf.function(reader, takes).get_concrete_function() for reader in readers]
 
 
 # === Formats ===
 
 
-def _jpeg(data: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+def _jpeg(data: tf.Tensor, raw: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
     shape = tf.image.extract_jpeg_shape(data, output_type=tf.int64)
-    image = tf.io.decode_jpeg(_bounded(data, shape[0], shape[1]), channels=3, dct_method="INTEGER_ACCURATE")
-    return _upright(image, _orientation(data, b"Exif\0\0", 0))
+    data = _bounded(data, shape[0], shape[1])
+    sides, ratios = tf.sort(shape[:2]), [[2], [4], [8]]
+    # libjpeg fills up a last pixel that is not whole. That shifts the picture, by as much as 3 levels on average.
+    fits = tf.reduce_all((sides // ratios >= least) & (sides % ratios == 0), axis=1)
+
+    def scaled(ratio: int) -> tf.Tensor:
+        return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+    level = tf.reduce_sum(tf.cast(fits, tf.int32))
+    image = tf.switch_case(level, [lambda ratio=ratio: scaled(ratio) for ratio in (1, 2, 4, 8)])
+    return _upright(image, data, b"Exif\0\0")
 
 
-def _png(data: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+def _png(data: tf.Tensor, raw: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
     data = _bounded(data, _number(raw, 20, 4, big=True), _number(raw, 16, 4, big=True))
-    return _upright(_over_white(tf.io.decode_png(data, channels=4)), _orientation(data, b"eXIf", 0))
+    return _upright(_over_white(tf.io.decode_png(data, channels=4)), data, b"eXIf")
 
 
-def _webp(data: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+def _webp(data: tf.Tensor, raw: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
     kind = raw[15]  # the last letter of "VP8 ", "VP8L", "VP8X"
     lossy = [_number(raw, 28, 2) % 2**14, _number(raw, 26, 2) % 2**14]
     bits = _number(raw, 21, 4)
@@ -76,10 +116,10 @@ def _webp(data: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
     safe = tf.strings.join([*parts, tf.strings.substr(data, 21, tf.strings.length(data))])
     image = tf.io.decode_image(_bounded(safe, size[0], size[1]), expand_animations=False)
     image = tf.cond(tf.shape(image)[-1] == 4, lambda: _over_white(image), lambda: image[..., :3])
-    return _upright(image, _orientation(data, b"EXIF", 4))
+    return _upright(image, data, b"EXIF", 4)
 
 
-def _bmp(data: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+def _bmp(data: tf.Tensor, raw: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
     plain = (_number(raw, 14, 4) >= 40) & (_number(raw, 30, 4) == 0)
     with tf.control_dependencies([_insist(plain, "a compressed or OS/2 BMP")]):
         # A negative height means that the rows run from top to bottom.
@@ -96,13 +136,18 @@ def _bmp(data: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
     return tf.cond(_number(raw, 28, 2) == 8, coloured, lambda: image[..., :3])
 
 
-def _gif(data: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+def _gif(data: tf.Tensor, raw: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
     height, width = _number(raw, 8, 2), _number(raw, 6, 2)
     with tf.control_dependencies([_insist(~_gif_transparent(data), "a GIF with a transparent first frame")]):
         image = tf.io.decode_image(_bounded(data, height, width), expand_animations=False)
     whole = tf.reduce_all(tf.shape(image, tf.int64)[:2] == [height, width])
     with tf.control_dependencies([_insist(whole, "a GIF whose frames do not fill its canvas")]):
         return tf.identity(image)
+
+
+def _none(data: tf.Tensor, raw: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([_insist(tf.constant(False), "not a JPEG, PNG, WebP, BMP or GIF")]):
+        return tf.zeros((0, 0, 3), tf.uint8)
 
 
 def _gif_transparent(data: tf.Tensor) -> tf.Tensor:
@@ -129,24 +174,24 @@ def _over_white(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.round(colour * alpha + 255.0 * (1.0 - alpha)), tf.uint8)
 
 
-def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+def _upright(image: tf.Tensor, data: tf.Tensor, mark: bytes, skip: int = 0) -> tf.Tensor:
+    """Undo the EXIF orientation that stands in the TIFF block `skip` bytes after the first `mark`, if there is one."""
+    parts = tf.raw_ops.StringSplitV2(input=[data], sep=mark, maxsplit=1).values
+    # Many files have none, and reading it costs more than decoding a small picture.
+    return tf.cond(tf.size(parts) > 1, lambda: _turned(image, _orientation(parts[1], skip)), lambda: image)
+
+
+def _turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Undo an EXIF orientation: 5 to 8 are transposed, and each is mirrored along the axes it names."""
 
     def has(*values: int) -> tf.Tensor:
         return tf.reduce_any(orientation == values)
 
-    image = tf.cond(has(5, 6, 7, 8), lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
-    mirrored = image
-    image = tf.cond(has(2, 3, 6, 7), lambda: mirrored[:, ::-1], lambda: mirrored)
-    upright = image
-    return tf.cond(has(3, 4, 7, 8), lambda: upright[::-1], lambda: upright)
+    image = tf.transpose(image, tf.where(has(5, 6, 7, 8), [1, 0, 2], [0, 1, 2]))
+    return image[:: tf.where(has(3, 4, 7, 8), -1, 1), :: tf.where(has(2, 3, 6, 7), -1, 1)]
 
 
 # === Bytes ===
-
-
-def _starts(head: tf.Tensor, magic: bytes, at: int = 0) -> tf.Tensor:
-    return tf.strings.substr(head, at, len(magic)) == magic
 
 
 def _insist(truth: tf.Tensor, otherwise: str) -> tf.Operation | None:
@@ -161,23 +206,20 @@ def _bounded(data: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
 
 
 def _number(raw: tf.Tensor, at: tf.Tensor | int, size: int, big: tf.Tensor | bool = False) -> tf.Tensor:
-    """Read an unsigned number of `size` bytes; past the end it reads the last bytes there are."""
-    at = tf.minimum(tf.cast(at, tf.int64), tf.size(raw, tf.int64) - size)
-    field = tf.cast(raw[at : at + size], tf.int64)
-    field = tf.where(big, field[::-1], field)
-    return tf.reduce_sum(field * [256**power for power in range(size)])
+    """Read an unsigned number of `size` bytes, which must be there; as few operations as can be, for they add up."""
+    field = tf.cast(tf.gather(raw, at + np.arange(size)), tf.int64)
+    powers = 256 ** np.arange(size)
+    return tf.reduce_sum(field * tf.where(big, powers[::-1], powers))
 
 
-def _orientation(data: tf.Tensor, mark: bytes, skip: int) -> tf.Tensor:
-    """Find the EXIF orientation, 1 to 8, in the TIFF block that stands `skip` bytes after the first `mark`."""
-    parts = tf.strings.split(data, mark, maxsplit=1)
-    block = tf.strings.substr(tf.concat([parts, [""]], 0)[1], 0, 1 << 16)
-    raw = tf.io.decode_raw(tf.strings.join([block, "\0" * 32]), tf.uint8)
+def _orientation(data: tf.Tensor, skip: int) -> tf.Tensor:
+    """Find the EXIF orientation, 1 to 8, in the TIFF block at `skip`; 1 where there is none or the block is broken."""
+    raw = tf.io.decode_raw(tf.strings.join([tf.strings.substr(data, 0, 1 << 16), "\0" * 32]), tf.uint8)[skip:]
     # Some writers put JPEG's "Exif\0\0" in front of the block in other formats too.
-    raw = raw[skip + 6 * tf.cast(raw[skip] == ord("E"), tf.int32) :]
+    raw = raw[6 * tf.cast(raw[0] == ord("E"), tf.int32) :]
     big = raw[0] == ord("M")
     tiff = (raw[0] == raw[1]) & (big | (raw[0] == ord("I")))
-    start = _number(raw, 4, 4, big)
+    start = tf.minimum(_number(raw, 4, 4, big), tf.size(raw, tf.int64) - 2)
     count = _number(raw, start, 2, big)
     body = raw[start + 2 : start + 2 + 12 * count]
     entries = tf.cast(tf.reshape(body[: tf.size(body) // 12 * 12], (-1, 12)), tf.int32)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tlkit.build import pieces
+from tlkit.folding import fold
 
 if TYPE_CHECKING:
     import keras
@@ -81,26 +82,33 @@ def _producer(tensor: Any) -> str:
     return tensor._keras_history.operation.name
 
 
-def segment(clf: keras.Model, start: Cut | None, end: Cut | None) -> keras.Model:
+def segment(clf: keras.Model, start: Cut | None, end: Cut | None, *, folded: bool = False) -> keras.Model:
     """Build the model that leads from one cut to a later one, on the classifier's own layers.
 
     Args:
         clf: the classifier.
         start: a cut, or None for the raw input.
         end: a cut at or above `start`, or None for the probabilities.
+        folded: fold frozen BatchNormalization into the convolutions before it, which copies those. For what is frozen.
     """
     import keras
 
-    parts = pieces(clf)
-    first = 0 if start is None else start.piece
-    last = len(parts) - 1 if end is None else end.piece
-    chain = [_part(parts[number], number, start, end) for number in range(first, last + 1)]
+    chain = parts(clf, start, end)
+    chain = [fold(part) if folded and isinstance(part, keras.Model) else part for part in chain]
     if len(chain) == 1:
         return chain[0]
     value = source = clf.inputs[0] if start is None else chain[0].inputs
     for part in chain:
         value = part(value)
     return keras.Model(source, value)
+
+
+def parts(clf: keras.Model, start: Cut | None, end: Cut | None) -> list[Any]:
+    """List what leads from one cut to a later one: `pre`, the backbone and the head, or what of them lies between."""
+    whole = pieces(clf)
+    first = 0 if start is None else start.piece
+    last = len(whole) - 1 if end is None else end.piece
+    return [_part(whole[number], number, start, end) for number in range(first, last + 1)]
 
 
 def _part(piece: Any, number: int, start: Cut | None, end: Cut | None) -> Any:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tlkit.spec import Phase
-from tlkit.store import Store
+from tlkit.store import Features
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-STEPS_PER_CALL = 64  # steps in one call into TensorFlow: few enough that Ctrl-C is heard
+SCORED = 64  # examples scored at a time
+WINDOW = 16  # batches among which examples of like length are brought together
 START = 0.1  # of the peak learning rate; from nothing at all the first step would be wasted
 WARM_UP = 0.1  # share of the steps over which the learning rate rises to its peak
 
@@ -44,7 +45,7 @@ class Options:
 
 
 def train(
-    tail: keras.Model, phase: Phase, stores: tuple[Store, Store], options: Options, tell: Callable[[dict], None]
+    tail: keras.Model, phase: Phase, features: tuple[Features, Features], options: Options, tell: Callable[[dict], None]
 ) -> tuple[list[dict], int]:
     """Train one phase and leave the tail with the weights of its best epoch.
 
@@ -54,7 +55,7 @@ def train(
     Args:
         tail: stored features -> probabilities; its trainable variables are trained.
         phase: epochs and learning rate.
-        stores: the training and the validation features.
+        features: of the training and of the validation split.
         options: see `Options`.
         tell: called with the record of every epoch.
 
@@ -62,7 +63,7 @@ def train(
         A record per epoch (phase, epoch from 1, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds), and
         the number of the best epoch.
     """
-    training, validation = stores
+    training, validation = features
     _seed_dropout(tail, options.seed)
     optimizer = _optimizer(tail, phase, len(training.labels), options)
     step, score = _compiled(tail, optimizer, options)
@@ -71,7 +72,7 @@ def train(
     for epoch in range(1, phase.epochs + 1):
         started = time.perf_counter()
         rate = float(optimizer.learning_rate)
-        loss, accuracy = step(training, epoch, _order(len(training.labels), options, phase, epoch))
+        loss, accuracy = step(training, epoch, _order(training, options, phase, epoch))
         val_loss, val_accuracy = score(validation)
         record = {"phase": phase.name, "epoch": epoch, "loss": loss, "accuracy": accuracy, "val_loss": val_loss}
         record |= {"val_accuracy": val_accuracy, "learning_rate": rate, "seconds": time.perf_counter() - started}
@@ -90,9 +91,26 @@ def _weights(tail: keras.Model) -> list[np.ndarray]:
     return [variable.numpy() for variable in tail.trainable_variables]
 
 
-def _order(examples: int, options: Options, phase: Phase, epoch: int) -> np.ndarray:
-    """Return the order of the examples in an epoch, from the seed, the phase and the epoch alone."""
-    return np.random.default_rng([options.seed, *phase.name.encode(), epoch]).permutation(examples)
+def _order(training: Features, options: Options, phase: Phase, epoch: int) -> list[np.ndarray]:
+    """Return the batches of an epoch as numbers (steps, batch), from the seed, the phase and the epoch alone.
+
+    Ragged examples stand sorted by length. Among a few batches' worth of them, drawn at random, neighbours go together,
+    so that little padding is computed; the batches then come in random order.
+    """
+    rng = np.random.default_rng([options.seed, *phase.name.encode(), epoch])
+    order = rng.permutation(len(training.labels))
+    if training.ragged:
+        width = WINDOW * options.batch_size
+        order = np.concatenate([np.sort(order[i : i + width]) for i in range(0, len(order), width)])
+    steps, *rest = _batches(order, options.batch_size)
+    return [rng.permutation(steps) if training.ragged else steps, *rest]
+
+
+def _batches(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut numbers into whole batches (steps, size), and a smaller one (1, rest) where some are left."""
+    whole = len(order) // size * size
+    parts = [order[:whole].reshape(-1, size), order[None, whole:]]
+    return [part for part in parts if part.size]
 
 
 def _seed_dropout(tail: keras.Model, seed: int) -> None:
@@ -133,55 +151,43 @@ def _compiled(tail: keras.Model, optimizer: Any, options: Options) -> tuple[Call
 
     variables = tail.trainable_variables
     weights = tf.constant(options.class_weight, tf.float32)
+    arrays = [tf.TensorSpec((None, *tensor.shape), tensor.dtype) for tensor in tail.inputs]
+    given = (arrays, tf.TensorSpec((None, None), tf.int64))
 
-    @tf.function(reduce_retracing=True)
-    def steps(arrays: list, labels: tf.Tensor, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    @tf.function(input_signature=given)
+    def steps(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total, right = tf.constant(0.0), tf.constant(0.0)
-        for index in order:
-            truth = tf.gather(labels, index)
+        for step in tf.range(tf.shape(labels)[0]):
+            truth = labels[step]
             with tf.GradientTape() as tape:
-                given = tail([tf.gather(array, index) for array in arrays], training=True)
-                each = _losses(truth, given, options.label_smoothing) * tf.gather(weights, truth)
+                answer = tail([array[step] for array in arrays], training=True)
+                each = _losses(truth, answer, options.label_smoothing) * tf.gather(weights, truth)
                 loss = tf.reduce_mean(each)
             optimizer.apply(tape.gradient(loss, variables), variables)
             total += tf.reduce_sum(each)
-            right += _right(given, truth)
+            right += _right(answer, truth)
         return total, right
 
-    answers = tf.function(lambda arrays: tail(list(arrays), training=False), reduce_retracing=True)
-    tensors = functools.cache(_tensors)
+    @tf.function(input_signature=given)
+    def scores(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        total, right = tf.constant(0.0), tf.constant(0.0)
+        for step in tf.range(tf.shape(labels)[0]):
+            answer = tail([array[step] for array in arrays], training=False)
+            total += tf.reduce_sum(_losses(labels[step], answer, 0.0))
+            right += _right(answer, labels[step])
+        return total, right
 
-    def step(store: Store, epoch: int, order: np.ndarray) -> tuple[float, float]:
-        arrays, labels = tensors(store, (epoch - 1) % len(store.views))
-        sums = [steps(arrays, labels, tf.constant(part)) for part in _calls(order, options.batch_size)]
-        return tuple(float(sum(part)) / len(order) for part in zip(*sums, strict=True))
+    def means(call: Callable, features: Features, epoch: int, batches: list[np.ndarray]) -> tuple[float, float]:
+        sums = [call(*chunk) for part in batches for chunk in features.chunks(part, epoch)]
+        return tuple(float(sum(part)) / len(features.labels) for part in zip(*sums, strict=True))
 
-    def score(store: Store) -> tuple[float, float]:
-        arrays, labels = tensors(store, 0)
-        size = max(256, options.batch_size)
-        given = tf.concat([answers([a[i : i + size] for a in arrays]) for i in range(0, len(labels), size)], 0)
-        return float(tf.reduce_mean(_losses(labels, given, 0.0))), float(_right(given, labels)) / len(labels)
+    def score(features: Features) -> tuple[float, float]:
+        return means(scores, features, 1, _batches(np.arange(len(features.labels)), SCORED))
 
-    return step, score
+    return functools.partial(means, steps), score
 
 
 def _right(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
     return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(probabilities, -1), labels), tf.float32))
-
-
-def _tensors(store: Store, view: int) -> tuple[list[tf.Tensor], tf.Tensor]:
-    import tensorflow as tf
-
-    return [tf.constant(array) for array in store.views[view]], tf.constant(store.labels, tf.int64)
-
-
-def _calls(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Cut an epoch's order into calls (steps, batch); the incomplete last batch is a call of its own."""
-    whole = len(order) // batch_size * batch_size
-    rows = order[:whole].reshape(-1, batch_size)
-    for i in range(0, len(rows), STEPS_PER_CALL):
-        yield rows[i : i + STEPS_PER_CALL]
-    if whole < len(order):
-        yield order[None, whole:]

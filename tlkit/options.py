@@ -9,25 +9,29 @@ from typing import Any
 import numpy as np
 
 from tlkit import loop
+from tlkit.choices import VIEWS, Choices
 from tlkit.errors import InputError, unknown
 from tlkit.spec import LIGHT, STRONG, Augment, Phase
 
-VIEWS = 4  # augmented versions stored of each picture, unless there are fewer epochs
 
-
-def settings(phases: Sequence[Phase], how: Any, views: int, options: loop.Options) -> dict[str, Any]:
+def settings(phases: Sequence[Phase], how: Any, chosen: Choices, options: loop.Options) -> dict[str, Any]:
     """Write down every option as it was resolved, in plain values."""
-    settings = {**dataclasses.asdict(options), "class_weight": options.class_weight.tolist(), "views": views}
-    return settings | {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
+    settings = {**dataclasses.asdict(options), "class_weight": options.class_weight.tolist(), "views": chosen.views}
+    settings |= {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
+    return settings | {"choices": dataclasses.asdict(chosen)}
 
 
-def views(wanted: int | None, how: Any, phases: Sequence[Phase]) -> int:
-    """Resolve how many augmented versions of each picture are stored."""
+def views(wanted: int | None, how: Any, phases: Sequence[Phase]) -> list[int]:
+    """Resolve how many augmented versions of each picture may be stored, the best number first.
+
+    As many as there are epochs is ordinary augmentation; by default there are fewer, and fewer still where they do not
+    fit the cache budget.
+    """
     if wanted is not None and (not isinstance(wanted, int) or wanted < 1):
         raise InputError(f"views={wanted!r}: give the number of augmented versions to store, 1 or more")
     if how is None:
-        return 1
-    return wanted or min(VIEWS, max(phase.epochs for phase in phases))
+        return [1]
+    return [wanted] if wanted else list(range(min(VIEWS, max(phase.epochs for phase in phases)), 0, -1))
 
 
 def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing: float) -> None:

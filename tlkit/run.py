@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import artifact, data, exporting, files, heads, report, train, weights
+from tlkit import artifact, data, exporting, heads, ledger, report, train, weights
 from tlkit.build import classifier, find_backbone, table
 from tlkit.errors import ArtifactError, InputError, RunError
-from tlkit.spec import Phase
+from tlkit.spec import Compute, Phase
 
 DEFAULTS = {"image": ("efficientnet_lite0", "pool_dense"), "text": ("minilm_l6", "mean_dense")}
-LEDGER = "run.json"
-SCHEMA = 1
-# what a run writes into its directory; nothing else is ever removed from it
-OWN = ("saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "curves.png", "confusion.png", LEDGER)
 BUILD = ("size", "weights", "dropout", "hidden", "resize")
 FIT = ("batch_size", "augment", "views", "patience", "class_weight", "weight_decay", "label_smoothing", "seed")
-RESHAPING = {"seed", "flip", "text_column", "label_column"}
 SHOWN = 5  # unreadable examples that the report names; the ledger names all
 
 
@@ -43,6 +35,7 @@ class Job:
         unfreeze: blocks of the last phase, or "all".
         batch_size, views, patience, class_weight, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
+        precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
         text_column, label_column: of a table.
         seed: of the splits, the head's weights, the order, dropout and augmentation; 0 or more.
     """
@@ -67,6 +60,9 @@ class Job:
     class_weight: Literal["balanced"] | None = None
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    cache_budget: int | None = None
+    deterministic: bool = False
     text_column: str | None = None
     label_column: str | None = None
     seed: int = 0
@@ -78,7 +74,7 @@ class Run:
 
     Args:
         directory: where it lies.
-        ledger: what `run.json` says: settings, data, history.
+        ledger: what `run.json` says: settings, data, choices made by measurement or free memory, history.
         report: the figures on the test split.
         already: True where the run had been finished before and was only read.
     """
@@ -135,31 +131,36 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
     inspect(job)
     import keras
 
-    job = _completed(job, _kind(job.data), fetch=overwrite or not (out / LEDGER).exists())
+    job = _completed(job, _kind(job.data), fetch=overwrite or not (out / ledger.LEDGER).exists())
     examples = data.read(job.data, text_column=job.text_column, label_column=job.label_column, seed=job.seed)
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
     job = _completed(job, examples.kind)
     say(examples)
     phases = schedule(job)
-    ledger = {"schema": SCHEMA, "status": "running", "data": examples.fingerprint()}
-    ledger["settings"] = _settings(job, phases)
-    with _held(out):
-        if not overwrite and (finished := _finished(out, ledger)):
+    facts = {"data": examples.fingerprint(), "settings": ledger.settings(job, phases)}
+    with ledger.held(out):
+        if not overwrite and (finished := _finished(out, facts)):
             return finished
         keras.utils.set_random_seed(job.seed)
         built = {name: getattr(job, name) for name in BUILD}
         clf = classifier(job.backbone, job.head, examples.labels, **built)
         say(_plan(clf, phases))
-        with _replacing(out):
-            files.write_json(out / LEDGER, ledger)
-            options = {name: getattr(job, name) for name in FIT}
-            history = train.fit(clf, examples, phases=phases, progress=progress, **options)
+        with ledger.replacing(out):
+            ledger.begin(out, facts)
+            history = _fit(clf, examples, phases, job, progress)
             measured = report.evaluate(clf, examples.test, history=history, notes=_notes(examples))
             exporting.export(clf, out, report=measured)
             done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
             done |= {"history": dataclasses.asdict(history), "unreadable": dict(examples.unreadable)}
-            files.write_json(out / LEDGER, ledger | done)
-    return Run(out, files.read_json(out / LEDGER), measured)
+            return Run(out, ledger.add(out, done), measured)
+
+
+def _fit(clf: Any, examples: data.Data, phases: Sequence[Phase], job: Job, progress: bool) -> train.History:
+    """Train as the job says; what is chosen by measurement stands in the ledger before the first step."""
+    options = {name: getattr(job, name) for name in FIT}
+    options["compute"] = Compute(job.precision, job.cache_budget, job.deterministic)
+    options["record"] = lambda choices: ledger.add(Path(job.out), {"choices": choices})
+    return train.fit(clf, examples, phases=phases, progress=progress, **options)
 
 
 def _kind(source: str) -> str | None:
@@ -187,21 +188,9 @@ def _completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
     return job
 
 
-def _settings(job: Job, phases: Sequence[Phase]) -> dict[str, Any]:
-    """Write the job down as it was resolved, so that saying a default aloud makes no other run of it."""
-    row = find_backbone(job.backbone)
-    settings = dataclasses.asdict(dataclasses.replace(job, size=row.input.sized(job.size).size))
-    del settings["out"]
-    settings["phases"] = [phase.name for phase in phases]
-    settings |= {name: [getattr(phase, name) for phase in phases] for name in ("epochs", "learning_rate", "unfreeze")}
-    if job.weights not in ("pretrained", None):
-        settings["weights"] = f"{job.weights} ({weights.find(row, job.weights).digest})"
-    return settings
-
-
 def _notes(examples: data.Data) -> tuple[str, ...]:
     names = ", ".join([*(name for name, _ in examples.unreadable[:SHOWN]), "..."][: len(examples.unreadable)])
-    lost = f"{len(examples.unreadable)} unreadable examples were left out ({names}); {LEDGER} says why"
+    lost = f"{len(examples.unreadable)} unreadable examples were left out ({names}); {ledger.LEDGER} says why"
     return (examples.splitting, lost) if names else (examples.splitting,)
 
 
@@ -219,82 +208,17 @@ def _plan(clf: Any, phases: Sequence[Phase]) -> str:
 def inspect(job: Job) -> None:
     """Raise RunError for a directory that is not ours to write, and what `data.read` raises for missing data."""
     out, source = Path(job.out), Path(job.data)
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; give a directory as --out")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
     if _kind(job.data) is None and not job.data.startswith("tfds:"):
         data.read(job.data)  # it says what is missing
-    standing = next(path for path in (out, *out.absolute().parents) if path.exists())
-    try:
-        tempfile.TemporaryDirectory(prefix=".tlkit-", dir=standing).cleanup()
-        strange = [path.name for path in out.iterdir() if path.name[:1] != "."] if standing == out else []
-    except OSError as error:
-        raise RunError(f"cannot write {out} ({error.strerror}); choose another directory as --out") from error
-    ledger = files.read_json(out / LEDGER) if LEDGER in strange else None
-    # other programs, too, write a run.json
-    if strange and not (isinstance(ledger, dict) and {"schema", "status", "settings"} <= set(ledger)):
-        raise RunError(f"{out} holds files of no tlkit run ({strange[0]}, ...); choose another directory as --out")
+    ledger.check(out)
 
 
-@contextlib.contextmanager
-def _held(out: Path) -> Iterator[None]:
-    """Hold the run directory against other processes; where no run comes of it, leave nothing behind."""
-    made = not out.exists()
-    with files.lock(out / LEDGER, timeout=0):
-        try:
-            yield
-        finally:
-            if not (out / LEDGER).exists():
-                (out / f".{LEDGER}.lock").unlink(missing_ok=True)
-                if made and not any(out.iterdir()):
-                    out.rmdir()
-
-
-@contextlib.contextmanager
-def _replacing(out: Path) -> Iterator[None]:
-    """Put what an earlier run left aside, and back where the new one fails or is interrupted."""
-    for killed in out.glob(".tlkit-*"):
-        shutil.rmtree(killed, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=".tlkit-", dir=out) as aside:
-        _move(out, Path(aside))
-        try:
-            yield
-        except BaseException:
-            with tempfile.TemporaryDirectory(prefix=".tlkit-", dir=out) as failed:
-                _move(out, Path(failed))
-            _move(Path(aside), out)
-            raise
-
-
-def _move(start: Path, end: Path) -> None:
-    for name in OWN:
-        if (start / name).exists():
-            (start / name).rename(end / name)
-
-
-def _finished(out: Path, wanted: dict[str, Any]) -> Run | None:
+def _finished(out: Path, facts: dict[str, Any]) -> Run | None:
     """Return the finished run of the same job; None where there is no run yet; refuse any other."""
-    if not (out / LEDGER).exists():
-        return None
-    there = files.read_json(out / LEDGER)
-    if differences := _differences(there, wanted):
-        told = f"{out} holds another run: {'; '.join(differences)}"
-        raise RunError(f"{told}. Choose another directory, or give --overwrite to start anew there")
-    if there["status"] != "finished":
-        raise RunError(f"{out} holds an unfinished run; give --overwrite to start it anew")
+    there = ledger.finished(out, facts)
     try:
-        return Run(out, there, artifact.load(out).report, already=True)
+        return there and Run(out, there, artifact.load(out).report, already=True)
     except ArtifactError as error:
         raise RunError(f"{out} holds a finished run, but {error}; give --overwrite to start it anew") from error
-
-
-def _differences(there: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Name what differs between two ledgers; data that only moved are the same data."""
-    old, new = there["settings"], files.json.loads(files.json.dumps(wanted["settings"]))
-    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name) and name != "data"]
-    changed = [f"{name} was {old.get(name)}, now {new.get(name)}" for name in names]
-    # a new seed or column makes other splits of the same data
-    if there.get("data") == wanted["data"] or RESHAPING & set(names):
-        return changed
-    return [*changed, f"the data have changed (they were {old.get('data')}, now {new['data']})"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
     import tensorflow as tf
 
 
@@ -66,6 +67,24 @@ class Augment:
 
 LIGHT = Augment()
 STRONG = Augment(crop=0.35, brightness=0.3, contrast=0.4)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """State how training is computed. What is learned changes by rounding, and by fewer views where room is short.
+
+    Args:
+        precision: "float32"; "bfloat16" (computes in it and keeps weights in float32); or "auto", the faster of the
+            two by a short measurement where the processor has bfloat16 units, else float32.
+        cache_budget: bytes that stored features may take on disk, those of earlier runs included, the least recently
+            used of which make room. By default a half of what the disk has free; 0 stores nothing.
+        deterministic: the same seed gives the same bits on the same machine: operations in a fixed order, and fixed
+            rules (float32, 16 GB) in place of choices by clock and free space.
+    """
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    cache_budget: int | None = None
+    deterministic: bool = False
 
 
 # === Weights ===
@@ -148,8 +167,15 @@ class Input(Protocol):
     def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
         """Build `pre` (raw input -> what the backbone takes) and the backbone, with the weights of `found`."""
 
-    def batches(self, split: Any, reading: Reading, view: int = 0) -> tf.data.Dataset:
-        """Read a split, in order, as batches the model takes; `view` numbers the augmented versions."""
+    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+        """Read a split as batches the model takes: all of it in order, or the examples of `rows` in theirs.
+
+        `view` numbers the augmented versions; what an example looks like depends on its number and view alone.
+        """
+
+    def lengths(self, pre: keras.layers.Layer, items: Any) -> np.ndarray | None:
+        """Return how long each example is (tokens), or None where all are of one size; batches of like length cost
+        the least."""
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the exported endpoints, name -> (function, input signature), over the model's two functions."""

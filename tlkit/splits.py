@@ -36,6 +36,18 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def digest(self, kind: str) -> str:
+        """Return the SHA-256 of the examples in their order, without labels; a picture file counts by name, size and
+        content. It is computed once.
+
+        Args:
+            kind: "image" or "text", which tells a path from a text.
+        """
+        kept = self.__dict__  # a frozen dataclass takes no other way
+        if "_digest" not in kept:
+            kept["_digest"] = hashlib.sha256(_digest(self.items, kind)).hexdigest()
+        return kept["_digest"]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
@@ -77,7 +89,7 @@ class Data:
         total = hashlib.sha256(repr((self.kind, self.labels, self.flip)).encode())
         for name, split in self._splits():
             total.update(f"{name} {len(split)}".encode() + np.ascontiguousarray(split.labels).tobytes())
-            total.update(_digest(split.items, self.kind))
+            total.update(split.digest(self.kind).encode())
         return total.hexdigest()
 
     def _splits(self) -> list[tuple[str, Split]]:

@@ -1,113 +1,147 @@
-"""The feature cache: the frozen part of a classifier runs once over the data, and what it says is kept.
-
-In memory. A cut may be crossed by several tensors; a split with augmentation is stored in several views.
-"""
+"""What a tail is trained on: stored features, mapped from disk, or a stream where they are too large to store."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tlkit import frontier
-from tlkit.errors import InputError
+from tlkit.shards import Column
 from tlkit.spec import Reading
 
 if TYPE_CHECKING:
     import keras
 
-MEMORY_SHARE = 0.5  # of the machine's free memory that stored features may take
+CHUNK = 2**25  # bytes handed to the training steps at a time
+MOST_STEPS = 64  # in one call into TensorFlow: few enough that Ctrl-C is heard
+
+Chunk = tuple[list[np.ndarray], np.ndarray]
+
+
+class Features(Protocol):
+    """What a tail is trained on.
+
+    `labels` are int64 (examples,); `ragged` tells that examples are sorted by length, so that batches of neighbours
+    hold little padding; `nbytes` is what is stored.
+    """
+
+    labels: np.ndarray
+    ragged: bool
+    nbytes: int
+
+    def chunks(self, order: np.ndarray, epoch: int) -> Iterator[Chunk]:
+        """Give batches: for order (steps, batch), chunks of arrays (k, batch, ...) per tensor and labels (k, batch)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """Hold what the trunk says of one split at one cut.
+    """Give stored features; a batch of a ragged tensor is as long as its longest shard.
 
     Args:
-        views: per augmented view (one where nothing is augmented), an array (examples, ...) per tensor of the cut.
+        views: for each augmented view (one where nothing is augmented) a column per tensor of the cut.
         labels: int64 (examples,).
+        ragged: whether the examples are sorted by length.
     """
 
-    views: tuple[tuple[np.ndarray, ...], ...]
+    views: tuple[tuple[Column, ...], ...]
     labels: np.ndarray
+    ragged: bool = False
 
     @property
     def nbytes(self) -> int:
         """The size in bytes."""
-        return sum(array.nbytes for view in self.views for array in view)
+        return sum(column.nbytes for view in self.views for column in view)
+
+    def chunks(self, order: np.ndarray, epoch: int) -> Iterator[Chunk]:
+        """Gather batches ahead of their use, in a thread of its own."""
+        columns = self.views[(epoch - 1) % len(self.views)]
+        each = sum(column.pieces[0][:1].nbytes for column in columns) * order.shape[1]
+        steps = 1 if self.ragged else int(np.clip(CHUNK // max(each, 1), 1, MOST_STEPS))
+
+        def gathered() -> Iterator[Chunk]:
+            for start in range(0, len(order), steps):
+                part = order[start : start + steps]
+                arrays = [column.take(part.ravel()) for column in columns]
+                yield [array.reshape(*part.shape, *array.shape[1:]) for array in arrays], self.labels[part]
+
+        with ThreadPoolExecutor(1) as pool:
+            waiting = gathered()
+            coming = pool.submit(next, waiting, None)
+            while (chunk := coming.result()) is not None:
+                coming = pool.submit(next, waiting, None)
+                yield chunk
 
 
-def fill(
-    clf: keras.Model, cuts: Sequence[frontier.Cut], split: Any, reading: Reading, *, views: int = 1, bar: Any = None
-) -> list[Store]:
-    """Run the trunk once over a split and keep its output at every cut.
+@dataclass(frozen=True, eq=False)
+class Source:
+    """State what is computed: a split, in an order of our own, and how it is read.
 
     Args:
         clf: the classifier.
-        cuts: where to store, from the lowest to the highest; what leads from one to the next is computed once.
         split: the examples.
-        reading: batch size, resizing, augmentation and its seed.
-        views: how many augmented versions of each example to store.
-        bar: told of every finished batch by `bar.update(examples)`.
-
-    Returns:
-        One store per cut.
-
-    Raises:
-        InputError: the features would not fit in memory.
+        reading: resizing, augmentation and its seed.
+        order: the numbers of the examples as they are stored, int64 (n,).
+        lengths: how long each example is, int64 (n,), or None where all are of one size; the order is by length.
     """
-    trunk = _trunk(clf, cuts)
-    stored: list[list[tuple[np.ndarray, ...]]] = [[] for _ in cuts]
-    for view in range(views):
-        arrays: list[list[np.ndarray]] = []
-        done = 0
-        for batch in clf.spec.input.batches(split, reading, view):
-            outputs = [[tensor.numpy() for tensor in tensors] for tensors in trunk(batch)]
-            if not arrays:
-                arrays = _allocate(outputs, len(split), views - view)
-            size = len(outputs[0][0])
-            for kept, new in zip(_flat(arrays), _flat(outputs), strict=True):
-                kept[done : done + size] = new
-            done += size
-            if bar is not None:
-                bar.update(size)
-        for place, at_cut in zip(stored, arrays, strict=True):
-            place.append(tuple(at_cut))
-    return [Store(tuple(place), split.labels) for place in stored]
+
+    clf: keras.Model
+    split: Any
+    reading: Reading
+    order: np.ndarray
+    lengths: np.ndarray | None
+
+    @property
+    def ragged(self) -> bool:
+        """Whether examples differ in length."""
+        return self.lengths is not None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The classes in this order, int64 (n,)."""
+        return self.split.labels[self.order]
+
+    def batches(self, rows: np.ndarray, view: int, batch_size: int) -> Iterator[Any]:
+        """Read the examples of these numbers."""
+        reading = dataclasses.replace(self.reading, batch_size=batch_size)
+        return iter(self.clf.spec.input.batches(self.split, reading, view, rows))
 
 
-def _flat(nested: list[list[np.ndarray]]) -> list[np.ndarray]:
-    return [array for arrays in nested for array in arrays]
+def source(clf: keras.Model, split: Any, reading: Reading, lengths: np.ndarray | None) -> Source:
+    """Put a split into the order in which it costs the least: by length, where examples differ in it."""
+    order = np.arange(len(split)) if lengths is None else np.argsort(lengths, kind="stable")
+    return Source(clf, split, reading, order, lengths)
 
 
-def _trunk(clf: keras.Model, cuts: Sequence[frontier.Cut]) -> Any:
-    """Compile the way from the raw input through every cut."""
-    import tensorflow as tf
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Compute features anew whenever they are asked for, where they are too large to store.
 
-    starts = [None, *cuts[:-1]]
-    parts = [frontier.segment(clf, start, end) for start, end in zip(starts, cuts, strict=True)]
+    Args:
+        source: the examples and how they are read.
+        run: compiled, from a raw batch to the tensors of the cut.
+    """
 
-    @tf.function(reduce_retracing=True)
-    def run(value: Any) -> list[list[Any]]:
-        reached = []
-        for part in parts:
-            value = part(value, training=False)
-            value = list(value) if isinstance(value, list | tuple) else [value]
-            reached.append(value)
-        return reached
+    source: Source
+    run: Callable[[Any], Sequence[Any]]
+    nbytes: int = 0
 
-    return run
+    @property
+    def labels(self) -> np.ndarray:
+        """The classes, int64 (examples,)."""
+        return self.source.labels
 
+    @property
+    def ragged(self) -> bool:
+        """Whether the examples are sorted by length."""
+        return self.source.ragged
 
-def _allocate(outputs: list[list[np.ndarray]], examples: int, views: int) -> list[list[np.ndarray]]:
-    needed = views * examples * sum(array[0].nbytes for array in _flat(outputs))
-    free = int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE)
-    if needed > free:
-        raise InputError(
-            f"the stored features need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory may be used; "
-            f"unfreeze fewer blocks, choose a smaller size, or store fewer augmented views (views=1)"
-        )
-    return [[np.empty((examples, *array.shape[1:]), array.dtype) for array in arrays] for arrays in outputs]
+    def chunks(self, order: np.ndarray, epoch: int) -> Iterator[Chunk]:
+        """Compute batches one by one; with augmentation each epoch sees pictures of its own."""
+        numbers = self.source.order[order]
+        view = epoch - 1 if self.source.reading.augment else 0
+        for batch, part in zip(self.source.batches(numbers.ravel(), view, order.shape[1]), numbers, strict=True):
+            yield [tensor.numpy()[None] for tensor in self.run(batch)], self.source.split.labels[part][None]

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from tlkit.errors import InputError, WeightsError
 from tlkit.spec import Backbone, File, Phase, Preset, Reading, Wheel, resolve
@@ -76,11 +77,21 @@ class TextInput:
         features = {"sequence": outputs["sequence_output"], "mask": mask, "pooled": outputs["pooled_output"]}
         return pre, keras.Model(bare.input, features, name=row.name)
 
-    def batches(self, split: Any, reading: Reading, view: int = 0) -> tf.data.Dataset:
-        """Read a split in order as batches of strings; texts have no augmented views."""
+    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+        """Read a split, or the examples of `rows`, as batches of strings; texts have no augmented views."""
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices(list(split.items)).batch(reading.batch_size).prefetch(2)
+        items = list(split.items) if rows is None else [split.items[row] for row in rows]
+        return tf.data.Dataset.from_tensor_slices(items).batch(reading.batch_size).prefetch(2)
+
+    def lengths(self, pre: keras.layers.Layer, items: Any) -> np.ndarray:
+        """Return the number of tokens of each text, as far as the model reads it: int64 (n,)."""
+        import tensorflow as tf
+
+        counts = [np.zeros(0, np.int64)]
+        for batch in tf.data.Dataset.from_tensor_slices(list(items)).batch(1024):
+            counts.append(np.sum(pre(batch)["padding_mask"], axis=1))
+        return np.concatenate(counts)
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the endpoints: strings for serving and for embedding."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Tokens(keras.layers.Layer):
     """Turn texts (batch,) of strings into WordPiece token ids, segment ids and a padding mask (batch, length) each.
 
+    `length` is that of the longest text of the batch: what would be padding in all of them is not computed.
+
     A wrapper of KerasHub's `BertTextClassifierPreprocessor` that keeps the vocabulary in its config: the preprocessor
     itself, called inside a functional model, is saved to a `.keras` file that cannot be loaded again.
 
@@ -43,12 +45,17 @@ class Tokens(keras.layers.Layer):
         self._encode = lambda texts: preprocessor(texts)
 
     def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tokenize a batch of texts."""
-        return self._encode(texts)
+        """Tokenize a batch of texts, padded to the longest of them."""
+        import tensorflow as tf
+
+        tokens = self._encode(texts)
+        real = tf.cast(tf.reduce_any(tokens["padding_mask"], axis=0), tf.int32)
+        longest = tf.maximum(tf.reduce_sum(real), 1)  # an empty batch keeps one column
+        return {name: values[:, :longest] for name, values in tokens.items()}
 
     def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         """Describe the three int32 outputs without running the tokenizer."""
-        shape = (texts.shape[0], self.sequence_length)
+        shape = (texts.shape[0], None)
         return {
             "token_ids": keras.KerasTensor(shape, dtype="int32"),
             "segment_ids": keras.KerasTensor(shape, dtype="int32"),

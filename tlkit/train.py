@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import frontier, loop, options, store
+from tlkit import choices, filling, frontier, loop, options, precision, store
 from tlkit.build import pieces
+from tlkit.choices import Choices
 from tlkit.freeze import audit, fingerprints, unfreeze
-from tlkit.spec import Augment, Phase, Reading
+from tlkit.spec import Augment, Compute, Phase, Reading
 
 if TYPE_CHECKING:
     import keras
 
-TRUNK_BATCH = 64  # examples the frozen part computes at a time
+Features = tuple[store.Features, store.Features]  # of the training and of the validation split
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class History:
     Args:
         epochs: a record per epoch (phase, epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds).
         phases: a record per phase (name, cut, trainable and frozen parameters, kept epoch, seconds).
-        trunk_seconds: time spent in the frozen part, once for all phases.
+        trunk_seconds: time before the first phase: planning, the frozen part, opening what is stored.
+        trunk_examples: how many examples passed the frozen part; none where all was stored by an earlier run.
         seconds: time in all.
         settings: every option of `fit` as it was resolved.
     """
@@ -36,6 +39,7 @@ class History:
     epochs: tuple[dict, ...]
     phases: tuple[dict, ...]
     trunk_seconds: float
+    trunk_examples: int
     seconds: float
     settings: dict[str, Any]
 
@@ -53,71 +57,155 @@ def fit(
     weight_decay: float = 1e-4,
     label_smoothing: float = 0.0,
     seed: int = 0,
+    compute: Compute | None = None,
+    record: Callable[[dict], None] | None = None,
     progress: bool = True,
 ) -> History:
     """Train a classifier in place and in phases: the head on the frozen base, then the unfrozen top blocks too.
 
-    What is frozen and not random is computed once; only what comes after it is trained. Each phase warms up, decays
-    its rate by a cosine, stops early, and ends with the weights of its lowest validation loss.
+    What is frozen and not random is computed once, and kept for later trainings on the same examples. Each phase warms
+    up, decays its rate by a cosine, stops early, and ends with the weights of its lowest validation loss.
 
     Args:
-        clf, data: a classifier of tlkit, and what a reader returned; `train` and `val` are used.
+        clf, data: a classifier of tlkit, and what a reader returned.
         phases: the schedule; the backbone's own by default.
         batch_size: examples per step.
         augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on a float32
             batch of pixels (batch, size, size, 3), 0..255.
-        views: augmented versions stored of each picture and cycled over the epochs; 4 by default.
+        views: augmented versions stored of each picture, cycled over the epochs; 4, or as many as fit, by default.
         patience: epochs without a better validation loss that are waited for.
         class_weight, weight_decay: "balanced" or label -> weight; decoupled decay of the kernels.
         label_smoothing: share of each target spread over all classes, 0 <= share < 1.
         seed: of order, dropout and augmentation (the head's first weights: `keras.utils.set_random_seed`).
+        compute: precision, room on disk, determinism; `Compute()` by default.
+        record: called once, before the first step, with what was chosen by measurement or by free space.
         progress: show a bar for the frozen pass and a line per epoch.
 
     Raises:
         InputError: an option or data that do not suit the classifier.
         FreezeError: a frozen weight moved.
+        RunError: the disk is full.
     """
-    started = time.perf_counter()
+    compute = compute or Compute()
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
+    choices.check(compute)
     phases = tuple(phases or clf.spec.backbone.phases)
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
-    views = options.views(views, how, phases)
     weights = options.class_weights(class_weight, data)
     asked = loop.Options(batch_size, patience, weights, weight_decay, label_smoothing, seed)
-    stores = _stores(clf, phases, data, (how, None), views, asked, progress)
-    trunk = time.perf_counter() - started
-    done = [_phase(clf, phase, pair, asked, progress) for phase, pair in zip(phases, stores, strict=True)]
+    return _train(clf, data, _Plan(phases, how, options.views(views, how, phases), compute, progress), asked, record)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Group what `fit` resolved: phases, augmentation, numbers of views that will do, and how it is computed."""
+
+    phases: tuple[Phase, ...]
+    augment: Any
+    views: Sequence[int]
+    compute: Compute
+    progress: bool
+
+
+def _train(
+    clf: keras.Model, data: Any, plan: _Plan, asked: loop.Options, record: Callable[[dict], None] | None
+) -> History:
+    started = time.perf_counter()
+    if plan.compute.deterministic:
+        _ordered_operations()
+    cuts = _cuts(clf, plan.phases)
+    sources = _sources(clf, data, plan.augment, asked.seed)
+    chosen = _choose(clf, cuts, sources, plan)
+    if record is not None:
+        record(dataclasses.asdict(chosen))
+    with precision.computing(clf, chosen.precision):
+        features, passed = _features(cuts, sources, chosen, plan.progress)
+        trunk = time.perf_counter() - started
+        done = [_phase(clf, phase, features[phase.unfreeze], asked, plan.progress) for phase in plan.phases]
     epochs = tuple(record for records, _ in done for record in records)
-    settings = options.settings(phases, how, views, asked)
-    return History(epochs, tuple(told for _, told in done), trunk, time.perf_counter() - started, settings)
+    settings = options.settings(plan.phases, plan.augment, chosen, asked)
+    return History(epochs, tuple(told for _, told in done), trunk, passed, time.perf_counter() - started, settings)
 
 
-def _stores(
+def _ordered_operations() -> None:
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
+# === The frozen part ===
+
+
+def _cuts(clf: keras.Model, phases: Sequence[Phase]) -> dict[int | str, frontier.Cut]:
+    """Plan the cuts of all phases, the lowest first: the more is unfrozen, the lower the cut."""
+    cuts = {}
+    for phase in sorted(phases, key=_depth, reverse=True):
+        if phase.unfreeze not in cuts:
+            unfreeze(clf, phase.unfreeze)
+            cuts[phase.unfreeze] = frontier.find(clf)
+    return cuts
+
+
+def _sources(clf: keras.Model, data: Any, how: Any, seed: int) -> tuple[store.Source, store.Source]:
+    pre, given = pieces(clf)[0], clf.spec.input
+    return tuple(
+        store.source(
+            clf, split, Reading(filling.BATCH, clf.spec.resize, augment, seed), given.lengths(pre, split.items)
+        )
+        for split, augment in ((data.train, how), (data.val, None))
+    )
+
+
+def _choose(
     clf: keras.Model,
-    phases: Sequence[Phase],
-    data: Any,
-    augment: tuple[Any, Any],
-    views: int,
-    asked: loop.Options,
+    cuts: Mapping[int | str, frontier.Cut],
+    sources: tuple[store.Source, store.Source],
+    plan: _Plan,
+) -> Choices:
+    """Choose the precision and how features are kept."""
+    training, validation = sources
+    limit = choices.budget(plan.compute)
+    sizes = {depth: choices.example_bytes(cut, training.lengths) for depth, cut in cuts.items()}
+    count, kept, needed = choices.stores(sizes, (len(training.order), len(validation.order)), plan.views, limit)
+
+    def batch() -> Any:
+        return next(training.batches(training.order[: filling.BATCH], 0, filling.BATCH))
+
+    numbers = choices.numeric(plan.compute, clf, list(cuts.values())[-1], batch)
+    return Choices(numbers, count, kept, limit, needed)
+
+
+def _features(
+    cuts: Mapping[int | str, frontier.Cut],
+    sources: tuple[store.Source, store.Source],
+    chosen: Choices,
     progress: bool,
-) -> list[tuple[store.Store, store.Store]]:
-    """Plan the cuts of all phases, then fill every phase's stores in one pass over each split."""
-    cuts: dict[float, frontier.Cut] = {}
-    for phase in phases:
-        unfreeze(clf, phase.unfreeze)
-        cuts[_depth(phase)] = frontier.find(clf)
-    depths = sorted(cuts, reverse=True)  # the more is unfrozen, the lower the cut
-    passes = ((data.train, augment[0], views), (data.val, augment[1], 1))
-    filled = []
-    started, examples = time.perf_counter(), views * len(data.train) + len(data.val)
-    with _bar(examples, progress) as bar:
-        for split, how, count in passes:
-            reading = Reading(TRUNK_BATCH, clf.spec.resize, how, asked.seed)
-            ordered = [cuts[depth] for depth in depths]
-            filled.append(store.fill(clf, ordered, split, reading, views=count, bar=bar))
+) -> tuple[dict[int | str, Features], int]:
+    """Fill every phase's stores in one pass over each split; return the features by depth and the examples that
+    passed."""
+    started = time.perf_counter()
+    kept = [chosen.stores[depth] for depth in cuts]
+    given = tuple(zip(sources, (chosen.views, 1), strict=True))
+    job = filling.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
+    with _bar(sum(views * len(source.order) for source, views in given), progress) as bar:
+        filled, passed = filling.fill(job, bar)
     if progress:
-        print(f"frozen base: {examples} examples, computed once in {time.perf_counter() - started:.1f} s")
-    return [tuple(stores[depths.index(_depth(phase))] for stores in filled) for phase in phases]
+        print(_told(cuts, chosen, passed, time.perf_counter() - started))
+    return dict(zip(cuts, zip(*filled, strict=True), strict=True)), passed
+
+
+def _told(cuts: Mapping[int | str, frontier.Cut], chosen: Choices, passed: int, seconds: float) -> str:
+    """Say in a line or two what became of the frozen part."""
+    done = f"{passed} examples, computed once" if passed else "nothing to compute, all stored by an earlier run"
+    stored = any(how != "stream" for how in chosen.stores.values())
+    lines = [f"frozen base: {done} ({seconds:.1f} s)"] if stored else []
+    for depth in cuts:
+        if chosen.stores[depth] == "stream":
+            lines.append(
+                f"features for unfreeze={depth} do not fit the cache budget of {chosen.budget / 1e9:.1f} GB: they are "
+                f"computed anew in every epoch"
+            )
+    return "\n".join(lines)
 
 
 def _depth(phase: Phase) -> float:
@@ -132,8 +220,11 @@ def _bar(total: int, progress: bool) -> Any:
     )
 
 
+# === The phases ===
+
+
 def _phase(
-    clf: keras.Model, phase: Phase, stores: tuple[store.Store, store.Store], asked: loop.Options, progress: bool
+    clf: keras.Model, phase: Phase, features: Features, asked: loop.Options, progress: bool
 ) -> tuple[list[dict], dict]:
     """Train one phase and prove that what was frozen did not move."""
     started = time.perf_counter()
@@ -143,11 +234,11 @@ def _phase(
     cut = frontier.find(clf)
     tail = frontier.segment(clf, cut, None)
     tell = (lambda record: print(_line(record, phase))) if progress else (lambda record: None)
-    records, best = loop.train(tail, phase, stores, asked, tell)
+    records, best = loop.train(tail, phase, features, asked, tell)
     audit(backbone, before, phase.name)
     trained = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
     summary = {"name": phase.name, "cut": list(cut.after), "unfreeze": phase.unfreeze, "trainable": trained}
-    summary |= {"frozen": clf.count_params() - trained, "stored_bytes": sum(part.nbytes for part in stores)}
+    summary |= {"frozen": clf.count_params() - trained, "stored_bytes": sum(part.nbytes for part in features)}
     return records, summary | {"best_epoch": best, "seconds": time.perf_counter() - started}
 
 

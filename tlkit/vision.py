@@ -87,8 +87,9 @@ class ImageInput:
         # a plain functional model of the same layers: saved files then name no class but Keras's own
         return self._normaliser(), keras.Model(model.inputs[0], {"map": model.outputs[0]}, name=row.name)
 
-    def batches(self, split: Any, reading: Reading, view: int = 0) -> tf.data.Dataset:
-        """Read a split in order as float32 pixels (batch, size, size, 3); `view` numbers the augmented versions.
+    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+        """Read a split, or the examples of `rows`, as float32 pixels (batch, size, size, 3); `view` numbers the
+        augmented versions.
 
         Raises:
             InputError: an array with NaN, or with other values than 0..255; a maximum <= 1 gets a warning.
@@ -99,7 +100,10 @@ class ImageInput:
 
         if isinstance(split.items, np.ndarray):
             images.check_pixels(split.items)
-        return images.batches(split.items, self.size, reading, view)
+        return images.batches(split.items, self.size, reading, view, rows)
+
+    def lengths(self, pre: keras.layers.Layer, items: Any) -> None:
+        """Return None: pictures are of one size."""
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the endpoints: encoded bytes for serving and embedding, pixels for `serve_array`."""

@@ -1,0 +1,160 @@
+"""Choices: how features are kept, in which precision, and that nothing is measured where the rules are fixed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import models
+import numpy as np
+import pytest
+
+import tlkit
+from tlkit import cache, choices, frontier, precision
+from tlkit.errors import InputError
+from tlkit.spec import Compute
+
+ONE = {0: (40, 20)}  # a cut whose examples take 40 bytes as float32
+TWO = {2: (400, 200), 0: (40, 20)}
+COUNTS = (80, 20)  # in one view 100 examples are stored, in four 340
+
+
+# === How features are kept ===
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (13_600, (4, {0: "float32"}, 13_600)),  # all views as float32
+        (13_599, (4, {0: "float16"}, 6_800)),  # all views come before float32
+        (6_800, (4, {0: "float16"}, 6_800)),
+        (6_799, (2, {0: "float16"}, 3_600)),  # fewer views only where float16 does not fit
+        (3_599, (1, {0: "float16"}, 2_000)),
+        (2_000, (1, {0: "float16"}, 2_000)),
+        (1_999, (4, {0: "stream"}, 0)),
+        (0, (4, {0: "stream"}, 0)),
+    ],
+)
+def test_views_come_first_then_float32_and_a_stream_last(limit: int, expected: tuple) -> None:
+    assert choices.stores(ONE, COUNTS, [4, 2, 1], limit) == expected
+
+
+def test_a_number_of_views_that_was_asked_for_stays() -> None:
+    assert choices.stores(ONE, COUNTS, [4], 6_799) == (4, {0: "stream"}, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (44_000, ({2: "float32", 0: "float32"}, 44_000)),
+        (43_999, ({2: "float16", 0: "float32"}, 24_000)),
+        (23_999, ({2: "float16", 0: "float16"}, 22_000)),
+        (21_999, ({2: "stream", 0: "float32"}, 4_000)),
+        (3_999, ({2: "stream", 0: "float16"}, 2_000)),
+        (1_999, ({2: "stream", 0: "stream"}, 0)),
+    ],
+)
+def test_small_features_are_stored_before_large_ones(limit: int, expected: tuple) -> None:
+    assert choices.stores(TWO, COUNTS, [1], limit) == (1, *expected)
+
+
+def test_fewer_views_are_taken_so_that_every_cut_is_stored() -> None:
+    assert choices.stores(TWO, COUNTS, [4, 1], 30_000) == (1, {2: "float16", 0: "float32"}, 24_000)
+
+
+def test_what_fits_in_fewer_views_is_stored_though_another_cut_never_is() -> None:
+    assert choices.stores(TWO, COUNTS, [4, 1], 4_000) == (1, {2: "stream", 0: "float32"}, 4_000)
+
+
+def test_where_one_cut_never_fits_the_others_keep_their_views() -> None:
+    assert choices.stores(TWO, COUNTS, [4, 1], 15_000) == (4, {2: "stream", 0: "float32"}, 13_600)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"), [(0, (16 * 4, 16 * 2)), (2, (7 * 7 * 8 * 4, 7 * 7 * 8 * 2)), ("all", (3072, 1536))]
+)
+def test_the_bytes_of_a_picture_are_what_is_stored(blocks: object, expected: tuple) -> None:
+    clf = models.tiny_classifier()
+    tlkit.unfreeze(clf, blocks)
+    assert choices.example_bytes(frontier.find(clf), None) == expected
+
+
+def test_the_bytes_of_a_text_go_by_its_length_and_only_floats_are_halved() -> None:
+    tensors = (
+        SimpleNamespace(shape=(None, None, 16), dtype="float32"),
+        SimpleNamespace(shape=(None, None), dtype="bool"),
+    )
+    cut = frontier.Cut(1, tensors, ("a", "b"))
+    assert choices.example_bytes(cut, np.array([2, 4])) == (3 * 16 * 4 + 3, 3 * 16 * 2 + 3)
+    assert choices.example_bytes(cut, np.array([2, 3])) == (163, 83), "rounded up"
+
+
+# === The budget ===
+
+
+def test_the_budget_is_half_of_what_is_free_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "free", lambda: 1001)
+    assert choices.budget(Compute()) == 500
+    assert choices.budget(Compute(cache_budget=7)) == 7
+    assert choices.budget(Compute(cache_budget=0)) == 0
+
+
+def test_a_deterministic_run_asks_for_no_free_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "free", lambda: pytest.fail("free space was asked for"))
+    assert choices.budget(Compute(deterministic=True)) == 16 * 10**9
+    assert choices.budget(Compute(deterministic=True, cache_budget=5)) == 5
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (
+            Compute(cache_budget=-1),
+            "cache_budget=-1: give a number of bytes, 0 or more, or None for half the free disk",
+        ),
+        (Compute(cache_budget=1.5), "cache_budget=1.5: give a number of bytes"),
+        (Compute(precision="float61"), "unknown precision 'float61'"),
+    ],
+)
+def test_settings_that_cannot_be(compute: Compute, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        choices.check(compute)
+
+
+# === The precision ===
+
+
+@pytest.mark.parametrize(
+    ("compute", "units", "expected"),
+    [
+        (Compute("float32"), True, "float32"),
+        (Compute("bfloat16"), False, "bfloat16"),
+        (Compute("bfloat16", deterministic=True), False, "bfloat16"),
+        (Compute("auto"), False, "float32"),
+        (Compute("auto", deterministic=True), True, "float32"),
+    ],
+)
+def test_nothing_is_measured_where_the_rules_decide(
+    monkeypatch: pytest.MonkeyPatch, compute: Compute, units: bool, expected: str
+) -> None:
+    monkeypatch.setattr(precision, "has_units", lambda: units)
+    monkeypatch.setattr(precision, "measure", lambda *_: pytest.fail("it was measured"))
+    assert choices.numeric(compute, None, None, lambda: pytest.fail("a batch was read")) == expected
+
+
+@pytest.mark.parametrize("answer", ["float32", "bfloat16"])
+def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
+    monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    clf = models.tiny_classifier()
+    tlkit.unfreeze(clf, 0)
+    pixels = models.pictures(3, 16)
+    seen = []
+
+    def measure(model: object, trunk: object, batch: object) -> str:
+        seen.append((model, [tuple(tensor.shape) for tensor in trunk()(batch)[0]]))
+        return answer
+
+    monkeypatch.setattr(precision, "has_units", lambda: True)
+    monkeypatch.setattr(precision, "measure", measure)
+    assert choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
+    assert seen == [(clf, [(3, 16)])]

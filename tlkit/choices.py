@@ -1,0 +1,119 @@
+"""What is chosen before the first step, by measurement or by free space, once, and then written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlkit import cache, filling, frontier, precision
+from tlkit.errors import InputError
+from tlkit.spec import Compute
+
+if TYPE_CHECKING:
+    import keras
+
+SHARE = 0.5  # of the disk's free space that stored features may take
+FIXED = 16 * 10**9  # bytes, where no choice may depend on free space
+VIEWS = 4  # augmented versions stored of each picture: each costs a pass over the data
+HALF = 2  # bytes of a float16
+KINDS = ("float32", "float16", "stream")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Hold what was chosen.
+
+    Args:
+        precision: "float32" or "bfloat16".
+        views: augmented versions stored of each training example.
+        stores: for each phase's `unfreeze`, how features are kept: "float32", "float16" or "stream".
+        budget: bytes that stored features may take.
+        bytes: what those of this training take, about.
+    """
+
+    precision: str
+    views: int
+    stores: Mapping[int | str, str]
+    budget: int
+    bytes: int
+
+
+def check(compute: Compute) -> None:
+    """Raise InputError for settings that cannot be."""
+    precision.check(compute.precision)
+    budget = compute.cache_budget
+    if budget is not None and (not isinstance(budget, int) or budget < 0):
+        raise InputError(f"cache_budget={budget!r}: give a number of bytes, 0 or more, or None for half the free disk")
+
+
+def budget(compute: Compute) -> int:
+    """Return how many bytes stored features may take."""
+    if compute.cache_budget is not None:
+        return compute.cache_budget
+    return FIXED if compute.deterministic else int(cache.free() * SHARE)
+
+
+def stores(
+    sizes: Mapping[int | str, tuple[int, int]], examples: tuple[int, int], views: Sequence[int], limit: int
+) -> tuple[int, dict[int | str, str], int]:
+    """Choose how many views are stored, and how the features of each cut are.
+
+    First as little as possible is computed anew in every epoch; then as many views as are wanted come before float32: a
+    half of the bits costs less accuracy than a half of the augmentation.
+
+    Args:
+        sizes: for each cut the bytes of an example: as float32, and as float16.
+        examples: in the training and in the validation split.
+        views: numbers of views that will do, the best first.
+        limit: bytes that may be taken.
+
+    Returns:
+        The views, "float32", "float16" or "stream" for each cut, and the bytes they take.
+    """
+    training, validation = examples
+    plans = []
+    for count in views:
+        copies = count * training + validation
+        for how in product(KINDS, repeat=len(sizes)):
+            needed = [widths[KINDS.index(kind)] * copies for kind, widths in zip(how, sizes.values(), strict=True)
+                      if kind != "stream"]  # fmt: skip
+            if sum(needed) <= limit:
+                plans.append((count, dict(zip(sizes, how, strict=True)), sum(needed)))
+
+    def worth(plan: tuple[int, dict, int]) -> tuple:
+        kinds = list(plan[1].values())
+        return -kinds.count("stream"), -views.index(plan[0]), kinds.count("float32"), -plan[2]
+
+    return max(plans, key=worth)
+
+
+def example_bytes(cut: frontier.Cut, lengths: np.ndarray | None) -> tuple[int, int]:
+    """Return what the features of an average example take, in bytes: as float32, and as float16."""
+    length = 1.0 if lengths is None else float(np.mean(lengths))
+    wide = narrow = 0.0
+    for tensor in cut.tensors:
+        count = np.prod([length if side is None else side for side in tensor.shape[1:]])
+        width = np.dtype(tensor.dtype).itemsize
+        wide += count * width
+        narrow += count * (HALF if tensor.dtype == "float32" else width)
+    return int(np.ceil(wide)), int(np.ceil(narrow))
+
+
+def numeric(compute: Compute, clf: keras.Model, cut: frontier.Cut, batch: Any) -> str:
+    """Choose the precision: as asked, by a short measurement where the machine has bfloat16 units, or float32.
+
+    Args:
+        compute: what was asked for.
+        clf: the classifier.
+        cut: the highest one, so that most of the network is measured.
+        batch: raw examples to measure on, from a function that reads them.
+    """
+    if compute.precision != "auto":
+        return compute.precision
+    if compute.deterministic or not precision.has_units():
+        return "float32"
+    return precision.measure(clf, lambda: filling.trunk(clf, [cut]), batch())

@@ -1,0 +1,66 @@
+"""What the commands share: options read from words, sizes written in words, and TensorFlow's start kept quiet."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+DECIMAL = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+SIZES = DECIMAL | {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def hush() -> None:
+    """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras_hub  # noqa: F401
+        import tensorflow_text  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
+    """Return a reader of comma-separated numbers for argparse; `kind` reads one."""
+
+    def parse(text: str) -> tuple:
+        return tuple(kind(part) for part in text.split(","))
+
+    parse.__name__ = f"list of {kind.__name__}s"  # argparse puts it in its message
+    return parse
+
+
+def blocks(text: str) -> int | str:
+    """Read a number of blocks, or "all"."""
+    return "all" if text == "all" else int(text)
+
+
+blocks.__name__ = "number of blocks"
+
+
+def size(text: str) -> int:
+    """Read a size such as 500MB, 2GB, 1.5GiB or plain bytes, and return the bytes; raise argparse's error."""
+    found = re.fullmatch(r"([0-9]+)|([0-9]+(?:\.[0-9]+)?) ?([KMGT]?i?B)", text.strip(), re.IGNORECASE)
+    unit = found and (found[3] or "B").upper()
+    if unit not in SIZES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write bytes or a unit: 500MB, 2GB, 1.5GiB, or 0")
+    return int(Decimal(found[1] or found[2]) * SIZES[unit])
+
+
+def amount(count: int) -> str:
+    """Write a number of bytes as people read it, in decimal units: 0 B, 340 MB, 1.2 GB."""
+    unit = max((name for name in DECIMAL if DECIMAL[name] <= count), key=DECIMAL.get, default="B")
+    return f"{count / DECIMAL[unit]:.{1 if unit in ('GB', 'TB') else 0}f} {unit}"

@@ -1,0 +1,98 @@
+"""Computing in bfloat16 where the processor gains from it: the choice, by a short measurement, and the switch."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tlkit.build import pieces
+from tlkit.errors import unknown
+
+if TYPE_CHECKING:
+    import keras
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+UNITS = ("avx512_bf16", "amx_bf16")  # what Linux calls processors' bfloat16 instructions
+GAIN = 1.2  # how much faster bfloat16 has to be; within less a measurement of a second may err
+
+
+def check(precision: str) -> None:
+    """Raise InputError for a name that is no precision."""
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+
+
+def has_units() -> bool:
+    """Tell whether the machine computes in bfloat16 by itself: a GPU, or a processor with instructions for it."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = set(file.read().split())
+            return not flags.isdisjoint(UNITS)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def computing(clf: keras.Model, precision: str) -> Iterator[None]:
+    """Let the layers of a classifier compute in a precision inside the block; their weights stay float32.
+
+    A layer that gives probabilities, or has a precision of its own, keeps it.
+    """
+    import keras
+
+    _, backbone, head = pieces(clf)
+    policy = keras.DTypePolicy("float32" if precision == "float32" else f"mixed_{precision}")
+    layers = [layer for piece in (backbone, head) for layer in piece._flatten_layers() if _switchable(layer)]
+    kept = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = policy
+        yield
+    finally:
+        for layer, before in zip(layers, kept, strict=True):
+            layer.dtype_policy = before
+
+
+def _switchable(layer: Any) -> bool:
+    import keras
+
+    softmax = getattr(layer, "activation", None) is keras.activations.softmax
+    return layer.dtype_policy.name == "float32" and not softmax
+
+
+def measure(clf: keras.Model, trunk: Callable[[], Callable], batch: Any) -> str:
+    """Choose the precision in which a trunk is faster.
+
+    Args:
+        clf: the classifier.
+        trunk: builds the function to time, anew for each precision.
+        batch: what it takes.
+
+    Returns:
+        "bfloat16" where it is faster by a fifth or more, else "float32".
+    """
+    seconds = {}
+    for precision in ("float32", "bfloat16"):
+        with computing(clf, precision):
+            seconds[precision] = _seconds(trunk(), batch)
+    return "bfloat16" if seconds["float32"] > GAIN * seconds["bfloat16"] else "float32"
+
+
+def _seconds(run: Callable, batch: Any, repeats: int = 3) -> float:
+    """Return the shortest time of a few calls, after one that compiles."""
+    import tensorflow as tf
+
+    run(batch)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        for tensor in tf.nest.flatten(run(batch)):
+            tensor.numpy()
+        times.append(time.perf_counter() - started)
+    return min(times)

@@ -1,0 +1,157 @@
+"""Stored features on disk: arrays in pieces that appear whole, are checked when opened, and are read as needed.
+
+A folder holds, for each shard and each tensor, one `.npy` file whose name ends in the digest of its content: a
+rename publishes both at once, and a file that was cut off or altered does not bear its own name any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlkit import cache, files
+from tlkit.errors import InputError, RunError
+
+DIGITS = 32  # of the SHA-256, in the file's name
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Hold one tensor of all examples.
+
+    Args:
+        pieces: an array (rows, ...) for each shard, mapped from disk; where the second axis is ragged, each shard is
+            padded to its own longest example.
+        rows: examples in each shard but the last.
+        dtype: what the examples are given as.
+    """
+
+    pieces: Sequence[np.ndarray]
+    rows: int
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        """The size in bytes, as stored."""
+        return sum(piece.nbytes for piece in self.pieces)
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the examples of these numbers, in their order: (n, ...), zeros after a ragged one's end."""
+        owners, places = np.divmod(numbers, self.rows)
+        needed = np.unique(owners)
+        shape = np.max([self.pieces[owner].shape[1:] for owner in needed], axis=0)
+        out = np.zeros((len(numbers), *shape), self.dtype)
+        for owner in needed:
+            (where,) = np.nonzero(owners == owner)
+            found = self.pieces[owner][places[where]]
+            out[where, *map(slice, found.shape[1:])] = found
+        return out
+
+
+class Folder:
+    """Keep the shards of one split at one cut, in one view.
+
+    Args:
+        path: the folder.
+        about: what the features are of, for people.
+        tensors: how many tensors an example has.
+    """
+
+    def __init__(self, path: Path, about: str, tensors: int) -> None:
+        self.path, self.about, self.tensors = path, about, tensors
+        self.shards: dict[int, list[np.ndarray]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """The size in bytes of what is mapped."""
+        return sum(array.nbytes for arrays in self.shards.values() for array in arrays)
+
+    def open(self) -> None:
+        """Map every shard that is whole, and delete what is not."""
+        there: dict[tuple[int, int], np.ndarray] = {}
+        for file in sorted(self.path.glob("*-*.npy")):
+            number, tensor = map(int, file.name.partition("-")[0].split("."))
+            if (array := _checked(file)) is not None:
+                there[number, tensor] = array
+        numbers = {number for number, _ in there}
+        found = {number: [there.get((number, tensor)) for tensor in range(self.tensors)] for number in numbers}
+        whole = {number: arrays for number, arrays in found.items() if all(array is not None for array in arrays)}
+        self.shards = {number: whole[number] for number in sorted(whole)}
+        if self.path.exists():
+            cache.touch(self.path)
+
+    def write(self, number: int, arrays: Sequence[np.ndarray]) -> None:
+        """Write one shard and map it.
+
+        Raises:
+            RunError: the disk is full or may not be written; nothing half-written is left.
+        """
+        written: list[Path] = []
+        try:
+            if not (self.path / cache.ABOUT).exists():
+                files.write_json(self.path / cache.ABOUT, {"about": self.about})
+            for place, array in enumerate(arrays):
+                written.append(_write(self.path, f"{number:05d}.{place}", array))
+        except RunError as error:
+            for file in written:
+                file.unlink(missing_ok=True)
+            raise RunError(
+                f"{error}. Stored features lie there: `tlkit cache clear` removes those of earlier runs, TLKIT_HOME "
+                f"moves the folder, and a smaller cache budget needs less of it"
+            ) from error
+        self.shards[number] = [np.load(file, mmap_mode="r") for file in written]
+
+
+def narrowed(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Return an array in the type it is stored in; only floating-point ones change.
+
+    Raises:
+        InputError: float16 cannot hold the values.
+    """
+    if array.dtype.kind != "f" or array.dtype == dtype:
+        return array
+    largest = np.abs(array).max(initial=0.0)
+    if dtype == "float16" and not largest <= np.finfo(np.float16).max:
+        raise InputError(
+            f"features as large as {largest:.3g} cannot be stored as float16; raise the cache budget, so that they are "
+            f"stored as float32, or set it to 0"
+        )
+    return array.astype(dtype)
+
+
+def _write(folder: Path, name: str, array: np.ndarray) -> Path:
+    """Write an array by plain writes, which unlike a mapped file tell of a full disk, and name it by its digest."""
+    with files.writing(folder / name):
+        handle, temporary = tempfile.mkstemp(prefix=".tlkit-", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+                file.write(np.ascontiguousarray(array).data)
+            target = folder / f"{name}-{_digest(Path(temporary))}.npy"
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    return target
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:DIGITS]
+
+
+def _checked(file: Path) -> np.ndarray | None:
+    """Map a file that bears its digest; delete any other."""
+    try:
+        if file.stem.partition("-")[2] == _digest(file):
+            return np.load(file, mmap_mode="r")
+        file.unlink(missing_ok=True)
+    except FileNotFoundError:  # another process made room meanwhile
+        pass
+    return None

@@ -1,0 +1,90 @@
+"""The commands that look after what tlkit keeps on disk: pretrained weights and stored features."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from tlkit.console import amount, hush
+from tlkit.errors import InputError
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `weights` and `cache` to the subparsers of the command line."""
+    weights = commands.add_parser("weights", help="say which weights are here, fetch or verify them")
+    actions = weights.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _action(actions, "list", _weights_list, "what is here, how large, under which licence")
+    _action(actions, "get", _weights_get, "fetch the weights of a backbone").add_argument("name")
+    _action(actions, "verify", _weights_verify, "check every file that is here")
+    cache = commands.add_parser("cache", help="say what stored features take, or remove them")
+    actions = cache.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _action(actions, "list", _cache_list, "what is stored, how large, last used when")
+    _action(actions, "clear", _cache_clear, "remove all of it; the next training computes it again")
+
+
+def _action(actions: Any, name: str, command: Any, about: str) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=about, description=about)
+    parser.set_defaults(command=command)
+    return parser
+
+
+# === Weights ===
+
+
+def _weights_list(_: argparse.Namespace) -> None:
+    hush()
+    from tlkit import weights
+    from tlkit.build import table
+
+    print(f"{'backbone':<24} {'here':<5} {'size':>9}  {'licence':<12} from")
+    for row in table().values():
+        found = weights.status(row)
+        size = f"{found.size_bytes / 1e6:.0f} MB" if found.size_bytes else "?"
+        print(f"{row.name:<24} {'yes' if found.here else 'no':<5} {size:>9}  {found.licence:<12} {found.origin}")
+
+
+def _weights_get(options: argparse.Namespace) -> None:
+    hush()
+    from tlkit import weights
+    from tlkit.build import find_backbone, table
+
+    found = weights.find(find_backbone(options.name), rows=table().values())
+    print(found.note if found else f"{options.name} has no pretrained weights")
+
+
+def _weights_verify(_: argparse.Namespace) -> None:
+    hush()
+    from tlkit import weights
+    from tlkit.build import table
+
+    bad = []
+    for row in table().values():
+        if weights.status(row).here:
+            problem = weights.verify(row)
+            print(f"{row.name}: {problem or 'as pinned'}")
+            bad += [row.name] if problem else []
+    if bad:
+        raise InputError(f"damaged weights: {', '.join(bad)}; fetch them again with `tlkit weights get NAME`")
+
+
+# === Stored features ===
+
+
+def _cache_list(_: argparse.Namespace) -> None:
+    from tlkit import cache
+
+    there = cache.entries()
+    if not there:
+        print(f"no features are stored in {cache.root()}")
+        return
+    print(f"{'size':>8}  {'last used':<10}  features")
+    for entry in there:
+        print(f"{amount(entry.bytes):>8}  {time.strftime('%Y-%m-%d', time.localtime(entry.used))}  {entry.about}")
+    print(f"{amount(sum(entry.bytes for entry in there)):>8}  in all, in {cache.root()}")
+
+
+def _cache_clear(_: argparse.Namespace) -> None:
+    from tlkit import cache
+
+    print(f"freed {amount(cache.clear())} in {cache.root()}")
