@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import cache
+from tlkit import cache, files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -27,6 +27,18 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(cache, "root", lambda: folder if os.environ.get("TLKIT_HOME") == home else original())
         yield
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return what a process of its own is run in: the developer's weights and samples, but stored features apart."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("weights", "samples"):
+        kept = files.cache_home().resolve() / name
+        kept.mkdir(parents=True, exist_ok=True)
+        (home / name).symlink_to(kept)
+    return {**os.environ, "TLKIT_HOME": str(home)}
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ RECIPES = sorted(path for path in (TOP / "recipes").glob("*.py") if not path.nam
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_smoke(path: Path, tmp_path: Path) -> None:
+def test_smoke(path: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, str(path), "--smoke", "--out", str(tmp_path / "out")]
     command += ["--scratch"] if path.stem == "demo" else []
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "accuracy" in done.stdout
     assert list((tmp_path / "out").rglob("saved_model.pb")) and list((tmp_path / "out").rglob("tlkit.json"))

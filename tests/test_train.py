@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +197,17 @@ def test_an_augmentation_of_ones_own_is_used() -> None:
     assert all(record["accuracy"] <= 0.6 for record in history.epochs)
 
 
+def test_features_of_an_augmentation_of_ones_own_do_not_stay(stored: Path) -> None:
+    def black(batch: object) -> object:
+        return batch * 0.0
+
+    data = models.colours()
+    tlkit.fit(models.tiny_classifier(), data, phases=PHASES[:1], augment=black, progress=False)
+    gc.collect()
+    kept = [entry.about for entry in cache.entries()]
+    assert len(kept) == 1 and f"{len(data.val)} images" in kept[0]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -256,7 +268,7 @@ def test_a_second_fit_computes_nothing_and_learns_the_same_bits(stored: Path, ca
     assert f"frozen base: {computed.trunk_examples} examples, computed once" in capsys.readouterr().out
     second, again = trained_on(models.colours(), progress=True)
     assert again.trunk_examples == 0 and same(first, second)
-    assert "frozen base: nothing to compute, all stored by an earlier run" in capsys.readouterr().out
+    assert "frozen base: stored by an earlier run, opened in" in capsys.readouterr().out
     assert not same(first, models.tiny_classifier())
     _, other = trained_on(data, phases=PHASES[:1], seed=1)
     assert other.trunk_examples == 2 * len(data.train), "the validation split is not augmented"

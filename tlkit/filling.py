@@ -7,6 +7,7 @@ not they take none. What an earlier run stored of the same examples and the same
 from __future__ import annotations
 
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -154,7 +155,11 @@ def _features(source: Source, cut: frontier.Cut, places: Sequence[_Place]) -> Fe
         shards = [place.folder.shards[number] for number in sorted(place.folder.shards)]
         tensors = zip(zip(*shards, strict=True), cut.tensors, strict=True)
         views.append(tuple(Column(pieces, place.rows, tensor.dtype) for pieces, tensor in tensors))
-    return Store(tuple(views), source.labels, ragged)
+    store = Store(tuple(views), source.labels, ragged)
+    if callable(source.reading.augment):
+        for place in places:  # nobody will ever find these again
+            weakref.finalize(store, cache.remove, place.folder.path)
+    return store
 
 
 # === The pass ===

@@ -196,9 +196,9 @@ def _features(
 
 def _told(cuts: Mapping[int | str, frontier.Cut], chosen: Choices, passed: int, seconds: float) -> str:
     """Say in a line or two what became of the frozen part."""
-    done = f"{passed} examples, computed once" if passed else "nothing to compute, all stored by an earlier run"
+    done = f"{passed} examples, computed once in" if passed else "stored by an earlier run, opened in"
     stored = any(how != "stream" for how in chosen.stores.values())
-    lines = [f"frozen base: {done} ({seconds:.1f} s)"] if stored else []
+    lines = [f"frozen base: {done} {seconds:.1f} s"] if stored else []
     for depth in cuts:
         if chosen.stores[depth] == "stream":
             lines.append(
