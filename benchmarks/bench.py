@@ -27,6 +27,7 @@ DATA = HERE.parent.parent / "shared" / "data"
 PEERS = HERE / ".peers"
 GIVEN = dict(os.environ)  # as it was handed to us: importing tlkit sets TF_ENABLE_ONEDNN_OPTS for what follows
 FULL, SHORT = (10, 5), (2, 1)
+HALF = {"pictures": 150_000_000, "texts": 180_000_000}  # bytes: float16 features fit, float32 ones do not
 EPOCHS = {"pictures": FULL, "texts": (10, 3), "vgg": FULL, "scale-2000": (1, 1), "scale-60000": (1, 1)}
 
 
@@ -75,6 +76,9 @@ def _steps() -> dict[str, Step]:
         steps[name] = Step("with_tlkit.py", name, home=name)
     steps["vgg-tlkit"] = Step("with_tlkit.py", "vgg", home="vgg")
     steps["vgg-keras"] = Step("with_keras.py", "vgg", short=True)
+    for name, budget in HALF.items():
+        steps[f"{name}-float16"] = Step("with_tlkit.py", name, ("--cache-budget", str(budget)), home=f"{name}-float16")
+        steps[f"{name}-bfloat16"] = Step("with_tlkit.py", name, ("--precision", "bfloat16"), home=f"{name}-bfloat16")
     for name in ("pictures", "texts"):
         for seed in workloads.SEEDS[1:]:
             steps[f"{name}-tlkit-{seed}"] = Step("with_tlkit.py", name, seed=seed, home=f"{name}-{seed}")

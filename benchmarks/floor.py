@@ -23,7 +23,6 @@ WINDOW = 16  # batches' worth of texts among which those of like length go toget
 def main() -> None:
     """Run one step."""
     job = measure.job(__doc__)
-    import tlkit  # noqa: F401 - turns oneDNN on, as for tlkit itself
     from tlkit.cli import hush
 
     hush()

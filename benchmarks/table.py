@@ -21,12 +21,17 @@ ROWS = {
     "tlkit": "**tlkit**",
     "second": "tlkit, second run on the same data",
     "keras": "plain Keras, as the guide writes it",
+    "keras-onednn": "plain Keras, with TF_ENABLE_ONEDNN_OPTS=1 as tlkit sets it",
     "kerashub": "KerasHub task",
     "torch": "PyTorch",
     "torch-trim": "PyTorch, padded to the longest of the batch",
     "floor": "floor: bare frozen pass + bare tail steps",
 }
-HIDDEN = {"pictures": ("torch-trim",), "texts": (), "vgg": ("second", "kerashub", "torch", "torch-trim", "floor")}
+HIDDEN = {
+    "pictures": ("torch-trim",),
+    "texts": (),
+    "vgg": ("second", "keras-onednn", "kerashub", "torch", "torch-trim", "floor"),
+}
 INTRODUCTION = """\
 Written by `make bench`; see `benchmarks/bench.py`. Same machine, same examples, one process after the other. The clock
 is the training from call to return, decoding included, files in the file cache; imports and model building are not.
@@ -47,7 +52,14 @@ def compose(records: Records) -> str:
     parts += ["## Against the bars", _bars(records)]
     for workload, title in TITLES.items():
         parts += [f"## {title}", _speed(records, workload)]
-    parts += ["## Test accuracy", _accuracy(records), "## What augmentation costs", _light(records)]
+    parts += [
+        "## Test accuracy",
+        _accuracy(records),
+        "## Half precision",
+        _half(records),
+        "## What augmentation costs",
+        _light(records),
+    ]
     parts += ["## Scale", _scale(records), "## The full, unscaled run of plain Keras", _full(records)]
     return "\n\n".join(parts) + "\n"
 
@@ -163,6 +175,22 @@ def _accuracy(records: Records) -> str:
         rows.append([f"{workload}, mean of the paired differences +- its standard error", "", "", mean])
     note = "The seed draws the splits, the head's first weights and the order; the test split of banking77 is given."
     return markdown(("", "tlkit", "plain Keras", "difference, points"), rows) + f"\n\n{note}"
+
+
+def _half(records: Records) -> str:
+    """Compare seed 0 in float32 with features stored as float16, and with computing in bfloat16."""
+    rows = []
+    for workload in figures.SEEDED:
+        for step, title in (("tlkit-0", "float32"), ("float16", "stored as float16"), ("bfloat16", "bfloat16")):
+            found = records.get(f"{workload}-{step}")
+            cells = [MISSING] * 3
+            if found:
+                choices = found["extra"]["settings"]["choices"]
+                kept = ", ".join(dict.fromkeys(choices["stores"].values()))
+                cells = [f"{choices['precision']}; {kept}", _percent(found["accuracy"]), f"{found['seconds']:.1f}"]
+            rows.append([f"{workload}, {title}", *cells])
+    note = "bfloat16 is slow on processors without units for it, and `auto` does not choose it there."
+    return markdown(("seed 0", "computed in; stored as", "test accuracy", "both phases, s"), rows) + f"\n\n{note}"
 
 
 def _light(records: Records) -> str:

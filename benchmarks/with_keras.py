@@ -25,6 +25,7 @@ def main() -> None:
     """Run one step."""
     job = measure.job(__doc__, augment=True)
     import tensorflow  # noqa: F401 - before tlkit, which turns oneDNN on where TensorFlow itself does not
+
     from tlkit.cli import hush
 
     hush()

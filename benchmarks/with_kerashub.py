@@ -23,6 +23,7 @@ def main() -> None:
     """Run one step."""
     job = measure.job(__doc__)
     import tensorflow  # noqa: F401 - before tlkit, which turns oneDNN on where TensorFlow itself does not
+
     from tlkit.cli import hush
 
     hush()

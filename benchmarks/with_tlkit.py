@@ -10,7 +10,7 @@ import workloads
 
 def main() -> None:
     """Run one step."""
-    job = measure.job(__doc__, augment=True)
+    job = measure.job(__doc__, augment=True, compute=True)
     from tlkit.cli import hush
 
     hush()
@@ -24,8 +24,9 @@ def main() -> None:
     unfrozen = (0, workload.unfreeze)
     phases = tuple(map(tlkit.Phase, ("head", "top"), job.epochs, workload.rates, unfrozen))
     passed = count_batches(clf)
+    how = {"augment": job.augment, "compute": tlkit.Compute(job.precision, job.cache_budget)}
     with measure.Memory() as memory:
-        history = tlkit.fit(clf, data, phases=phases, augment=job.augment, patience=99, seed=job.seed)
+        history = tlkit.fit(clf, data, phases=phases, patience=99, seed=job.seed, **how)
     seen = sum(passed)  # before the test split is read
     examples = {name: len(getattr(data, name)) for name in workloads.SHARES}
     accuracy = tlkit.evaluate(clf, data.test).accuracy if workload.source != "fashion" else None
