@@ -73,16 +73,16 @@ def test_history_says_what_happened(trained: tuple) -> None:
 
 def test_unfreezing_batch_normalization_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     clf = models.tiny_classifier()
-    original = frontier.find
+    original = frontier.segment
 
-    def careless(model: object) -> frontier.Cut:
-        cut = original(model)
-        build.pieces(model)[1].get_layer("bn3").trainable = True
-        return cut
+    def careless(model: object, start: object, end: object, **how: object) -> object:
+        if end is None:  # the tail, which is about to be trained
+            build.pieces(model)[1].get_layer("bn3").trainable = True
+        return original(model, start, end, **how)
 
     phases = (Phase("top", 1, 1e-3, 1),)
     tlkit.fit(clf, models.colours(), phases=phases, progress=False)
-    monkeypatch.setattr(frontier, "find", careless)
+    monkeypatch.setattr(frontier, "segment", careless)
     with pytest.raises(FreezeError, match=r"phase 'top' changed \d frozen weights of tiny, the first is bn3"):
         tlkit.fit(clf, models.colours(), phases=phases, progress=False)
 
@@ -132,6 +132,18 @@ def test_patience_ends_a_phase() -> None:
         clf, mislabelled(models.colours()), phases=(Phase("head", 9, 1e-2, 0),), patience=1, progress=False
     )
     assert history.phases[0]["best_epoch"] == 0 and len(history.epochs) == 2
+
+
+@pytest.mark.parametrize("first", [2, "all"])
+def test_a_phase_that_opens_less_than_one_before_it_sees_what_that_one_learned(first: object) -> None:
+    clf, data = models.tiny_classifier(), models.colours()
+    phases = (Phase("top", 3, 1e-2, first), Phase("head", 2, 1e-3, 0))
+    before = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
+    history = tlkit.fit(clf, data, phases=phases, augment="none", progress=False)
+    assert any(not np.array_equal(v.numpy(), before[v.path]) for v in build.pieces(clf)[1].weights)
+    best = min(record["val_loss"] for record in history.epochs if record["phase"] == "head")
+    assert tlkit.evaluate(clf, data.val).loss == pytest.approx(best, abs=1e-5)
+    assert history.phases[0]["cut"] == history.phases[1]["cut"]
 
 
 def test_learning_rates_rise_and_fall() -> None:

@@ -113,7 +113,8 @@ def _train(
     started = time.perf_counter()
     if plan.compute.deterministic:
         _ordered_operations()
-    cuts = _cuts(clf, plan.phases)
+    depths = _depths(plan.phases)
+    cuts = _cuts(clf, depths)
     sources = _sources(clf, data, plan.augment, asked.seed)
     chosen = _choose(clf, cuts, sources, plan)
     if record is not None:
@@ -121,7 +122,10 @@ def _train(
     with precision.computing(clf, chosen.precision):
         features, passed = _features(cuts, sources, chosen, plan.progress)
         trunk = time.perf_counter() - started
-        done = [_phase(clf, phase, features[phase.unfreeze], asked, plan.progress) for phase in plan.phases]
+        done = [
+            _phase(clf, phase, cuts[depth], features[depth], asked, progress=plan.progress)
+            for phase, depth in zip(plan.phases, depths, strict=True)
+        ]
     epochs = tuple(record for records, _ in done for record in records)
     settings = options.settings(plan.phases, plan.augment, chosen, asked)
     return History(epochs, tuple(told for _, told in done), trunk, passed, time.perf_counter() - started, settings)
@@ -136,13 +140,21 @@ def _ordered_operations() -> None:
 # === The frozen part ===
 
 
-def _cuts(clf: keras.Model, phases: Sequence[Phase]) -> dict[int | str, frontier.Cut]:
+def _depths(phases: Sequence[Phase]) -> list[int | str]:
+    """Return how much is unfrozen in each phase or was before it: what was once trained is not frozen any more."""
+    return [max((earlier.unfreeze for earlier in phases[: n + 1]), key=_depth) for n in range(len(phases))]
+
+
+def _depth(unfreeze: int | str) -> float:
+    return float("inf") if unfreeze == "all" else unfreeze
+
+
+def _cuts(clf: keras.Model, depths: Sequence[int | str]) -> dict[int | str, frontier.Cut]:
     """Plan the cuts of all phases, the lowest first: the more is unfrozen, the lower the cut."""
     cuts = {}
-    for phase in sorted(phases, key=_depth, reverse=True):
-        if phase.unfreeze not in cuts:
-            unfreeze(clf, phase.unfreeze)
-            cuts[phase.unfreeze] = frontier.find(clf)
+    for depth in sorted(set(depths), key=_depth, reverse=True):
+        unfreeze(clf, depth)
+        cuts[depth] = frontier.find(clf)
     return cuts
 
 
@@ -208,10 +220,6 @@ def _told(cuts: Mapping[int | str, frontier.Cut], chosen: Choices, passed: int, 
     return "\n".join(lines)
 
 
-def _depth(phase: Phase) -> float:
-    return float("inf") if phase.unfreeze == "all" else phase.unfreeze
-
-
 def _bar(total: int, progress: bool) -> Any:
     from tqdm import tqdm
 
@@ -224,14 +232,13 @@ def _bar(total: int, progress: bool) -> Any:
 
 
 def _phase(
-    clf: keras.Model, phase: Phase, features: Features, asked: loop.Options, progress: bool
+    clf: keras.Model, phase: Phase, cut: frontier.Cut, features: Features, asked: loop.Options, *, progress: bool
 ) -> tuple[list[dict], dict]:
     """Train one phase and prove that what was frozen did not move."""
     started = time.perf_counter()
     unfreeze(clf, phase.unfreeze)
     backbone = pieces(clf)[1]
     before = fingerprints(backbone)
-    cut = frontier.find(clf)
     tail = frontier.segment(clf, cut, None)
     tell = (lambda record: print(_line(record, phase))) if progress else (lambda record: None)
     records, best = loop.train(tail, phase, features, asked, tell)
