@@ -134,7 +134,8 @@ def test_pictures_keep_their_order_and_texts_go_by_length(clf: object) -> None:
     split = Split(["the cat sat", "dog", "the cat", "a b c d", "mat", "on the"], np.array([0, 1, 1, 0, 0, 1]))
     lengths = np.array([3, 1, 2, 4, 1, 2])
     given = store.source(clf, split, Reading(), lengths)
-    assert given.ragged and given.order.tolist() == [1, 4, 2, 5, 0, 3]
+    assert given.ragged and lengths[given.order].tolist() == [1, 1, 2, 2, 3, 4]
+    assert sorted(given.order) == list(range(6))
     assert np.array_equal(given.labels, split.labels[given.order])
     plain = store.source(clf, split, Reading(), None)
     assert not plain.ragged and plain.order.tolist() == list(range(len(split)))
@@ -146,3 +147,13 @@ def test_a_source_reads_the_rows_it_is_asked_for(clf: object) -> None:
     batches = [np.asarray(batch) for batch in given.batches(np.array([5, 0, 3]), 0, 2)]
     assert [len(batch) for batch in batches] == [2, 1]
     assert np.array_equal(np.concatenate(batches), np.asarray(split.items)[[5, 0, 3]].astype(np.float32))
+
+
+def test_examples_of_one_length_are_mixed_always_in_the_same_way() -> None:
+    split = Split([""] * 60, np.repeat([0, 1], 30))
+    lengths = np.array([5] * 50 + [3] * 10)
+    orders = [store.source(None, split, Reading(), lengths).order for _ in range(2)]
+    assert np.array_equal(*orders) and sorted(orders[0]) == list(range(60))
+    assert np.array_equal(lengths[orders[0]], np.sort(lengths))
+    runs = np.count_nonzero(np.diff(split.labels[orders[0][10:]]))
+    assert runs > 10, "the classes still come one after the other"

@@ -111,8 +111,15 @@ class Source:
 
 
 def source(clf: keras.Model, split: Any, reading: Reading, lengths: np.ndarray | None) -> Source:
-    """Put a split into the order in which it costs the least: by length, where examples differ in it."""
-    order = np.arange(len(split)) if lengths is None else np.argsort(lengths, kind="stable")
+    """Put a split into the order in which it costs the least: by length, where examples differ in it.
+
+    Examples of one length are mixed, always in the same way: they often come class by class, and neighbours will share
+    batches.
+    """
+    order = np.arange(len(split))
+    if lengths is not None:
+        mixed = np.random.default_rng(0).permutation(len(split))
+        order = mixed[np.argsort(lengths[mixed], kind="stable")]
     return Source(clf, split, reading, order, lengths)
 
 
