@@ -15,7 +15,7 @@ def fold(model: keras.Model) -> keras.Model:
     """Fold each BatchNormalization of a frozen model into the convolution it directly follows, where that is exact.
 
     It is exact, up to rounding, where the convolution is linear and nothing else reads it. Keras computes a frozen
-    normalisation as separate passes over the whole map; without them efficientnet_lite0 takes half the time.
+    normalisation as separate passes over the whole map, which then need not be made.
 
     Args:
         model: a flat functional model, in inference mode.
