@@ -89,7 +89,7 @@ def ratio(over: Estimate | None, under: Estimate | None) -> Estimate | None:
 
 def accuracies(records: Records, workload: str) -> list[tuple[int, float | None, float | None]]:
     """Return for each seed the test accuracy of tlkit and of plain Keras, None where it was not run."""
-    who = ("tlkit", "keras-full")
+    who = ("tlkit", "keras-full" if workload == "pictures" else "keras-once")
     pairs = [[records.get(f"{workload}-{name}-{seed}", {}).get("accuracy") for name in who] for seed in SEEDS]
     return [(seed, *pair) for seed, pair in zip(SEEDS, pairs, strict=True)]
 

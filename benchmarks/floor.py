@@ -8,8 +8,10 @@ pictures that are already decoded, compiled beforehand.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import measure
@@ -17,6 +19,7 @@ import numpy as np
 import workloads
 
 BATCH = TRUNK_BATCH = 32
+AT_ONCE = 2  # batches in the frozen part, as in tlkit: with one, small products leave cores idle
 WINDOW = 16  # batches' worth of texts among which those of like length go together
 
 
@@ -92,14 +95,15 @@ class Ordered:
 
 
 def by_length(clf: Any, split: Any) -> Ordered:
-    """Sort texts by their tokens, so that a batch holds little padding; leave pictures as they are."""
+    """Sort texts by their tokens, those of one length mixed, so that a batch holds little padding; not pictures."""
     from tlkit import Split
     from tlkit.build import pieces
 
     lengths = clf.spec.input.lengths(pieces(clf)[0], split.items)
     if lengths is None:
         return Ordered(split, None)
-    order = np.argsort(lengths, kind="stable")
+    mixed = np.random.default_rng(0).permutation(len(split))
+    order = mixed[np.argsort(lengths[mixed], kind="stable")]
     return Ordered(Split([split.items[number] for number in order], split.labels[order]), lengths[order])
 
 
@@ -114,13 +118,21 @@ def frozen(clf: Any, cuts: Sequence[Any], splits: Sequence[Ordered]) -> list[lis
     """Run the trunk over train and val; return the arrays of train at each cut."""
     run = trunk(clf, cuts)
     kept: list[list[list[np.ndarray]]] = [[[] for _ in cut.tensors] for cut in cuts]
-    for part in splits:
-        for batch in read(clf, part.split):
-            for place, tensors in zip(kept, run(batch), strict=True):
-                for arrays, tensor in zip(place, tensors, strict=True):
-                    arrays.append(tensor.numpy())
-    batches = -(-len(splits[0].split) // TRUNK_BATCH)  # val was computed, but no bare step needs it
-    return [[stack(arrays[:batches]) for arrays in place] for place in kept]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for batches in groups(batch for part in splits for batch in read(clf, part.split)):
+            for reached in pool.map(run, batches):
+                for place, tensors in zip(kept, reached, strict=True):
+                    for arrays, tensor in zip(place, tensors, strict=True):
+                        arrays.append(tensor.numpy())
+    own = -(-len(splits[0].split) // TRUNK_BATCH)  # val was computed, but no bare step needs it
+    return [[stack(arrays[:own]) for arrays in place] for place in kept]
+
+
+def groups(batches: Iterable[Any]) -> Iterator[list[Any]]:
+    """Hand out as many batches as run at once."""
+    waiting = iter(batches)
+    while group := list(itertools.islice(waiting, AT_ONCE)):
+        yield group
 
 
 def stack(parts: list[np.ndarray]) -> np.ndarray:

@@ -23,12 +23,14 @@ SAMPLING = 0.05  # seconds between two looks at the memory in use
 # === The job ===
 
 
-def job(about: str, *, augment: bool = False, trim: bool = False, compute: bool = False) -> argparse.Namespace:
+def job(
+    about: str, *, augment: bool = False, trim: bool = False, compute: bool = False, once: bool = False
+) -> argparse.Namespace:
     """Read a step's command line, which bench.py writes.
 
     Args:
         about: the script's docstring.
-        augment, trim: whether the script knows the option of this name.
+        augment, trim, once: whether the script knows the option of this name.
         compute: whether it knows those of `tlkit.Compute`.
     """
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
@@ -44,6 +46,10 @@ def job(about: str, *, augment: bool = False, trim: bool = False, compute: bool 
         parser.add_argument("--augment", choices=("none", "light"), default="none")
     if trim:
         parser.add_argument("--trim", action="store_true", help="pad texts to the longest of their batch only")
+    if once:
+        parser.add_argument(
+            "--once", action="store_true", help="compute the frozen base once, where only accuracy counts"
+        )
     if compute:
         parser.add_argument("--precision", default="auto")
         parser.add_argument("--cache-budget", type=int, help="bytes")
