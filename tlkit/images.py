@@ -6,7 +6,6 @@ converted once, by `load`; both the readers and the artifact call it.
 
 from __future__ import annotations
 
-import functools
 import io
 import warnings
 from collections.abc import Sequence
@@ -21,6 +20,11 @@ from tlkit.decoding import MAX_PIXELS, decode
 from tlkit.spec import Augment, Reading
 
 RESIZES = ("crop", "pad", "stretch")
+# What Pillow may read for us: it hands EPS to Ghostscript, which is a program for programs.
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA",
+           "TIFF", "WEBP")  # fmt: skip
+THUMB = 16  # pixels of a side of a thumbnail
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 # === Bytes to pixels ===
 
@@ -69,10 +73,16 @@ def decode_batch(strings: tf.Tensor, size: int, how: str = "crop") -> tf.Tensor:
 # === Files ===
 
 
-@functools.cache
-def _decoder() -> Any:
-    """Return `decode`, traced once for all files, scaling as far as it can: it still reads the file to its end."""
-    return tf.function(lambda data: decode(data, 1), input_signature=[tf.TensorSpec((), tf.string)])
+def thumbnail(image: tf.Tensor) -> tf.Tensor:
+    """Shrink a picture (height, width, 3), 0..255, to grey pixels, uint8 (THUMB, THUMB), whatever its shape."""
+    small = resize(tf.ensure_shape(image, (None, None, 3)), THUMB, "stretch")
+    return tf.cast(tf.round(tf.tensordot(small, tf.constant(LUMINANCE), 1)), tf.uint8)
+
+
+# Scaled as far as a thumbnail allows; it still reads the file to its end. Made here, not in one of several threads.
+_decoded = tf.function(
+    lambda data: thumbnail(decode(data, THUMB, "stretch")), input_signature=[tf.TensorSpec((), tf.string)]
+)
 
 
 def load(source: str | Path | bytes) -> bytes:
@@ -88,54 +98,39 @@ def load(source: str | Path | bytes) -> bytes:
     Raises:
         DataError: neither can read it; it says why.
     """
-    data = source if isinstance(source, bytes) else content(Path(source))
+    return examine(source)[0]
+
+
+def examine(source: str | Path | bytes) -> tuple[bytes, np.ndarray]:
+    """Return what `load` does, and the picture's `thumbnail`, which costs nothing more."""
+    data = source if isinstance(source, bytes) else content(source)
     name = "the picture" if isinstance(source, bytes) else str(source)
-    if _small_animation(data):
-        try:
-            _decoder()(tf.constant(data))
-            return data
-        except tf.errors.OpError:
-            pass  # Pillow has the next word, and the better messages
     try:
-        return _converted(data)
+        return data, _decoded(tf.constant(data)).numpy()
+    except tf.errors.OpError:
+        pass  # Pillow has the next word, and the better messages
+    try:
+        ready = _converted(data)
+        return ready, _decoded(tf.constant(ready)).numpy()
     except Exception as error:  # whatever a decoder trips over, the file is unreadable and the reader goes on
         raise errors.DataError(f"cannot read {name}: {_reason(data, error)}") from error
 
 
-def readable(path: str | Path) -> str | None:
-    """Return why a picture file cannot be read, or None where it can."""
+def content(path: str | Path) -> bytes:
+    """Return what a file holds, also at an address such as gs://bucket/a.jpg; raise DataError where it cannot be."""
     try:
-        load(path)
-    except errors.DataError as error:
-        return str(error).removeprefix(f"cannot read {path}: ")
-    return None
-
-
-def content(path: Path) -> bytes:
-    """Return what a file holds; raise DataError where it cannot be opened."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise errors.DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
-
-
-def _small_animation(data: bytes) -> bool:
-    """Return False for a GIF that is too large as a whole: TensorFlow unpacks all frames to give the first."""
-    if not data.startswith(b"GIF8"):
-        return True
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return picture.width * picture.height * picture.n_frames <= MAX_PIXELS
-    except Exception:  # not Pillow's to judge: the graph refuses what it cannot decode
-        return True
+        if "://" in str(path):
+            return tf.io.gfile.GFile(str(path), "rb").read()
+        return Path(path).read_bytes()
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
+        raise errors.DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error
 
 
 def _converted(data: bytes) -> bytes:
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(data)) as picture:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         picture.load()
@@ -170,6 +165,8 @@ def _reason(data: bytes, error: Exception) -> str:
     if start.startswith((b"<!doctype html", b"<html")):
         return "it is an HTML page, not a picture; fetch the picture again"
     if isinstance(error, Image.UnidentifiedImageError):
+        if data.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8")) or data[8:12] == b"WEBP":
+            return "it begins as a picture does, but is damaged; replace it"
         return "it is no picture in a format that TensorFlow or Pillow knows"
     return f"{error}"
 
