@@ -9,29 +9,56 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors
+from tlkit import errors, paths, rows, traits
+from tlkit.assembly import About, Part, assemble
+from tlkit.datasets import dataset
+from tlkit.drawing import settled
 from tlkit.folders import image_folder
+from tlkit.manifests import image_table, kind_of
 from tlkit.samples import bbc_news, digits, tfds
-from tlkit.splits import About, Data, Group, Split, assemble
-from tlkit.tables import SUFFIXES, text_table
+from tlkit.spec import Splitting
+from tlkit.splits import Data, Split
+from tlkit.tables import text_table
 
-__all__ = ["Data", "Split", "arrays", "bbc_news", "digits", "image_folder", "read", "text_table", "tfds"]
+__all__ = [
+    "Data",
+    "Split",
+    "arrays",
+    "bbc_news",
+    "dataset",
+    "digits",
+    "image_folder",
+    "image_table",
+    "kind_of",
+    "read",
+    "text_table",
+    "tfds",
+]
 
 SAMPLES = {"bbc_news": bbc_news, "digits": digits}
 
 
-def arrays(x: Any, y: Any, *, labels: Sequence[str] | None = None, seed: int = 0) -> Data:
+def arrays(
+    x: Any,
+    y: Any,
+    *,
+    labels: Sequence[str] | None = None,
+    groups: Sequence[Any] | None = None,
+    seed: int = 0,
+    splitting: Splitting | None = None,
+) -> Data:
     """Make a data set of what is already in memory.
 
     Args:
         x: pictures, (n, height, width), (n, height, width, 1) or (n, height, width, 3), 0..255; or n texts.
         y: n labels, names or whole numbers.
         labels: the names of the classes: for numbers, those of 0, 1, ...; for names, their order.
-        seed: seeds the splits.
+        groups: n values; examples that agree in theirs stay on one side: the patient, the scene, the author.
+        seed, splitting: as for `image_folder`.
 
     Raises:
-        InputError: x and y differ in length, y is not one label for each example, or x holds neither pictures nor
-            texts.
+        InputError: x, y and groups differ in length, y is not one label for each example, or x holds neither pictures
+            nor texts.
         DataError: labels of mixed type or too few examples, as from every reader.
     """
     values = y.tolist() if hasattr(y, "tolist") else list(y)
@@ -40,7 +67,13 @@ def arrays(x: Any, y: Any, *, labels: Sequence[str] | None = None, seed: int = 0
     items, kind = _examples(x)
     if len(items) != len(values):
         raise errors.InputError(f"x has {len(items)} examples and y has {len(values)} labels; make them match")
-    return assemble({"train": Group(items, values)}, About(kind, "arrays"), labels=labels, seed=seed)
+    seen, splitting = traits.look(items, kind), settled(seed, splitting)
+    if groups is not None:
+        if len(groups) != len(items):
+            raise errors.InputError(f"x has {len(items)} examples and groups has {len(groups)} values; make them match")
+        seen = replace(seen, groups=traits.strings([str(group) for group in groups]))
+        splitting = replace(splitting, group_by="groups")
+    return assemble({"train": Part(items, values, seen)}, About(kind, "arrays"), splitting, labels=labels)
 
 
 def _examples(x: Any) -> tuple[list[str] | np.ndarray, str]:
@@ -57,34 +90,59 @@ def _examples(x: Any) -> tuple[list[str] | np.ndarray, str]:
     return texts, "text"
 
 
-def read(source: str, *, text_column: str | None = None, label_column: str | None = None, seed: int = 0) -> Data:
+def read(
+    source: str,
+    *,
+    text_column: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    root: str | None = None,
+    seed: int = 0,
+    splitting: Splitting | None = None,
+    strict: bool = False,
+) -> Data:
     """Read whatever a source names: a path first, then a packaged sample, then TensorFlow Datasets.
 
     Args:
-        source: a folder of class folders; a .csv, .tsv, .jsonl or .ndjson file, also with .gz; "digits"; "bbc_news";
-            "tfds:NAME" or "tfds:NAME:CONFIG".
-        text_column, label_column: for a table, where the names cannot be guessed.
-        seed: seeds the splits that are drawn.
+        source: a folder of class folders; a .csv, .tsv, .jsonl or .ndjson file of texts or of paths of pictures, also
+            with .gz; "digits"; "bbc_news"; "tfds:NAME" or "tfds:NAME:CONFIG". Folders and tables may be addresses.
+        text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
+            also says whether it holds texts or lists pictures.
+        root: for a table of pictures, the folder that relative paths start from.
+        seed, splitting, strict: as for `image_folder`.
 
     Raises:
-        InputError: no sample has this name, or a column was named for something other than a table.
+        InputError: no sample has this name, or an option was given that is for something else.
         DataError: a missing path, or data that cannot be read or learned from.
     """
-    path = Path(source)
-    if path.is_file():
-        return text_table(path, text_column=text_column, label_column=label_column, seed=seed)
-    if text_column is not None or label_column is not None:
-        raise errors.InputError(f"{source} is not a table file; leave out text_column and label_column")
+    path, splitting = Path(source), settled(seed, splitting)
+    options = {"splitting": splitting, "strict": strict}
+    columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
+    columns = {name: value for name, value in columns.items() if value is not None}
+    if path.is_file() or (paths.is_remote(source) and rows.is_table(source)):
+        return _table(source, columns, options)
+    if columns:
+        raise errors.InputError(f"{source} is not a table file; leave out {' and '.join(columns)}")
+    if paths.is_remote(source):
+        return image_folder(source, **options)
     if path.is_dir():
-        data = image_folder(path, seed=seed)
+        data = image_folder(path, **options)
         note = f"The folder {source} was read, not the packaged sample of the same name."
         return replace(data, splitting=f"{data.splitting} {note}") if source in SAMPLES else data
     if source in SAMPLES:
-        return SAMPLES[source](seed=seed)
+        return SAMPLES[source](splitting=splitting)
     if source.startswith("tfds:"):
-        return tfds(source.removeprefix("tfds:"), seed=seed)
+        return tfds(source.removeprefix("tfds:"), **options)
     if len(path.parts) > 1 or path.suffix or source.endswith("/"):
         raise errors.DataError(
-            f"there is no file or folder {source}; check the path (tables end in {', '.join(SUFFIXES)})"
+            f"there is no file or folder {source}; check the path (tables end in {', '.join(rows.SUFFIXES)})"
         )
     raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
+
+
+def _table(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:
+    if kind_of(path, **{name: value for name, value in columns.items() if name != "label_column"}) == "image":
+        return image_table(path, **columns, **options)
+    if "root" in columns:
+        raise errors.InputError(f"{path} holds texts, which have no folder; leave out root, or name an image_column")
+    return text_table(path, **columns, **options)

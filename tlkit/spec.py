@@ -22,6 +22,31 @@ def resolve(reference: str | Callable) -> Callable:
     return getattr(importlib.import_module(module), attribute)
 
 
+# === Data ===
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """State how examples come to train, val and test, as far as that is not given.
+
+    Args:
+        seed: seeds the draw.
+        how: "random" draws 15 % of each class for val and for test; "stable" lets an example's side follow from the
+            seed and its own (its group's) digest alone, so that adding examples moves none.
+        file: a `splits.csv` as a run writes it; it decides for every example.
+        group_by: a column of a table, or a pattern (a regular expression) of a file's path; examples that agree in it
+            stay on one side.
+        near_duplicates: "together" keeps copies and near copies of an example on one side ("stable": copies only);
+            "anywhere" draws each on its own.
+    """
+
+    seed: int = 0
+    how: Literal["random", "stable"] = "random"
+    file: str | None = None
+    group_by: str | None = None
+    near_duplicates: Literal["together", "anywhere"] = "together"
+
+
 # === Training ===
 
 

@@ -1,0 +1,101 @@
+"""Folders as they are in the world."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tlkit
+from tlkit import folders
+from tlkit.errors import DataError
+from tlkit.spec import Splitting
+
+
+def save(path: Path, seed: int = 0) -> Path:
+    """Write a small picture; other seeds, other pictures."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
+    Image.fromarray(pixels).resize((40, 40), Image.Resampling.BICUBIC).save(path, "PNG")
+    return path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """A folder with nested folders, odd names, a link, litter, a stray picture and broken files."""
+    root = tmp_path / "photos"
+    names = ["cat/1.PNG", "cat/deep/er/2.png", "cat/Ünï ça 名.JPG", "cat/noextension", "cat/5.png", "cat/6.png",
+             "dog/1.png", "dog/2.png", "dog/3.png", "dog/4.png"]  # fmt: skip
+    for number, name in enumerate(names):
+        save(root / name, number)
+    save(tmp_path / "elsewhere" / "linked.png", 50)
+    (root / "dog" / "link").symlink_to(tmp_path / "elsewhere")
+    (root / "dog" / "broken.png").write_bytes(b"")
+    (root / "cat" / "page.jpg").write_bytes(b"<!doctype html><p>404")
+    (root / "cat" / "Thumbs.db").write_bytes(b"x")
+    (root / "README.md").write_text("about")
+    save(root / "stray.png", 60)
+    return root
+
+
+def test_everything_is_read_or_named(world: Path) -> None:
+    data = tlkit.image_folder(world)
+    names = sorted(name for split in data.splits().values() for name in split.traits.names)
+    assert names == sorted([
+        "cat/1.PNG", "cat/deep/er/2.png", "cat/Ünï ça 名.JPG", "cat/noextension", "cat/5.png", "cat/6.png",
+        "dog/1.png", "dog/2.png", "dog/3.png", "dog/4.png", "dog/link/linked.png",
+    ])  # fmt: skip
+    assert dict(data.unreadable) == {
+        "stray.png": "it lies beside the class folders, in none of them",
+        "cat/page.jpg": "it is an HTML page, not a picture; fetch the picture again",
+        "dog/broken.png": "the file is empty",
+    }
+
+
+def test_strict_refuses_what_cannot_be_read(world: Path) -> None:
+    said = "3 could not be read; stray.png: it lies beside .*; mend or remove them, or do without strict"
+    with pytest.raises(DataError, match=said):
+        tlkit.image_folder(world, strict=True)
+
+
+def test_quarantine_is_written_as_a_table(world: Path, tmp_path: Path) -> None:
+    data = tlkit.image_folder(world)
+    data.write_quarantine(tmp_path / "quarantine.csv")
+    rows = list(csv.DictReader((tmp_path / "quarantine.csv").read_text("utf-8").splitlines()))
+    assert [(row["example"], row["reason"]) for row in rows] == list(data.unreadable)
+
+
+def test_a_pattern_keeps_groups_of_files_together(tmp_path: Path) -> None:
+    for number in range(48):
+        save(tmp_path / "xy"[number % 2] / f"patient{number // 4:02}-{number}.png", number)
+    data = tlkit.image_folder(tmp_path, splitting=Splitting(group_by=r"patient(\d+)"))
+    patients = [{name.split("-")[0][2:] for name in split.traits.names} for split in data.splits().values()]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 12
+    apart = tlkit.image_folder(tmp_path)
+    patients = [{name.split("-")[0][2:] for name in split.traits.names} for split in apart.splits().values()]
+    assert sum(map(len, patients)) > 12  # the control
+
+
+def test_given_splits_and_a_splits_file(tmp_path: Path) -> None:
+    number = 0
+    for split, count in (("train", 6), ("val", 2), ("test", 2)):
+        for label in ("cat", "dog"):
+            for _ in range(count):
+                number += 1
+                save(tmp_path / "given" / split / label / f"{number}.png", number)
+    data = tlkit.image_folder(tmp_path / "given")
+    assert data.splitting == "The train, val and test splits were given."
+    data.write_splits(tmp_path / "splits.csv")
+    text = (tmp_path / "splits.csv").read_text("utf-8").replace(",test,", ",VAL,").replace(",val,", ",test,")
+    (tmp_path / "splits.csv").write_text(text, "utf-8")
+    again = tlkit.image_folder(tmp_path / "given", splitting=Splitting(file=str(tmp_path / "splits.csv")))
+    assert sorted(again.test.traits.names) == sorted(data.val.traits.names)
+
+
+def test_blank_files_in_quantity_do_not_wait_in_memory(tmp_path: Path) -> None:
+    sources = [b""] * 1500
+    kept, seen, reasons = folders.pictures(sources)
+    assert not kept and not len(seen.names) and set(reasons) == set(range(1500))

@@ -1,0 +1,124 @@
+"""What the rows of a table say of their examples: labels, splits and groups."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tlkit import labelled, rows, traits
+from tlkit.errors import DataError
+
+
+def read(held: list[dict[str, Any]], group: str | None = None) -> tuple[list[labelled.Row], list, str]:
+    lines = list(enumerate(held, 1))
+    table = rows.Table("t.jsonl", list(held[0]), lines, [("line 99", "broken")], "Said before.")
+    return labelled.examples(table, "label", group, lambda row: (row["text"], "" if row["text"] else "no text"))
+
+
+def test_examples_and_what_is_none() -> None:
+    labels = ["x", None, float("nan"), "", "  ", "a\0b", 0, False]
+    found, lost, note = read([{"text": "t", "label": label} for label in labels] + [{"text": "", "label": "x"}])
+    assert [(row.line, row.value, row.label) for row in found] == [(1, "t", "x"), (7, "t", 0), (8, "t", False)]
+    missing = [(f"line {line}", "no label in the column 'label'") for line in range(2, 6)]
+    nul = ("line 6", "a NUL character in the column 'label'")
+    assert lost == [("line 99", "broken"), *missing, nul, ("line 9", "no text")]
+    assert note == "Said before." and {row.split for row in found} == {"train"}
+
+
+def test_strings_that_nothing_could_take() -> None:
+    assert labelled.unfit("naïve 😀") == ""
+    assert labelled.unfit("a\0") == "a NUL character"
+    assert labelled.unfit("\udce9") == labelled.unfit("\ud800") == "bytes that are not characters of its encoding"
+
+
+# === Labels ===
+
+
+@pytest.mark.parametrize("label", [["a"], {"a": 1}, '["a", "b"]', "a|b", "a; b", " b;c|"])
+def test_several_labels_in_a_cell(label: Any) -> None:
+    cells = [label, "a", "b", "x"]
+    said = "the column 'label' of t.jsonl holds several labels in one cell, such as .*; .* keep one label a row"
+    with pytest.raises(DataError, match=said):
+        read([{"text": "t", "label": cell} for cell in cells])
+
+
+def test_several_labels_that_never_stand_alone() -> None:
+    with pytest.raises(DataError, match=r"such as 'a\|b'; tlkit learns one label for each example so far"):
+        read([{"text": "t", "label": label} for label in ("a|b", "b|c", "c|a")])
+
+
+@pytest.mark.parametrize(
+    "labels", [["n01;cat", "n02; dog"], ["yes|no", "maybe"], ["[a]", "[b"], ["a;", "b;"], ["1.5", "a"]]
+)
+def test_names_that_only_look_like_several(labels: list[str]) -> None:
+    assert [row.label for row in read([{"text": "t", "label": label} for label in labels])[0]] == labels
+
+
+@pytest.mark.parametrize("labels", [["1", "2.5", "2.5"], [1, 2.5], [0.25, 2.0]])
+def test_fractional_numbers(labels: list) -> None:
+    said = (
+        "the column 'label' of t.jsonl holds fractional numbers, such as '?[02].[25]+'?; .* write the name of one class"
+    )
+    with pytest.raises(DataError, match=said):
+        read([{"text": "t", "label": label} for label in labels])
+
+
+@pytest.mark.parametrize("labels", [["1", "-2", "1.0"], [1, 2], [True, False], ["1", "inf", "nan"]])
+def test_whole_numbers_are_classes(labels: list) -> None:
+    assert [row.label for row in read([{"text": "t", "label": label} for label in labels])[0]] == labels
+
+
+# === Splits and groups ===
+
+
+def test_a_split_column() -> None:
+    splits = ["train", "Validation ", "DEV", "test", "valid", "val"]
+    held = [{"text": "t", "label": "x", "Split": split} for split in splits] + [
+        {"text": "t", "label": "", "Split": "?"}
+    ]
+    found, _, note = read(held)
+    assert [row.split for row in found] == ["train", "val", "val", "test", "val", "val"]
+    assert note == "Said before."
+    found, _, note = read([*held, {"text": "t", "label": "x", "Split": "7"}])
+    assert {row.split for row in found} == {"train"}
+    assert note.endswith("before. The column 'split' was not used: it holds something else than train, val and test.")
+
+
+def test_a_split_column_may_hold_the_labels() -> None:
+    table = rows.Table("t.csv", ["text", "split"], [(2, {"text": "a", "split": "train"})], [])
+    found, _, note = labelled.examples(table, "split", None, lambda row: (row["text"], ""))
+    assert (found[0].label, found[0].split, note) == ("train", "train", "")
+    table.rows[0][1]["split"] = "test"
+    assert labelled.examples(table, "split", None, lambda row: (row["text"], ""))[0][0].split == "train"
+
+
+def test_groups() -> None:
+    held = [{"text": "t", "label": "x", "who": who} for who in (" a ", 0, None, "")]
+    assert [row.group for row in read([*held, {"text": "t", "label": "x"}], "who")[0]] == ["a", "0", "", "", ""]
+
+
+def test_parts() -> None:
+    found = [labelled.Row(n, f"t{n}", n, "test" if n == 1 else "train", f"g{n}") for n in range(3)]
+    items = [row.value for row in found]
+    parts = labelled.parts(found, items, traits.look(items, "text", ["a", "b", "c"]), grouped=True)
+    assert {split: (part.items, part.labels) for split, part in parts.items()} == {
+        "train": (["t0", "t2"], [0, 2]),
+        "test": (["t1"], [1]),
+    }
+    assert parts["train"].traits.names.tolist() == ["a", "c"] and parts["test"].traits.groups.tolist() == ["g1"]
+    ungrouped = labelled.parts(found, items, traits.look(items, "text"), grouped=False)
+    assert ungrouped["train"].traits.groups is None
+    assert np.array_equal(ungrouped["train"].traits.digests, parts["train"].traits.digests)
+
+
+def test_a_table_of_json_lines_from_end_to_end(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps({"text": "\ud800", "label": label}) for label in "ab"))
+    found, lost, _ = labelled.examples(
+        rows.read(path), "label", None, lambda row: (row["text"], labelled.unfit(row["text"]))
+    )
+    assert found == [] and lost[0] == ("line 1", "bytes that are not characters of its encoding")

@@ -1,0 +1,195 @@
+"""From what a reader found to a data set with three splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tlkit import drawing, traits
+from tlkit.errors import DataError
+from tlkit.spec import Splitting
+from tlkit.splits import Data, Split, joined
+from tlkit.traits import Traits
+
+SHOWN = 5  # names in a message
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Hold what was read for one split, or for all of them.
+
+    Args:
+        items: as in `Split`.
+        labels: the names of their classes: strings, whole numbers or truth values.
+        traits: what was seen of them; looked at anew where it is None.
+    """
+
+    items: list[str | bytes] | np.ndarray
+    labels: Sequence[Any]
+    traits: Traits | None = None
+
+
+@dataclass(frozen=True)
+class About:
+    """State what a reader knows of a data set besides its examples: fields of `Data`, and a note on the splits."""
+
+    kind: Literal["image", "text"]
+    source: str
+    note: str = ""
+    unreadable: tuple[tuple[str, str], ...] = ()
+    flip: bool = True
+    licence: str = ""
+
+
+def assemble(
+    parts: Mapping[str, Part],
+    about: About,
+    splitting: Splitting | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+    strict: bool = False,
+) -> Data:
+    """Turn what was read into a data set with three splits.
+
+    Args:
+        parts: {"train": everything} or what was given of "train", "val" and "test".
+        about: what else is known; its note goes after the sentence on the splits.
+        splitting: how the splits are drawn that were not given.
+        labels: the names of the classes 0, 1, ..., where the parts hold numbers.
+        strict: refuse data of which anything cannot be read.
+
+    Raises:
+        DataError: nothing to learn from: no train split, no example, one class, a class with one example, names of
+            mixed type, a class of another split that the train split lacks, or so few that a split stays empty; or
+            something unreadable where that is refused.
+    """
+    splitting = splitting or Splitting()
+    if strict and about.unreadable:
+        raise DataError(f"{about.source}: {_lost(about, SHOWN)}; mend or remove them, or do without strict")
+    parts = {name: part for name, part in parts.items() if len(part.labels) or name == "train"}
+    wanted = parts.values() if splitting.file is not None else [parts.get("train", Part([], []))]
+    if not any(len(part.labels) for part in wanted):
+        raise DataError(f"{about.source} holds no readable example to train on{_some_lost(about)}; add some")
+    order, names = _order([name for part in parts.values() for name in part.labels], about, labels)
+    given = {key: _split(part, order, about, splitting) for key, part in parts.items()}
+    if splitting.file is not None:
+        given, sentence = _from_file(given, about.kind, splitting.file)
+    _check(given, names, about)
+    used = np.unique(given["train"].labels)
+    unused = [name for number, name in enumerate(names) if number not in used]
+    given = {key: Split(s.items, np.searchsorted(used, s.labels), s.traits) for key, s in given.items()}
+    splits, drawn = _drawn(given, about.kind, splitting)
+    left = f"Left out for want of examples: {', '.join(unused)}." if unused else ""
+    return Data(
+        **splits,
+        labels=tuple(names[number] for number in used),
+        kind=about.kind,
+        source=about.source,
+        splitting=" ".join(filter(None, [sentence if splitting.file is not None else drawn, about.note, left])),
+        unreadable=about.unreadable,
+        flip=about.flip,
+        licence=about.licence,
+    )
+
+
+def _split(part: Part, order: Mapping[Any, int], about: About, splitting: Splitting) -> Split:
+    labels = np.array([order[name] for name in part.labels], np.int64)
+    seen = part.traits or traits.look(part.items, about.kind)
+    if splitting.group_by is not None and seen.groups is None and len(labels):
+        seen = drawing.grouped(seen, splitting.group_by, about.source)
+    return Split(part.items, labels, seen)
+
+
+def _from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
+    whole = joined(list(given.values()))
+    numbers, note = drawing.from_file(whole.seen(kind), path)
+    if missing := [name for name, chosen in numbers.items() if not len(chosen)]:
+        raise DataError(f"{path} puts no example of these data into {' and '.join(missing)}; add some")
+    splits = {name: whole.take(chosen) for name, chosen in numbers.items()}
+    return splits, " ".join(filter(None, [f"The splits are those of {path}.", note]))
+
+
+def _drawn(given: Mapping[str, Split], kind: str, splitting: Splitting) -> tuple[dict[str, Split], str]:
+    """Draw the splits that were not given, and say so."""
+    train = given["train"]
+    if set(given) == {"train", "val", "test"}:
+        return dict(given), "The train, val and test splits were given."
+    parts = 2 if set(given) == {"train"} else 1
+    numbers, said = drawing.draw(train, kind, splitting, parts)
+    pieces = [train.take(chosen) for chosen in numbers]
+    if missing := [name for name, piece in zip(("train", "val", "test"), pieces, strict=False) if not len(piece)]:
+        raise DataError(
+            f"no example is left for {' and '.join(missing)}: some class needs three examples, or groups of them, that "
+            f"are no copies of one another. {said + ' ' if said else ''}Add some, do without group_by, or draw copies "
+            f"on their own with near_duplicates='anywhere'"
+        )
+    how = f"seed {splitting.seed}" + (", by each example's digest" if splitting.how == "stable" else "")
+    if parts == 2:
+        sentence = (
+            f"No val or test split was given; 70 % train, 15 % val and 15 % test were drawn from each class ({how})."
+        )
+        return dict(zip(("train", "val", "test"), pieces, strict=True)), " ".join(filter(None, [sentence, said]))
+    other = "test" if "test" in given else "val"
+    used = "as test" if other == "test" else "as val; it is used as test"
+    sentence = f"The train split was given, and another {used}; 15 % of each class of train was drawn as val ({how})."
+    splits = {"train": pieces[0], "val": pieces[1], "test": given[other]}
+    return splits, " ".join(filter(None, [sentence, said]))
+
+
+# === Labels and checks ===
+
+
+def _order(found: Sequence[Any], about: About, labels: Sequence[str] | None) -> tuple[dict[Any, int], tuple[str, ...]]:
+    """Return the number of each raw name, and the names in that order."""
+    types = {type(name.item() if isinstance(name, np.generic) else name) for name in found}
+    if len(types) > 1 or not types <= {str, int, bool}:
+        kinds = ", ".join(sorted(kind.__name__ for kind in types))
+        raise DataError(
+            f"the labels of {about.source} are of the types {kinds}; make them all strings, or all whole numbers"
+        )
+    values = set(found)
+    if labels is None:
+        numeric = all(str(value).isdecimal() for value in values)
+        ordered = sorted(values, key=lambda value: (int(value), str(value)) if numeric else value)
+        return {value: number for number, value in enumerate(ordered)}, tuple(map(str, ordered))
+    order = {label: number for number, label in enumerate(labels)} if types == {str} else range(len(labels))
+    if strange := sorted(value for value in values if value not in order):
+        raise DataError(f"{about.source} has the label {strange[0]!r}, which is not among the {len(labels)} in labels=")
+    return (order if isinstance(order, dict) else {number: number for number in order}), tuple(map(str, labels))
+
+
+def _check(given: Mapping[str, Split], names: tuple[str, ...], about: About) -> None:
+    total = np.bincount(np.concatenate([split.labels for split in given.values()]), minlength=len(names))
+    if (total > 0).sum() < 2:
+        one = names[int(total.argmax())]
+        raise DataError(f"{about.source} has a single class, {one!r}{_some_lost(about)}; a classifier needs two")
+    if single := [names[number] for number in np.flatnonzero(total == 1)]:
+        raise DataError(
+            f"{about.source} has one example only of {_some(single)}{_some_lost(about)}; add examples, or remove or "
+            f"merge these classes"
+        )
+    train = set(given["train"].labels)
+    for key, split in given.items():
+        if missing := sorted(set(split.labels) - train):
+            raise DataError(
+                f"the {key} split of {about.source} has {_some([names[number] for number in missing])}, which the "
+                f"train split lacks; add it there, or remove it"
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:SHOWN])
+    kind = "the class" if len(names) == 1 else f"{len(names)} classes:"
+    return f"{kind} {shown}" + (", ..." if len(names) > SHOWN else "")
+
+
+def _lost(about: About, shown: int) -> str:
+    told = "; ".join(f"{name}: {reason}" for name, reason in about.unreadable[:shown])
+    return f"{len(about.unreadable)} could not be read; {told}" + ("; ..." if len(about.unreadable) > shown > 1 else "")
+
+
+def _some_lost(about: About) -> str:
+    return f" ({_lost(about, 1)})" if about.unreadable else ""

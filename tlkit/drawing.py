@@ -1,0 +1,256 @@
+"""Who goes to train, val and test: drawn by class and by unit, settled by digests, or read from a file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tlkit import duplicates, traits
+from tlkit.errors import DataError, InputError, unknown
+from tlkit.spec import Splitting
+from tlkit.splits import SPLIT_NAMES, Split
+from tlkit.traits import Traits
+
+SHARE = 0.15  # of a class, for each of val and test
+LEAST_SIDE = 32  # pixels: below it, pictures of different things look alike
+HOW = ("random", "stable")
+NEAR = ("together", "anywhere")
+
+
+def settled(seed: int, splitting: Splitting | None) -> Splitting:
+    """Return the splitting that a reader's two options mean.
+
+    Raises:
+        InputError: they have different seeds, or what no splitting can be.
+    """
+    if splitting is None:
+        return Splitting(seed)
+    if seed not in (0, splitting.seed):
+        raise InputError(f"seed={seed} and splitting.seed={splitting.seed} differ; give it in the splitting alone")
+    if splitting.how not in HOW:
+        raise unknown("split", splitting.how, HOW)
+    if splitting.near_duplicates not in NEAR:
+        raise unknown("near_duplicates", splitting.near_duplicates, NEAR)
+    return splitting
+
+
+def draw(split: Split, kind: str, splitting: Splitting, parts: int) -> tuple[list[np.ndarray], str]:
+    """Draw val, or val and test, from a split.
+
+    Args:
+        split: the examples.
+        kind: "image" or "text".
+        splitting: how.
+        parts: 1 for val, 2 for val and test.
+
+    Returns:
+        The sorted numbers of the examples that stay, and of those of each part; and what there is to say about it.
+    """
+    seen = split.seen(kind)
+    said = []
+    pairs = [_same(seen.digests)] if splitting.near_duplicates == "together" or splitting.how == "stable" else []
+    if splitting.near_duplicates == "together" and splitting.how == "random":
+        pairs.append(near(seen))
+    alike = duplicates.clusters(len(split), np.concatenate(pairs)) if pairs else np.arange(len(split))
+    if copies := len(alike) - len(np.unique(alike)):
+        what = "copies" if splitting.how == "stable" else "copies or near copies"
+        said.append(f"{copies:,} examples are {what} of others and stay on their side.")
+    units = alike
+    if seen.groups is not None:
+        units = duplicates.clusters(len(split), np.concatenate([_same(seen.groups), _same(alike)]))
+        count = len(np.unique(seen.groups[seen.groups != ""]))
+        said.append(f"Grouped by {splitting.group_by}: {count:,} groups, none of which straddles.")
+    if splitting.how == "random":
+        return carve(split.labels, splitting.seed, *[SHARE] * parts, units=units), " ".join(said)
+    drawn, topped = _stable(split.labels, units, _keys(seen), splitting.seed, parts)
+    if topped:
+        said.append(f"Topped up, where chance had left a class without: {topped} examples moved to another side.")
+    return drawn, " ".join(said)
+
+
+def near(seen: Traits) -> np.ndarray:
+    """Return the pairs (m, 2) of pictures that are near copies of one another; none where they are too small."""
+    if seen.looks is None or not len(seen.looks):
+        return np.zeros((0, 2), np.int64)
+    large = np.flatnonzero(np.minimum(seen.looks["width"], seen.looks["height"]) >= LEAST_SIDE)
+    return large[duplicates.near(seen.looks["thumb"][large])]
+
+
+def _same(values: np.ndarray) -> np.ndarray:
+    """Pair each example with the first of the same value, (m, 2); empty strings are alone."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    numbers = np.arange(len(values))
+    pairs = np.stack([first[inverse], numbers], axis=1)
+    return pairs[(pairs[:, 0] != numbers) & np.array([value != "" for value in values], bool)]
+
+
+def grouped(seen: Traits, pattern: str, source: str) -> Traits:
+    """Return traits whose groups are what a pattern finds in the names: its first group, or all of the match.
+
+    Raises:
+        InputError: it is no regular expression.
+        DataError: it matches nothing.
+    """
+    try:
+        search = re.compile(pattern).search
+    except re.error as error:
+        raise InputError(f"group_by {pattern!r} is no regular expression: {error}; mend it") from error
+    matches = [search(name) for name in seen.names]
+    found = [(match.group(1) if match.re.groups else match.group()) or "" if match else "" for match in matches]
+    if not any(found):
+        raise DataError(
+            f"group_by {pattern!r} matches no example of {source}, such as {seen.names[0]!r}; give a column of the "
+            f"table, or a regular expression that finds in each name what its group has in common"
+        )
+    return Traits(seen.names, seen.digests, traits.strings(found), seen.looks)
+
+
+# === Drawn ===
+
+
+def carve(labels: np.ndarray, seed: int, *parts: float, units: np.ndarray | None = None) -> list[np.ndarray]:
+    """Draw parts from each class, at random but evenly.
+
+    Args:
+        labels: the class of each example, (n,).
+        seed: seeds the draw.
+        parts: the share of each part. A class gives at least one unit to each, the last part first, as long as it
+            keeps one.
+        units: (n,); examples of the same unit stay together, and count as of the class that most of them have. Each
+            on its own by default.
+
+    Returns:
+        The sorted numbers of the examples that stay, and of those of each part.
+    """
+    units = np.arange(len(labels)) if units is None else units
+    _, unit = np.unique(units, return_inverse=True)
+    sizes, owner = np.bincount(unit), _owners(labels, unit)
+    rng = np.random.default_rng(seed)
+    side = np.zeros(len(sizes), np.int64)
+    for label in np.unique(owner):
+        members = rng.permutation(np.flatnonzero(owner == label))
+        total = int(sizes[members].sum())
+        for place, share in reversed(list(enumerate(parts, 1))):
+            taken = _fitting(sizes[members], max(1, round(share * total)))
+            side[members[taken]] = place
+            members = np.delete(members, taken)
+    return [np.flatnonzero(side[unit] == place) for place in range(len(parts) + 1)]
+
+
+def _fitting(sizes: np.ndarray, wanted: int) -> list[int]:
+    """Choose units in their order as long as they fit; the smallest where none does; never all."""
+    chosen: list[int] = []
+    room = wanted
+    for number, size in enumerate(sizes):
+        if len(chosen) == len(sizes) - 1 or not room:
+            break
+        if size <= room:
+            chosen.append(number)
+            room -= size
+    return chosen or ([int(sizes.argmin())] if len(sizes) > 1 else [])
+
+
+def _owners(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return the class that most examples of each unit have; of equals the lowest."""
+    pairs, counts = np.unique(np.stack([unit, labels]), axis=1, return_counts=True)
+    order = np.lexsort((pairs[1], -counts, pairs[0]))
+    _, first = np.unique(pairs[0][order], return_index=True)
+    return pairs[1][order][first]
+
+
+# === Stable ===
+
+
+def _keys(seen: Traits) -> list[bytes]:
+    if seen.groups is None:
+        return list(seen.digests)
+    return [traits.encoded(group) if group else digest for group, digest in zip(seen.groups, seen.digests, strict=True)]
+
+
+def _stable(
+    labels: np.ndarray, units: np.ndarray, keys: Sequence[bytes], seed: int, parts: int
+) -> tuple[list[np.ndarray], int]:
+    """Let each unit's digest decide; return the numbers by part, and how many examples a class lacked and was given."""
+    heads = {unit: min(keys[n] for n in members) for unit, members in _members(units).items()}
+    draws = {unit: _uniform(seed, head) for unit, head in heads.items()}
+    where = {unit: parts - int(draw // SHARE) if draw < parts * SHARE else 0 for unit, draw in draws.items()}
+    side, draw = (np.array([table[unit] for unit in units]) for table in (where, draws))
+    moved = 0
+    for label in np.unique(labels):
+        mine = np.flatnonzero(labels == label)
+        for place in [0, *range(parts, 0, -1)]:
+            if (side[mine] == place).any():
+                continue
+            counts = np.bincount(side[mine], minlength=parts + 1)
+            giver = int(counts.argmax())
+            spare = mine[side[mine] == giver]
+            if len(np.unique(units[spare])) < 2:
+                continue
+            # the nearest to the border, so that it is the same one as long as the class is what it is
+            chosen = spare[draw[spare].argmin() if place else draw[spare].argmax()]
+            members = units == units[chosen]
+            side[members] = place
+            moved += int(members.sum())
+    return [np.flatnonzero(side == place) for place in range(parts + 1)], moved
+
+
+def _members(units: np.ndarray) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for number, unit in enumerate(units.tolist()):
+        found.setdefault(unit, []).append(number)
+    return found
+
+
+def _uniform(seed: int, key: bytes) -> float:
+    return int.from_bytes(hashlib.sha256(f"{seed} ".encode() + key).digest()[:8]) / 2**64
+
+
+# === From a file ===
+
+
+def from_file(seen: Traits, path: str | Path) -> tuple[dict[str, np.ndarray], str]:
+    """Look each example up in a `splits.csv`.
+
+    Returns:
+        The numbers of the examples of train, val and test, and what there is to say about it.
+
+    Raises:
+        DataError: no such file, no such columns, an example that is not in it, has changed since, or of no known split.
+    """
+    rows = _rows(Path(path))
+    if missing := [name for name in seen.names if name not in rows]:
+        raise DataError(
+            f"{path} does not say where {len(missing):,} examples belong ({', '.join(map(repr, missing[:5]))}"
+            f"{', ...' if len(missing) > 5 else ''}); add them to it, or leave splits out and give split='stable'"
+        )
+    sides = {"train": [], "val": [], "test": []}
+    for number, name in enumerate(seen.names):
+        split, digest = rows[name]
+        if digest and digest != seen.hexdigest(number):
+            raise DataError(f"{name} is not what it was when {path} was written; remove its digest there to use it")
+        sides[split].append(number)
+    more = len(rows) - len(seen.names)
+    note = f"{more:,} examples of the file are not among the data." if more else ""
+    return {name: np.array(numbers, np.int64) for name, numbers in sides.items()}, note
+
+
+def _rows(path: Path) -> dict[str, tuple[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the splits file {path}: {error}; give a splits.csv as a run writes it") from error
+    if not rows or not {"example", "split"} <= set(rows[0]):
+        raise DataError(f"{path} is no table with the columns example and split; give a splits.csv as a run writes it")
+    found = {}
+    for row in rows:
+        split = SPLIT_NAMES.get((row["split"] or "").strip().lower())
+        if split is None:
+            raise DataError(f"{path} puts {row['example']} into {row['split']!r}; write train, val or test")
+        found[row["example"]] = (split, (row.get("digest") or "").strip())
+    return found

@@ -1,0 +1,174 @@
+"""Read pictures from a manifest: a table of their paths and labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tlkit import folders, labelled, paths, rows, traits
+from tlkit.assembly import SHOWN, About, assemble
+from tlkit.drawing import settled
+from tlkit.errors import DataError, InputError
+from tlkit.labelled import Row
+from tlkit.spec import Splitting
+from tlkit.splits import Data
+from tlkit.tables import TEXT_COLUMNS
+
+IMAGE_COLUMNS = (
+    *("image", "image_path", "image_file", "img", "img_path", "photo", "picture"),
+    *("path", "filepath", "file_path", "file", "filename", "file_name"),
+)
+PEEK = 20  # rows that tell what a table holds
+
+
+def image_table(
+    path: str | Path,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    root: str | Path | None = None,
+    seed: int = 0,
+    splitting: Splitting | None = None,
+    strict: bool = False,
+) -> Data:
+    """Read a table of picture files with a header: .csv, .tsv, .jsonl or .ndjson, also with .gz.
+
+    A column `split` is honoured where it holds nothing but train, val (or validation, valid, dev) and test. A picture
+    that is listed again, in the same split and with the same label, is read once; the encoding is as for `text_table`.
+    `Data.splitting` says where any of this mattered.
+
+    Args:
+        path: the table.
+        image_column: of paths, or of addresses such as gs://bucket/a.jpg; by default the first that is called image,
+            photo, path, file, filename, ...
+        label_column: by default the first that is called label, category, class, ...; names or whole numbers.
+        root: the folder or address that relative paths start from; by default the table's own folder.
+        seed, splitting, strict: as for `image_folder`; `group_by` names a column.
+
+    Returns:
+        The data set, whose examples are called by their paths as written; rows without path or label and files that
+        are missing or cannot be read are in `unreadable`, with the reason.
+
+    Raises:
+        DataError: no such table, a column or more than half of the files are missing, several labels in one cell,
+            fractional numbers for labels, or nothing to learn from.
+        InputError: an option that cannot be.
+    """
+    table = rows.read(path)
+    image = rows.column(table, image_column, IMAGE_COLUMNS, "image_column")
+    label = rows.column(table, label_column, labelled.LABEL_COLUMNS, "label_column")
+    splitting = settled(seed, splitting)
+    group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
+    found, lost, note = labelled.examples(table, label, group, lambda row: _path(row, image))
+    base = os.path.dirname(table.path) if root is None else os.fspath(root)
+    pictures, repeated = _once(found, base)
+    pictures, missing = _present(pictures, table.path, base or ".")
+    items, seen, reasons = folders.pictures([one.place for one in pictures], [one.name for one in pictures])
+    lost += missing + [(pictures[number].name, reason) for number, reason in reasons.items()]
+    kept = [one.row for number, one in enumerate(pictures) if number not in reasons]
+    _check_classes(found, kept, table.path, lost)
+    parts = labelled.parts(kept, items, seen, grouped=group is not None)
+    about = About("image", str(path), " ".join(filter(None, [note, repeated])), tuple(lost))
+    return assemble(parts, about, splitting, strict=strict)
+
+
+def kind_of(
+    path: str | Path, *, text_column: str | None = None, image_column: str | None = None, root: str | Path | None = None
+) -> Literal["image", "text"]:
+    """Tell whether a table lists picture files or holds texts; a folder holds pictures.
+
+    A table lists pictures where it has a column of a name that `image_table` knows, most of whose first values end
+    like picture files or exist, and none of a name that `text_table` knows. The other arguments are as for these.
+
+    Raises:
+        InputError: both columns are given.
+        DataError: no such file, not a table, or no column of either kind.
+    """
+    if text_column is not None and image_column is not None:
+        raise InputError(
+            f"text_column={text_column!r} and image_column={image_column!r} are both given; leave out one, as a table "
+            f"holds texts or lists pictures"
+        )
+    if image_column is not None or paths.is_folder(str(path)):
+        return "image"
+    if text_column is not None:
+        return "text"
+    table = rows.read(path, first=PEEK)
+    image = rows.guess(table, IMAGE_COLUMNS)
+    if image is not None and rows.guess(table, TEXT_COLUMNS) is None:
+        base = os.path.dirname(table.path) if root is None else os.fspath(root)
+        values = [value for value in (row.get(image) for _, row in table.rows) if isinstance(value, str)]
+        if 2 * sum(_like_picture(value, base) for value in values) > len(values):
+            return "image"
+    rows.column(table, None, TEXT_COLUMNS, "text_column= or, for a list of pictures, image_column")
+    return "text"
+
+
+@dataclass(frozen=True)
+class _Picture:
+    row: Row
+    place: str  # the path or address that is read
+    name: str
+
+
+def _path(row: dict[str, Any], image: str) -> tuple[str, str]:
+    """Return the path of a row, and why it has none."""
+    value = row.get(image)
+    if not isinstance(value, str) or not value.strip():
+        return "", f"no path in the column {image!r}"
+    wrong = labelled.unfit(value)
+    return value.strip(), f"{wrong} in the column {image!r}" if wrong else ""
+
+
+def _joined(base: str, value: str) -> str:
+    return value if paths.is_remote(value) else os.path.join(base, value)
+
+
+def _like_picture(value: str, base: str) -> bool:
+    place = _joined(base, value.strip())
+    return Path(value.strip()).suffix.lower() in folders.SUFFIXES or (
+        not paths.is_remote(place) and os.path.isfile(place)
+    )
+
+
+def _once(found: Sequence[Row], base: str) -> tuple[list[_Picture], str]:
+    """Return the pictures without rows that repeat another, each with a name of its own; and a note."""
+    kept, seen, names = [], set(), set()
+    for row in found:
+        place = _joined(base, row.value)
+        same = place if paths.is_remote(place) else os.path.normpath(place)
+        if (same, row.label, row.split) in seen:
+            continue
+        seen.add((same, row.label, row.split))
+        kept.append(_Picture(row, place, f"{row.value} (line {row.line})" if row.value in names else row.value))
+        names.add(row.value)
+    repeats = len(found) - len(kept)
+    return kept, f"{repeats:,} rows list a picture again, with the same label, and were left out." if repeats else ""
+
+
+def _present(pictures: Sequence[_Picture], path: str, base: str) -> tuple[list[_Picture], list[tuple[str, str]]]:
+    """Return the pictures that exist, and name and reason of the others."""
+    there = list(traits.in_blocks(lambda one: paths.exists(one.place), pictures))
+    missing = [one for one, is_there in zip(pictures, there, strict=True) if not is_there]
+    if 2 * len(missing) > len(pictures):
+        shown = ", ".join([*(one.place for one in missing[:SHOWN]), *["..."] * (len(missing) > SHOWN)])
+        raise DataError(
+            f"{len(missing):,} of the {len(pictures):,} pictures that {path} lists are not there: {shown}; relative "
+            f"paths start from {base}, unless root= names another folder"
+        )
+    kept = [one for one, is_there in zip(pictures, there, strict=True) if is_there]
+    return kept, [(one.name, f"there is no file {one.place}") for one in missing]
+
+
+def _check_classes(found: Sequence[Row], kept: Sequence[Row], path: str, lost: Sequence[tuple[str, str]]) -> None:
+    gone = sorted({str(row.label) for row in found} - {str(row.label) for row in kept})
+    if not kept or not gone:
+        return
+    one = next(row.value for row in found if str(row.label) == gone[0])
+    raise DataError(
+        f"no picture of the class {gone[0]!r} in {path} can be read ({one}: {dict(lost)[one]}); replace them or remove "
+        f"their rows"
+    )
