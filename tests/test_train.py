@@ -178,6 +178,30 @@ def test_balanced_class_weights() -> None:
     assert options.class_weights(None, uneven) == pytest.approx([1.0, 1.0])
 
 
+def test_balanced_sampling_draws_every_class_as_often() -> None:
+    labels = np.repeat([0, 1, 2], [900, 90, 10])
+    drawn = loop._drawn(np.random.default_rng(0), labels)
+    assert np.bincount(labels[drawn]) / 1000 == pytest.approx([1 / 3] * 3, abs=0.05)
+    assert len(drawn) == 1000 and len(np.unique(drawn)) < 1000
+    assert drawn.tolist() == loop._drawn(np.random.default_rng(0), labels).tolist()
+
+
+def test_balanced_sampling_takes_a_rare_class_for_possible() -> None:
+    phases = (Phase("head", 12, 3e-2, 0),)
+
+    def given(sampling: str) -> float:
+        data = models.colours(60)
+        rare = np.flatnonzero(data.train.labels == 1)
+        kept = np.sort(np.concatenate([np.flatnonzero(data.train.labels == 0), rare[:2]]))
+        uneven = dataclasses.replace(data, train=data.train.take(kept))
+        clf = models.spread(models.tiny_classifier(), data.train.items[:16].astype(np.float32))
+        history = tlkit.fit(clf, uneven, phases=phases, sampling=sampling, progress=False)
+        assert history.settings["balanced"] is (sampling == "balanced")
+        return float(clf.predict(data.val.items, verbose=0)[data.val.labels == 1, 1].mean())
+
+    assert given("balanced") > 0.05 > given("all")
+
+
 def test_class_weights_and_label_smoothing_change_the_loss() -> None:
     losses = []
     for given in ({}, {"class_weight": {"red": 5.0}}, {"label_smoothing": 0.3}):
@@ -228,6 +252,8 @@ def test_features_of_an_augmentation_of_ones_own_do_not_stay(stored: Path) -> No
         ({"label_smoothing": 1.0}, "0 <= label_smoothing < 1"),
         ({"views": 0}, "views=0: give the number of augmented versions"),
         ({"class_weight": "even"}, "class_weight 'even': give 'balanced' or a mapping"),
+        ({"sampling": "even"}, "unknown sampling 'even'"),
+        ({"sampling": "balanced", "class_weight": "balanced"}, "weighs rare classes twice; give one"),
         ({"class_weight": {"rad": 2}}, "unknown label in class_weight 'rad'; did you mean red"),
         ({"phases": (Phase("top", 1, 1e-3, 9),)}, "tiny has 3 blocks"),
     ],

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import keras
 
 
+DEFAULTS = {"image": ("efficientnet_lite0", "pool_dense"), "text": ("minilm_l6", "mean_dense")}  # backbone and head
+
+
 @dataclass(frozen=True)
 class Spec:
     """State what a classifier was made of; carried as `clf.spec` and written to the artifact.

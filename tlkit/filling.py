@@ -7,6 +7,7 @@ not they take none. What an earlier run stored of the same examples and the same
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -160,6 +161,15 @@ def _features(source: Source, cut: frontier.Cut, places: Sequence[_Place]) -> Fe
         for place in places:  # nobody will ever find these again
             weakref.finalize(store, cache.remove, place.folder.path)
     return store
+
+
+def bar(total: int, progress: bool) -> Any:
+    """Show how many examples have passed, where somebody looks."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total, desc="frozen base", unit="ex", leave=False, disable=not progress or not sys.stderr.isatty()
+    )
 
 
 # === The pass ===

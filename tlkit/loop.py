@@ -34,6 +34,8 @@ class Options:
         weight_decay: decoupled (AdamW), on kernels only.
         label_smoothing: share of each target spread over all classes.
         seed: of the data order and of dropout.
+        balanced: whether an epoch draws as many examples of each class, some again and some not at all, instead of
+            taking each once.
     """
 
     batch_size: int
@@ -42,6 +44,7 @@ class Options:
     weight_decay: float
     label_smoothing: float
     seed: int
+    balanced: bool = False
 
 
 def train(
@@ -98,12 +101,19 @@ def _order(training: Features, options: Options, phase: Phase, epoch: int) -> li
     so that little padding is computed; the batches then come in random order.
     """
     rng = np.random.default_rng([options.seed, *phase.name.encode(), epoch])
-    order = rng.permutation(len(training.labels))
+    order = _drawn(rng, training.labels) if options.balanced else rng.permutation(len(training.labels))
     if training.ragged:
         width = WINDOW * options.batch_size
         order = np.concatenate([np.sort(order[i : i + width]) for i in range(0, len(order), width)])
     steps, *rest = _batches(order, options.batch_size)
     return [rng.permutation(steps) if training.ragged else steps, *rest]
+
+
+def _drawn(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+    """Draw as many numbers as there are labels, every class being as likely as any other."""
+    _, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    chance = 1 / counts[own]
+    return rng.choice(len(labels), len(labels), p=chance / chance.sum())
 
 
 def _batches(order: np.ndarray, size: int) -> list[np.ndarray]:

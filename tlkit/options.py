@@ -75,6 +75,15 @@ def _name(augment: Any) -> Any:
     return getattr(augment, "__qualname__", None) if augment is not None else None
 
 
+def balanced(sampling: str, class_weight: Any) -> bool:
+    """Resolve the `sampling` option; to weigh rare classes up and to draw them more often is too much of it."""
+    if sampling not in ("all", "balanced"):
+        raise unknown("sampling", sampling, ("all", "balanced"))
+    if sampling == "balanced" and class_weight == "balanced":
+        raise InputError("sampling and class_weight are both balanced, which weighs rare classes twice; give one")
+    return sampling == "balanced"
+
+
 def class_weights(wanted: Any, data: Any) -> np.ndarray:
     """Resolve `class_weight` to one weight per class, of mean 1 over the training examples where balanced."""
     classes = len(data.labels)

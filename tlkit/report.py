@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TABLE_ROWS = 20  # beyond this many classes a terminal shows only the worst ones
 TOP_K = (3, 5)
+UNEVEN = 3  # times as many examples of one class as of another
 SAMPLES = 8  # raw examples a report keeps in memory
 ANSWERS = ("y_true", "probabilities", "samples")  # kept in memory, not in report.json
 SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
@@ -68,8 +69,16 @@ class Report:
         return self.table()
 
     def table(self) -> str:
-        """Write the figures as a table for a terminal; of many classes it shows the 20 worst by F1, and says so."""
+        """Write the figures as a table for a terminal; of many classes it shows the 20 worst by F1, and says so.
+
+        Where one class has more than three times as many examples as another, macro-F1 and balanced accuracy (the mean
+        recall of the classes) come first.
+        """
         figures = {"accuracy": self.accuracy, "macro-F1": self.macro_f1, "loss": self.loss}
+        support = [row["support"] for row in self.per_class if row["support"]]
+        if max(support) > UNEVEN * min(support):  # accuracy then says little of the rare classes
+            recalls = [row["recall"] for row in self.per_class if row["support"]]
+            figures = {"macro-F1": self.macro_f1, "balanced accuracy": float(np.mean(recalls)), **figures}
         figures |= {f"top-{k}": share for k, share in self.top_k.items()}
         rows = list(self.per_class)
         if len(rows) > TABLE_ROWS:

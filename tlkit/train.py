@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +53,7 @@ def fit(
     views: int | None = None,
     patience: int = 3,
     class_weight: Literal["balanced"] | Mapping[str, float] | None = None,
+    sampling: Literal["all", "balanced"] = "all",
     weight_decay: float = 1e-4,
     label_smoothing: float = 0.0,
     seed: int = 0,
@@ -63,19 +63,19 @@ def fit(
 ) -> History:
     """Train a classifier in place and in phases: the head on the frozen base, then the unfrozen top blocks too.
 
-    What is frozen and not random is computed once, and kept for later trainings on the same examples. Each phase warms
-    up, decays its rate by a cosine, stops early, and ends with the weights of its lowest validation loss.
+    What is frozen and not random is computed once, and kept for later trainings. Each phase warms up, decays its rate
+    by a cosine, stops early, and ends with the weights of its lowest validation loss.
 
     Args:
         clf, data: a classifier of tlkit, and what a reader returned.
         phases: the schedule; the backbone's own by default.
         batch_size: examples per step.
-        augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on a float32
-            batch of pixels (batch, size, size, 3), 0..255.
+        augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on float32 pixels
+            (batch, size, size, 3), 0..255.
         views: augmented versions stored of each picture, cycled over the epochs; 4, or as many as fit, by default.
         patience: epochs without a better validation loss that are waited for.
-        class_weight, weight_decay: "balanced" or label -> weight; decoupled decay of the kernels.
-        label_smoothing: share of each target spread over all classes, 0 <= share < 1.
+        class_weight, sampling: "balanced" or label -> weight in the loss; "balanced" draws classes equally often.
+        weight_decay, label_smoothing: of the kernels, decoupled; share of each target spread over all classes, < 1.
         seed: of order, dropout and augmentation (the head's first weights: `keras.utils.set_random_seed`).
         compute: precision, room on disk, determinism; `Compute()` by default.
         record: called once, before the first step, with what was chosen by measurement or by free space.
@@ -86,13 +86,12 @@ def fit(
         FreezeError: a frozen weight moved.
         RunError: the disk is full.
     """
-    compute = compute or Compute()
+    choices.check(compute := compute or Compute())
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
-    choices.check(compute)
     phases = tuple(phases or clf.spec.backbone.phases)
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
-    weights = options.class_weights(class_weight, data)
-    asked = loop.Options(batch_size, patience, weights, weight_decay, label_smoothing, seed)
+    weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight)
+    asked = loop.Options(batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
     return _train(clf, data, _Plan(phases, how, options.views(views, how, phases), compute, progress), asked, record)
 
 
@@ -199,7 +198,7 @@ def _features(
     kept = [chosen.stores[depth] for depth in cuts]
     given = tuple(zip(sources, (chosen.views, 1), strict=True))
     job = filling.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
-    with _bar(sum(views * len(source.order) for source, views in given), progress) as bar:
+    with filling.bar(sum(views * len(source.order) for source, views in given), progress) as bar:
         filled, passed = filling.fill(job, bar)
     if progress:
         print(_told(cuts, chosen, passed, time.perf_counter() - started))
@@ -218,14 +217,6 @@ def _told(cuts: Mapping[int | str, frontier.Cut], chosen: Choices, passed: int, 
                 f"computed anew in every epoch"
             )
     return "\n".join(lines)
-
-
-def _bar(total: int, progress: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total, desc="frozen base", unit="ex", leave=False, disable=not progress or not sys.stderr.isatty()
-    )
 
 
 # === The phases ===
