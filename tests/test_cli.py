@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -92,7 +93,18 @@ def test_help_is_quick() -> None:
         seconds.append(time.perf_counter() - started)
         assert done.returncode == 0 and done.stderr == ""
     assert min(seconds) < 0.5
-    for command in ("train", "predict", "evaluate", "export", "backbones", "heads", "recipes", "weights", "cache"):
+    for command in (
+        "train",
+        "doctor",
+        "predict",
+        "evaluate",
+        "export",
+        "backbones",
+        "heads",
+        "recipes",
+        "weights",
+        "cache",
+    ):
         assert f"\n    {command}" in done.stdout
 
 
@@ -305,7 +317,7 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
 
 
 def test_what_a_run_leaves(trained: Path) -> None:
-    assert {path.name for path in trained.iterdir()} - {".run.json.lock"} == set(ledger.OWN)
+    assert {path.name for path in trained.iterdir()} - {".run.json.lock"} == set(ledger.OWN) - {"quarantine.csv"}
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
 
@@ -345,7 +357,7 @@ def test_evaluate(trained: Path, photos: Path, ask: object, refused: object, tmp
     assert "has the labels ('cat', 'dog'), the model ('dark', 'red')" in refused(
         "evaluate", trained, tmp_path / "other"
     )
-    (tmp_path / "table.csv").write_text("text,label\n" + "a,dark\nb,red\n" * 3)
+    (tmp_path / "table.csv").write_text("text,label\n" + "".join(f"a{i},dark\nb{i},red\n" for i in range(3)))
     assert "the model takes images, but" in refused("evaluate", trained, tmp_path / "table.csv")
 
 
@@ -400,3 +412,27 @@ def test_a_stranger_trains_and_asks(photos: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "artifact: copy\n")
     done = tlkit("train", photos, *given, "--seed", "1", cwd=tmp_path)
     assert done.returncode == 2 and "seed was 0, now 1" in done.stderr and done.stderr.count("\n") == 1
+
+
+# === The doctor ===
+
+
+def test_the_doctor_tells_and_saves(photos: Path, tmp_path: Path, ask: object) -> None:
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    shutil.copy(folder / "dark" / "0.png", folder / "red" / "copy.png")
+    code, out, err = ask("doctor", folder, "--no-labels", "--out", tmp_path / "checked")
+    assert code == 0 and "more than one label" in out and "dark/0.png" in out
+    assert err == f"page: {tmp_path / 'checked' / 'doctor.html'}\n"
+    page = (tmp_path / "checked" / "doctor.html").read_text("utf-8")
+    assert "red/copy.png" in page and "data:image/jpeg;base64," in page
+    code, out, _ = ask("doctor", folder, "--no-labels", "--json")
+    found = json.loads(out)
+    assert code == 0 and "conflict" in [finding["code"] for finding in found["findings"]]
+    assert found == json.loads((tmp_path / "checked" / "doctor.json").read_text("utf-8"))
+
+
+def test_the_doctor_refuses(photos: Path, tmp_path: Path, refused: object) -> None:
+    assert "matches no example" in refused("doctor", photos, "--no-labels", "--group-by", "patient")
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    (folder / "red" / "bad.png").write_bytes(b"")
+    assert "red/bad.png: the file is empty" in refused("doctor", folder, "--no-labels", "--strict")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
     (out / ".tlkit-killed").mkdir()  # what a killed process leaves
     monkeypatch.setattr(exporting, "export", exported)
     run_job(job, overwrite=True, progress=False)
-    assert seen == [{"run.json", "thesis.txt"}]
+    assert seen == [{"run.json", "splits.csv", "thesis.txt"}]
     assert (out / "thesis.txt").read_text() == "a stranger's"
     assert not (out / "saved_model").exists() and not (out / "tlkit.json").exists()
     assert not list(out.glob(".tlkit-*"))
@@ -309,16 +310,20 @@ def test_data_that_do_not_suit_the_backbone(job: Job, photos: Path, tmp_path: Pa
 
 
 def test_defaults_follow_the_data(tmp_path: Path, photos: Path) -> None:
-    (tmp_path / "table.csv").write_text("text,label\n")
+    (tmp_path / "table.csv").write_text("text,label\na,b\n")
+    (tmp_path / "list.csv").write_text("image,label\na.jpg,b\n")
     for source, expected in {
         str(photos): run.DEFAULTS["image"],
         "digits": run.DEFAULTS["image"],
         str(tmp_path / "table.csv"): run.DEFAULTS["text"],
+        str(tmp_path / "list.csv"): run.DEFAULTS["image"],
         "bbc_news": run.DEFAULTS["text"],
     }.items():
-        job = run._completed(Job(data=source, out="out"), run._kind(source))
+        asked = Job(data=source, out="out")
+        job = run._completed(asked, run._kind(asked))
         assert (job.backbone, job.head) == expected
-    assert run._completed(Job(data="tfds:mnist", out="out"), run._kind("tfds:mnist")).backbone is None
+    unseen = Job(data="tfds:mnist", out="out")
+    assert run._completed(unseen, run._kind(unseen)).backbone is None
     assert run._completed(Job(data="digits", out="out", head="flatten_dense"), "image").head == "flatten_dense"
 
 
@@ -368,8 +373,38 @@ def test_unreadable_files_are_named(job: Job, tmp_path: Path, monkeypatch: pytes
     done = run_job(dataclasses.replace(job, data=str(folder)), progress=False)
     told = done.report[-1]
     assert told.startswith("6 unreadable examples were left out (red/broken0.png, ")
-    assert told.endswith("red/broken4.png, ...); run.json says why")
-    assert set(done.ledger["unreadable"]) == {f"red/broken{i}.png" for i in range(6)}
+    assert told.endswith("red/broken4.png, ...); quarantine.csv says why")
+    rows = list(csv.DictReader((Path(job.out) / "quarantine.csv").read_text("utf-8").splitlines()))
+    assert {row["example"] for row in rows} == {f"red/broken{i}.png" for i in range(6)}
+    assert {row["reason"] for row in rows} == {"it is no picture in a format that TensorFlow or Pillow knows"}
+    with pytest.raises(DataError, match=r"6 could not be read; red/broken0.png: .*; mend or remove them, or do"):
+        run_job(dataclasses.replace(job, data=str(folder), strict=True, out=str(tmp_path / "strict")), progress=False)
+
+
+def test_splits_are_written_and_used_again(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untrained: None
+) -> None:
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    first = run_job(dataclasses.replace(job, seed=3), progress=False)
+    table = Path(job.out) / "splits.csv"
+    assert len(list(csv.DictReader(table.read_text("utf-8").splitlines()))) == 16
+    assert not (Path(job.out) / "quarantine.csv").exists()
+    again = run_job(dataclasses.replace(job, splits=str(table), out=str(tmp_path / "again")), progress=False)
+    assert again.ledger["data"] == first.ledger["data"]
+    other = run_job(dataclasses.replace(job, out=str(tmp_path / "other")), progress=False)
+    assert other.ledger["data"] != first.ledger["data"]
+
+
+def test_what_hurts_is_said_before_training(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untrained: None, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    folder = save_pictures(tmp_path / "some")
+    (folder / "red" / "copy.png").write_bytes((folder / "dark" / "0.png").read_bytes())
+    done = run_job(dataclasses.replace(job, data=str(folder)))
+    assert "conflict" in [finding["code"] for finding in done.ledger["findings"]]
+    told = capsys.readouterr().out
+    assert "more than one label" in told and "tlkit doctor" in told
 
 
 def test_schedule_takes_what_the_job_sets(job: Job) -> None:

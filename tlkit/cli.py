@@ -61,7 +61,7 @@ def _train_parser(commands: Any) -> None:
     )
     parser.set_defaults(command=_train)
     add = parser.add_argument
-    add("data", help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news")
+    _data_options(parser)
     add("--recipe", metavar="NAME", help="a named combination, see `tlkit recipes`; by default one that suits the data")
     add("--out", required=True, metavar="DIR", help="the run directory; holds the artifact in the end")
     add("--backbone", metavar="NAME", help="instead of the recipe's, see `tlkit backbones`")
@@ -80,19 +80,44 @@ def _train_parser(commands: Any) -> None:
     add("--hidden", type=int, metavar="N", help="width of the head's hidden layer, 0 for none")
     add("--patience", type=int, default=3, metavar="N", help="epochs to wait for a better validation loss")
     add("--class-weight", choices=("balanced",), help="weigh rare classes up")
+    add("--sampling", choices=("all", "balanced"), default="all", help="balanced draws rare classes more often")
     add("--weight-decay", type=float, default=1e-4, metavar="RATE")
     add("--label-smoothing", type=float, default=0.0, metavar="SHARE")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="auto takes what is faster here")
     add("--cache-budget", type=console.size, metavar="SIZE", help="disk for stored features, such as 2GB; 0 for none")
     add("--deterministic", action="store_true", help="the same seed gives the same bits on the same machine")
-    add("--text-column", metavar="NAME")
-    add("--label-column", metavar="NAME")
-    add("--seed", type=int, default=0, metavar="N")
     add("--overwrite", action="store_true", help="start anew in a directory that holds a run")
     add("--quiet", action="store_true", help="print the result only")
 
 
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which data are read, and how they are split."""
+    add = parser.add_argument
+    add("data", help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news")
+    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined")
+    add("--image-column", metavar="NAME", help="of a table that lists picture files")
+    add("--label-column", metavar="NAME", help="of a table")
+    add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
+    add("--split", choices=("random", "stable"), default="random", help="stable: more examples move none of the others")
+    add("--splits", metavar="FILE", help="a splits.csv of an earlier run, used again")
+    add("--group-by", metavar="WHAT", help="a column, or a pattern of file names: what agrees in it is not parted")
+    add(
+        "--near-duplicates",
+        choices=("together", "anywhere"),
+        default="together",
+        help="keep copies in one split (default)",
+    )
+    add("--strict", action="store_true", help="refuse data of which anything cannot be read")
+    add("--seed", type=int, default=0, metavar="N")
+
+
 def _use_parsers(commands: Any) -> None:
+    doctor = commands.add_parser("doctor", help="say what is wrong with some data, before training")
+    _data_options(doctor)
+    doctor.add_argument("--no-labels", dest="labels", action="store_false", help="do not judge the labels: no network")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument("--out", metavar="DIR", help="save doctor.json and doctor.html, a page with pictures, there")
+    doctor.set_defaults(command=_doctor)
     predict = commands.add_parser("predict", help="answer pictures or texts with an exported model")
     predict.add_argument("artifact", help="the directory of a finished run")
     predict.add_argument("items", nargs="*", help="picture files, or texts; standard input, a text a line, if none")
@@ -100,10 +125,7 @@ def _use_parsers(commands: Any) -> None:
     predict.set_defaults(command=_predict)
     evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
     evaluate.add_argument("artifact", help="the directory of a finished run")
-    evaluate.add_argument("data", help="as for train")
-    evaluate.add_argument("--text-column", metavar="NAME")
-    evaluate.add_argument("--label-column", metavar="NAME")
-    evaluate.add_argument("--seed", type=int, default=0, metavar="N")
+    _data_options(evaluate)
     evaluate.add_argument("--out", metavar="DIR", help="save the report there; not in an artifact, which has its own")
     evaluate.set_defaults(command=_evaluate)
     export = commands.add_parser("export", help="write the artifact of a finished run anew, elsewhere")
@@ -161,15 +183,14 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from tlkit import data, report
+    from tlkit import report
     from tlkit.artifact import load
 
     if options.out and (Path(options.out) / "tlkit.json").exists():
         raise InputError(f"{options.out} is an artifact with a report of its own; give another directory as --out")
     hush()
     artifact = load(options.artifact)
-    columns = {"text_column": options.text_column, "label_column": options.label_column}
-    examples = data.read(options.data, seed=options.seed, **columns)
+    examples = _read(options)
     if examples.kind != artifact.input.kind:
         raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
     if examples.labels != artifact.labels:
@@ -178,6 +199,29 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(measured)
     if options.out:
         measured.save(options.out)
+
+
+def _read(options: argparse.Namespace) -> Any:
+    from tlkit import data
+    from tlkit.spec import Splitting
+
+    splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
+    columns = {name: getattr(options, name) for name in ("text_column", "image_column", "label_column", "root")}
+    return data.read(options.data, splitting=splitting, strict=options.strict, **columns)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    import json
+
+    hush()
+    from tlkit.doctor import diagnose
+
+    examples = _read(options)
+    found = diagnose(examples, labels=options.labels, seed=options.seed, progress=not options.json)
+    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else found)
+    if options.out:
+        found.save(options.out, examples)
+        print(f"page: {Path(options.out) / 'doctor.html'}", file=sys.stderr)
 
 
 def _export(options: argparse.Namespace) -> None:

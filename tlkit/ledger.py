@@ -16,11 +16,17 @@ from tlkit.build import find_backbone
 from tlkit.errors import RunError
 from tlkit.spec import Phase
 
-LEDGER = "run.json"
+LEDGER, SPLITS, QUARANTINE = "run.json", "splits.csv", "quarantine.csv"
 SCHEMA = 1
 # what a run writes into its directory; nothing else is ever removed from it
-OWN = ("saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "curves.png", "confusion.png", LEDGER)
-RESHAPING = {"seed", "flip", "text_column", "label_column"}
+OWN = (
+    "saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "curves.png", "confusion.png", SPLITS,
+    QUARANTINE, LEDGER,
+)  # fmt: skip
+RESHAPING = {
+    "seed", "flip", "text_column", "image_column", "label_column", "root", "split", "splits", "group_by",
+    "near_duplicates",
+}  # fmt: skip
 # data that only moved are the same data; what the budget made of the features stands among the choices
 INDIFFERENT = {"data", "cache_budget"}
 

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import artifact, data, exporting, heads, ledger, report, train, weights
-from tlkit.build import classifier, find_backbone, table
+from tlkit import artifact, data, doctor, exporting, heads, ledger, paths, report, train, weights
+from tlkit.build import DEFAULTS, classifier, find_backbone, table
 from tlkit.errors import ArtifactError, InputError, RunError
-from tlkit.spec import Compute, Phase
+from tlkit.spec import Compute, Phase, Splitting
 
-DEFAULTS = {"image": ("efficientnet_lite0", "pool_dense"), "text": ("minilm_l6", "mean_dense")}
 BUILD = ("size", "weights", "dropout", "hidden", "resize")
-FIT = ("batch_size", "augment", "views", "patience", "class_weight", "weight_decay", "label_smoothing", "seed")
-SHOWN = 5  # unreadable examples that the report names; the ledger names all
+READ = ("text_column", "image_column", "label_column", "root", "strict")
+FIT = (
+    "batch_size", "augment", "views", "patience", "class_weight", "sampling", "weight_decay", "label_smoothing", "seed",
+)  # fmt: skip
+SHOWN = 5  # unreadable examples that the report names; quarantine.csv names all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,10 +35,12 @@ class Job:
         dropout, hidden: of the head: rate before its dense layers, width of its hidden layer.
         epochs, learning_rate: one of each per phase; 0 epochs leave a phase out.
         unfreeze: blocks of the last phase, or "all".
-        batch_size, views, patience, class_weight, weight_decay, label_smoothing: as for `tlkit.fit`.
+        batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
-        text_column, label_column: of a table.
+        text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
+        split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
+        strict: raise an error where anything cannot be read.
         seed: of the splits, the head's weights, the order, dropout and augmentation; 0 or more.
     """
 
@@ -58,14 +62,27 @@ class Job:
     views: int | None = None
     patience: int = 3
     class_weight: Literal["balanced"] | None = None
+    sampling: Literal["all", "balanced"] = "all"
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     cache_budget: int | None = None
     deterministic: bool = False
     text_column: str | None = None
+    image_column: str | None = None
     label_column: str | None = None
+    root: str | None = None
+    split: Literal["random", "stable"] = "random"
+    splits: str | None = None
+    group_by: str | None = None
+    near_duplicates: Literal["together", "anywhere"] = "together"
+    strict: bool = False
     seed: int = 0
+
+    def read(self) -> data.Data:
+        """Read the data; raises as `tlkit.read` does."""
+        splitting = Splitting(self.seed, self.split, self.splits, self.group_by, self.near_duplicates)
+        return data.read(self.data, splitting=splitting, **{name: getattr(self, name) for name in READ})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,11 +148,14 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
     inspect(job)
     import keras
 
-    job = _completed(job, _kind(job.data), fetch=overwrite or not (out / ledger.LEDGER).exists())
-    examples = data.read(job.data, text_column=job.text_column, label_column=job.label_column, seed=job.seed)
+    job = _completed(job, _kind(job), fetch=overwrite or not (out / ledger.LEDGER).exists())
+    examples = job.read()
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
     job = _completed(job, examples.kind)
     say(examples)
+    found = doctor.diagnose(examples, labels=False)
+    if told := found.brief():
+        say(told)
     phases = schedule(job)
     facts = {"data": examples.fingerprint(), "settings": ledger.settings(job, phases)}
     with ledger.held(out):
@@ -146,13 +166,21 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         clf = classifier(job.backbone, job.head, examples.labels, **built)
         say(_plan(clf, phases))
         with ledger.replacing(out):
-            ledger.begin(out, facts)
+            ledger.begin(out, facts | {"findings": found.to_dict()["findings"]})
+            _write_down(examples, out)
             history = _fit(clf, examples, phases, job, progress)
             measured = report.evaluate(clf, examples.test, history=history, notes=_notes(examples))
             exporting.export(clf, out, report=measured)
             done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-            done |= {"history": dataclasses.asdict(history), "unreadable": dict(examples.unreadable)}
+            done |= {"history": dataclasses.asdict(history)}
             return Run(out, ledger.add(out, done), measured)
+
+
+def _write_down(examples: data.Data, out: Path) -> None:
+    """Leave in the run which example went where, and what was left out."""
+    examples.write_splits(out / ledger.SPLITS)
+    if examples.unreadable:
+        examples.write_quarantine(out / ledger.QUARANTINE)
 
 
 def _fit(clf: Any, examples: data.Data, phases: Sequence[Phase], job: Job, progress: bool) -> train.History:
@@ -163,11 +191,13 @@ def _fit(clf: Any, examples: data.Data, phases: Sequence[Phase], job: Job, progr
     return train.fit(clf, examples, phases=phases, progress=progress, **options)
 
 
-def _kind(source: str) -> str | None:
+def _kind(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
-    if Path(source).exists():
-        return "image" if Path(source).is_dir() else "text"
-    return {"digits": "image", "bbc_news": "text"}.get(source)
+    if Path(job.data).is_dir():
+        return "image"
+    if Path(job.data).exists():
+        return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
+    return {"digits": "image", "bbc_news": "text"}.get(job.data)
 
 
 def _completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
@@ -190,7 +220,7 @@ def _completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
 
 def _notes(examples: data.Data) -> tuple[str, ...]:
     names = ", ".join([*(name for name, _ in examples.unreadable[:SHOWN]), "..."][: len(examples.unreadable)])
-    lost = f"{len(examples.unreadable)} unreadable examples were left out ({names}); {ledger.LEDGER} says why"
+    lost = f"{len(examples.unreadable)} unreadable examples were left out ({names}); {ledger.QUARANTINE} says why"
     return (examples.splitting, lost) if names else (examples.splitting,)
 
 
@@ -210,7 +240,7 @@ def inspect(job: Job) -> None:
     out, source = Path(job.out), Path(job.data)
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
-    if _kind(job.data) is None and not job.data.startswith("tfds:"):
+    if _kind(job) is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
         data.read(job.data)  # it says what is missing
     ledger.check(out)
 

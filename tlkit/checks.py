@@ -1,0 +1,261 @@
+"""What will hurt before a step is trained: checks that take no model and seconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tlkit.examples import GROUPS, MEMBERS, SPLITS, Examples, gather
+from tlkit.findings import Finding, Severity
+from tlkit.leaks import copies
+from tlkit.shortcuts import shortcuts
+from tlkit.splits import Data
+
+TINY = 10  # training examples: with fewer a class is hardly learned
+# Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls
+# from 0.92 to 0.82, with balanced weights to 0.90; cut to a tenth, to 0.57 and 0.81 (means of three draws).
+UNEVEN = 3
+LEAST_SIDE, USUAL_SIDE = 32, 64  # pixels: below the one a picture shows little, where most are above the other
+FAR = 8  # times smaller or larger than the median short side
+LONG = 4  # long side to short side: a centre crop keeps a quarter of the picture
+RARE = 0.1  # share up to which another mode is an exception
+SERIOUS = 0.01  # share from which what is wrong with single examples is a warning
+LETTERS = 40  # of a class name in a title
+CUT = 0.1  # share of texts cut at the sequence length from which it is a warning
+GREY = {b"1", b"L", b"LA", b"La", b"I", b"I;16", b"I;16B", b"I;16L", b"F"}
+
+
+def check(data: Data, *, lengths: Mapping[str, np.ndarray] | None = None, size: int | None = None) -> list[Finding]:
+    """Look for all that can be seen without a model.
+
+    Args:
+        data: the data set.
+        lengths: split -> tokens of each text, as far as they are read, (n,); of some splits or all.
+        size: the most tokens that are read. Without both, nobody knows which texts are cut.
+
+    Returns:
+        The findings; `Diagnosis` puts them in order.
+    """
+    examples = gather(data)
+    found = [*_few(examples), *_missing(data), *_uneven(data), *_unreadable(data), *copies(examples)]
+    if data.kind == "text":
+        found += [*_short(examples), *_cut(examples, lengths or {}, size)]
+    elif examples.seen.looks is not None:
+        found += [*_sizes(examples), *_shapes(examples), *_modes(examples)]
+    return [*found, *shortcuts(examples)]
+
+
+# === Classes ===
+
+
+def _few(examples: Examples) -> list[Finding]:
+    data = examples.data
+    sizes = np.bincount(data.train.labels, minlength=len(data.labels))
+    tiny = np.flatnonzero(sizes < TINY)
+    if not len(tiny):
+        return []
+    told = _listed([f"{data.labels[number]} {sizes[number]}" for number in tiny[np.argsort(sizes[tiny])]])
+    return [
+        Finding(
+            "tiny_class",
+            "warning",
+            f"{len(tiny):,} of {len(data.labels):,} classes have fewer than {TINY} training examples: {told}",
+            "add examples, or merge or leave out these classes",
+            len(tiny),
+            examples.named(np.flatnonzero((examples.sides == 0) & (examples.labels == label)) for label in tiny),
+            tuple(data.labels[label] for label in tiny[:GROUPS]),
+        )
+    ]
+
+
+def _missing(data: Data) -> list[Finding]:
+    parts, count = [], 0
+    for side in ("val", "test"):
+        absent = np.flatnonzero(np.bincount(data.splits()[side].labels, minlength=len(data.labels)) == 0)
+        if len(absent):
+            parts.append(f"{side} has no example of {_listed([data.labels[number] for number in absent])}")
+            count = max(count, len(absent))
+    remedy = "add examples there: early stopping does not see such a class in val, nor do the figures in test"
+    return [Finding("missing_class", "warning", "; ".join(parts), remedy, count)] if parts else []
+
+
+def _uneven(data: Data) -> list[Finding]:
+    sizes = np.bincount(data.train.labels, minlength=len(data.labels))
+    low, high = int(sizes.argmin()), int(sizes.argmax())
+    ratio = sizes[high] / max(sizes[low], 1)
+    if ratio < UNEVEN:
+        return []
+    sides = _listed([f"{data.labels[high]} {sizes[high]:,}", f"{data.labels[low]} {sizes[low]:,}"])
+    share = sizes[high] / sizes.sum()
+    lazy = f": always answering {data.labels[high]} is right in {share:.0%}" if share > 0.5 else ""
+    return [
+        Finding(
+            "imbalance",
+            "warning",
+            f"the largest class has {ratio:.1f} times as many training examples as the smallest ({sides})",
+            "give --class-weight balanced or --sampling balanced, and read macro-F1, since accuracy hardly sees a rare "
+            f"class{lazy}",
+            int(ratio),
+        )
+    ]
+
+
+# === Files and rows ===
+
+
+def _unreadable(data: Data) -> list[Finding]:
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, reason in data.unreadable:
+        # "12 bytes missing" and "40 bytes missing" are one reason
+        groups.setdefault(re.sub(r"\d+", "0", reason), []).append((name, reason))
+    if not groups:
+        return []
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    told = "; ".join(f"{len(group):,}: {group[0][1]}" for group in ordered[:3])
+    what = "rows" if data.kind == "text" else "files"
+    return [
+        Finding(
+            "unreadable",
+            "warning",
+            f"{len(data.unreadable):,} {what} cannot be used and are left out ({told}{'; ...' * (len(ordered) > 3)})",
+            "mend, move or remove them; with --strict nothing is read until they are",
+            len(data.unreadable),
+            tuple(tuple(name for name, _ in group[:MEMBERS]) for group in ordered[:GROUPS]),
+            tuple(group[0][1] for group in ordered[:GROUPS]),
+        )
+    ]
+
+
+# === Pictures ===
+
+
+def _sizes(examples: Examples) -> list[Finding]:
+    wide, high = examples.seen.looks["width"], examples.seen.looks["height"]
+    short, known = np.minimum(wide, high), np.minimum(wide, high) > 0
+    if not known.any():
+        return []
+    usual = float(np.median(short[known]))
+    tiny = (short < LEAST_SIDE) & (usual >= USUAL_SIDE)
+    odd = np.flatnonzero(known & (tiny | (short * FAR <= usual) | (short >= usual * FAR)))
+    if not len(odd):
+        return []
+    ordered = odd[np.argsort(short[odd], kind="stable")]
+    told = [f"{wide[number]} x {high[number]}" for number in ordered]
+    return [
+        Finding(
+            "outlier_size",
+            _grave(len(odd), len(examples)),
+            f"{len(odd):,} of {len(examples):,} pictures are far smaller or larger than the rest, whose short side is "
+            f"{usual:,.0f} pixels in the median: {_listed(told)}",
+            "look at them: icons, thumbnails and scans among photos are mostly mistakes; replace or remove them",
+            len(odd),
+            examples.named([number] for number in ordered),
+            tuple(told[:GROUPS]),
+        )
+    ]
+
+
+def _shapes(examples: Examples) -> list[Finding]:
+    wide, high = (np.maximum(examples.seen.looks[side], 1) for side in ("width", "height"))
+    ratio = np.maximum(wide, high) / np.minimum(wide, high)
+    odd = np.flatnonzero(ratio >= LONG)
+    if not len(odd):
+        return []
+    ordered = odd[np.argsort(-ratio[odd], kind="stable")]
+    told = [f"{wide[number]} x {high[number]}" for number in ordered]
+    return [
+        Finding(
+            "outlier_shape",
+            _grave(len(odd), len(examples)),
+            f"{len(odd):,} of {len(examples):,} pictures are at least {LONG} times as long as wide: {_listed(told)}",
+            "the centre crop keeps a quarter of them or less; give --resize pad, or cut them up",
+            len(odd),
+            examples.named([number] for number in ordered),
+            tuple(told[:GROUPS]),
+        )
+    ]
+
+
+def _modes(examples: Examples) -> list[Finding]:
+    modes = examples.seen.looks["mode"]
+    found, counts = np.unique(modes[modes != b""], return_counts=True)
+    if not len(found):
+        return []
+    usual = found[counts.argmax()]
+    odd = np.flatnonzero((modes != b"") & (modes != usual))
+    if not len(odd) or len(odd) > RARE * len(examples):
+        return []
+    order = np.argsort(-counts, kind="stable")[1:]
+    told = _listed([f"{counts[number]:,} {_mode(found[number])}" for number in order])
+    return [
+        Finding(
+            "mode_outlier",
+            "note",
+            f"{len(odd):,} of {len(examples):,} pictures are stored in another mode than the rest "
+            f"({_mode(usual)}): {told}",
+            "look whether they belong here; all modes are read as colour, so nothing has to be converted",
+            len(odd),
+            examples.named([number] for number in odd),
+            tuple(_mode(mode) for mode in modes[odd[:GROUPS]]),
+        )
+    ]
+
+
+def _mode(mode: bytes) -> str:
+    return f"{mode.decode()} (grey)" if mode in GREY else mode.decode()
+
+
+# === Texts ===
+
+
+def _short(examples: Examples) -> list[Finding]:
+    short = [number for number, text in enumerate(examples.items) if len(text.strip()) < 2]
+    if not short:
+        return []
+    return [
+        Finding(
+            "empty_text",
+            _grave(len(short), len(examples)),
+            f"{len(short):,} of {len(examples):,} texts are empty or a single character",
+            "remove them, or check the column the texts are taken from (--text-column)",
+            len(short),
+            examples.named([number] for number in short),
+        )
+    ]
+
+
+def _cut(examples: Examples, lengths: Mapping[str, np.ndarray], size: int | None) -> list[Finding]:
+    if size is None or not lengths:
+        return []
+    at = {side: np.flatnonzero(np.asarray(tokens) >= size) for side, tokens in lengths.items()}
+    count, total = sum(map(len, at.values())), sum(map(len, lengths.values()))
+    if not count:
+        return []
+    starts = {side: int(np.searchsorted(examples.sides, number)) for number, side in enumerate(SPLITS)}
+    numbers = [starts[side] + number for side, found in at.items() for number in found[:GROUPS].tolist()]
+    return [
+        Finding(
+            "truncated_text",
+            "warning" if count >= CUT * total else "note",
+            f"{count:,} of {total:,} texts ({count / total:.1%}) fill all {size:,} tokens that are read; what comes "
+            f"after is not seen",
+            f"where the end of a text matters, try --size {2 * size} if the backbone takes as many; it takes about "
+            "twice the time",
+            count,
+            examples.named([number] for number in numbers),
+        )
+    ]
+
+
+# === Words ===
+
+
+def _grave(count: int, total: int) -> Severity:
+    return "warning" if count >= SERIOUS * total else "note"
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    short = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names[:most]]
+    return ", ".join(short) + (", ..." if len(names) > most else "")

@@ -1,0 +1,118 @@
+"""What is wrong with a data set, told before a step is trained; nothing is changed or deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tlkit import checks, choices, duplicates, filling, frontier, store, suspects
+from tlkit.build import DEFAULTS, classifier, pieces
+from tlkit.errors import DataError, WeightsError
+from tlkit.findings import Diagnosis, Finding
+from tlkit.freeze import unfreeze
+from tlkit.spec import Compute, Reading
+from tlkit.splits import Data, Split, joined
+
+if TYPE_CHECKING:
+    import keras
+
+MOST = 50_000  # examples whose labels are judged; of more, that many are drawn
+SHOWN = 20  # of the suspected, in the finding
+
+
+def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool = False) -> Diagnosis:
+    """Examine a data set: counts, copies, leaks, outliers, shortcuts, texts and, by a pretrained network, labels.
+
+    Args:
+        data: what a reader returned.
+        labels: judge the labels too, and how many texts are cut off: the default backbone for the kind of data runs
+            over all examples once; what it says is stored, and a training with it finds it there.
+        seed: of the folds by which labels are judged.
+        progress: show a bar for the backbone.
+
+    Returns:
+        The findings, the worst first. Where the weights of the backbone cannot be had, one of them says so.
+    """
+    judged: list[Finding] = []
+    lengths, size = None, None
+    if labels:
+        backbone, head = DEFAULTS[data.kind]
+        try:
+            clf = classifier(backbone, head, data.labels)
+        except WeightsError as error:
+            judged.append(_unjudged(str(error)))
+        else:
+            size = clf.spec.input.size
+            lengths = {name: _lengths(clf, split) for name, split in data.splits().items()}
+            lengths = None if any(length is None for length in lengths.values()) else lengths
+            judged += _labels(clf, data, seed, progress)
+    found = [*checks.check(data, lengths=lengths, size=size), *judged]
+    return Diagnosis(data.source, data.kind, data.labels, data.counts(), tuple(found))
+
+
+def _unjudged(reason: str) -> Finding:
+    remedy = "do what it says, or leave it out with --no-labels"
+    return Finding("not_checked", "note", f"labels were not judged: {reason}", remedy)
+
+
+# === Labels ===
+
+
+def _labels(clf: keras.Model, data: Data, seed: int, progress: bool) -> list[Finding]:
+    """Find labels that are probably wrong, by what the frozen backbone says of the examples."""
+    whole = joined(list(data.splits().values()))
+    rows = np.arange(len(whole))
+    if len(rows) > MOST:
+        rows = np.sort(np.random.default_rng(seed).choice(len(rows), MOST, replace=False))
+    vectors = np.concatenate([_vectors(clf, split, progress) for split in data.splits().values()])
+    seen = whole.seen(data.kind)
+    copies = duplicates.exact(seen.digests)[rows]
+    try:
+        found = suspects.find(vectors[rows], whole.labels[rows], groups=copies, seed=seed)
+    except DataError as error:
+        return [_unjudged(str(error))]
+    if not len(found.numbers):
+        return []
+    told = []
+    for number, suggested in zip(rows[found.numbers][:SHOWN], found.suggested, strict=False):
+        given = data.labels[whole.labels[number]]
+        told.append((seen.names[number], f"labelled {given}, looks like {data.labels[suggested]}"))
+    of = f"of {len(rows):,} examples" + (f", drawn from {len(whole):,}" if len(rows) < len(whole) else "")
+    return [
+        Finding(
+            "suspect_label",
+            "warning",
+            f"{len(found.numbers):,} labels {of} are probably wrong",
+            "look at them, the most doubtful first, and correct or remove them; about a third may well be right",
+            len(found.numbers),
+            tuple((name,) for name, _ in told),
+            tuple(said for _, said in told),
+        )
+    ]
+
+
+def _lengths(clf: keras.Model, split: Split) -> np.ndarray | None:
+    return clf.spec.input.lengths(pieces(clf)[0], split.items)
+
+
+def _vectors(clf: keras.Model, split: Split, progress: bool) -> np.ndarray:
+    """Return what the frozen part says of a split, float32 (n, features), stored as a training would store it."""
+    if not len(split):
+        return np.zeros((0, 0), np.float32)
+    unfreeze(clf, 0)
+    cut = frontier.find(clf)
+    lengths = _lengths(clf, split)
+    source = store.source(clf, split, Reading(filling.BATCH, clf.spec.resize), lengths)
+    limit = choices.budget(Compute())
+    sizes = {0: choices.example_bytes(cut, lengths)}
+    _, kept, needed = choices.stores(sizes, (len(split), 0), [1], limit)
+    with filling.bar(len(split), progress) as bar:
+        (row,), _ = filling.fill(filling.Job([(source, 1)], [cut], [kept[0]], budget=limit, needed=needed), bar)
+    whole = len(split) // filling.BATCH * filling.BATCH
+    orders = [np.arange(whole).reshape(-1, filling.BATCH), np.arange(whole, len(split))[None]]
+    chunks = [arrays[0] for order in orders if order.size for arrays, _ in row[0].chunks(order, 1)]
+    flat = np.concatenate([chunk.reshape(chunk.shape[0] * chunk.shape[1], -1) for chunk in chunks])
+    back = np.empty_like(flat)
+    back[source.order] = flat
+    return back

@@ -1,0 +1,65 @@
+"""All examples of a data set in one row, whatever their split: what they are called, are and look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from tlkit import traits
+from tlkit.splits import Data
+from tlkit.traits import Traits
+
+SPLITS = ("train", "val", "test")
+GROUPS, MEMBERS = 20, 6  # of a finding, as many as a person looks through
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Hold n examples.
+
+    Args:
+        data: where they come from.
+        names: what each is called, once only, strings as objects (n,).
+        labels: numbers into `data.labels`, int64 (n,).
+        sides: numbers into SPLITS, int64 (n,), in order.
+        seen: their traits.
+    """
+
+    data: Data
+    names: np.ndarray
+    labels: np.ndarray
+    sides: np.ndarray
+    seen: Traits
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def items(self) -> Iterable[Any]:
+        """Go through the items, without a copy of them."""
+        return (item for split in self.data.splits().values() for item in split.items)
+
+    def item(self, number: int) -> Any:
+        """Return one item: the path or content of a picture file, an array, or a text."""
+        side = SPLITS[self.sides[number]]
+        return self.data.splits()[side].items[number - int(np.searchsorted(self.sides, self.sides[number]))]
+
+    def named(self, groups: Iterable[Sequence[int] | np.ndarray]) -> tuple[tuple[str, ...], ...]:
+        """Return what examples are called, group by group: the first GROUPS of them, MEMBERS of each."""
+        return tuple(tuple(self.names[number] for number in group[:MEMBERS]) for group in islice(groups, GROUPS))
+
+
+def gather(data: Data) -> Examples:
+    """Put the examples of all splits after one another. Where names are used twice, the split goes before them."""
+    splits = data.splits()
+    seen = traits.joined([split.seen(data.kind) for split in splits.values()])
+    labels = np.concatenate([split.labels for split in splits.values()])
+    sides = np.repeat(np.arange(len(SPLITS)), [len(splits[name]) for name in SPLITS])
+    names = seen.names
+    if len(set(names)) < len(names):
+        names = traits.strings([f"{SPLITS[side]} {name}" for side, name in zip(sides, names, strict=True)])
+    return Examples(data, names, labels, sides, seen)

@@ -1,0 +1,160 @@
+"""What is wrong with a data set, as data: findings, and the diagnosis they make up."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tlkit import files, page
+from tlkit.splits import Data
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES = ("error", "warning", "note")
+TABLE_ROWS = 20  # up to this many classes are counted one by one on the screen
+WIDTH = 110  # columns of the screen
+SHOWN = 3  # groups of examples on the screen, and examples of each
+_MARGIN = " " * 9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """State one thing that is wrong.
+
+    Args:
+        code: what kind of thing it is, for programs: "leak", "conflict", "imbalance", ...
+        severity: "error": figures will be wrong; "warning": training will be hurt; "note": worth knowing.
+        title: what it is, in one line, with the figures.
+        remedy: what to do about it.
+        count: how many examples, groups or classes it is about.
+        examples: names of examples, those that belong together in one group; a few of all.
+        said: what there is to say of each group; empty, or as long as `examples`.
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    remedy: str
+    count: int = 0
+    examples: tuple[tuple[str, ...], ...] = ()
+    said: tuple[str, ...] = ()
+
+    def groups(self) -> list[tuple[tuple[str, ...], str]]:
+        """Return each group of examples with what there is to say of it."""
+        return list(zip(self.examples, self.said or [""] * len(self.examples), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """Hold what was found in a data set; the findings are put in order, the worst first.
+
+    Args:
+        source: where the data came from.
+        kind: "image" or "text".
+        labels: the names of the classes.
+        counts: split -> class -> number of examples.
+        findings: what is wrong.
+    """
+
+    source: str
+    kind: str
+    labels: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    findings: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+        object.__setattr__(self, "findings", tuple(ordered))
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding; None where nothing was found."""
+        return self.findings[0].severity if self.findings else None
+
+    def __str__(self) -> str:
+        told = [_screen(finding) for finding in self.findings]
+        return "\n".join([*_table(self), "", self.summary(), *(f"\n{text}" for text in told)])
+
+    def summary(self) -> str:
+        """Return how many findings there are of each severity, in a line."""
+        total = {severity: sum(f.severity == severity for f in self.findings) for severity in SEVERITIES}
+        parts = [f"{number} {name}{'s' * (number > 1)}" for name, number in total.items() if number]
+        return ", ".join(parts) or "nothing found"
+
+    def brief(self, limit: int = 5) -> str:
+        """Return errors and warnings in a line each, `limit` at most, and where to read more; empty without any."""
+        grave = [finding for finding in self.findings if finding.severity != "note"]
+        lines = [f"data {finding.severity}: {clean(finding.title)}" for finding in grave[:limit]]
+        more = f"{len(grave) - limit} more; " if len(grave) > limit else ""
+        # what lies in memory has no name that the command line could read
+        source = "" if self.source == "arrays" else f" {shlex.quote(clean(self.source))}"
+        return "\n".join([*lines, f"{more}what to do about it: tlkit doctor{source}"]) if lines else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        facts = {"source": self.source, "kind": self.kind, "labels": self.labels, "counts": self.counts}
+        return _plain(facts | {"worst": self.worst, "findings": [asdict(finding) for finding in self.findings]})
+
+    def save(self, directory: str | Path, data: Data | None = None) -> None:
+        """Write doctor.json, and doctor.html with pictures of the examples; each appears whole.
+
+        Args:
+            directory: where; made if it is missing.
+            data: the data set, where the examples are taken from; without it the page has their names only.
+
+        Raises:
+            RunError: the disk is full or may not be written.
+        """
+        files.write_json(Path(directory) / "doctor.json", self.to_dict())
+        page.write(self, data, Path(directory) / "doctor.html")
+
+
+def clean(text: str) -> str:
+    """Keep a name from moving the cursor or breaking the line: control characters and half surrogates become �."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "�", text)
+
+
+# === Screen ===
+
+
+def _table(diagnosis: Diagnosis) -> list[str]:
+    splits = list(diagnosis.counts)
+    total = {split: sum(each.values()) for split, each in diagnosis.counts.items()}
+    head = f"{clean(diagnosis.source)}: {diagnosis.kind}, {sum(total.values()):,} examples"
+    if len(diagnosis.labels) <= TABLE_ROWS:
+        rows = [(label, [diagnosis.counts[split][label] for split in splits]) for label in diagnosis.labels]
+    else:
+        rows = []
+    rows.append((f"{len(diagnosis.labels)} classes", [total[split] for split in splits]))
+    names = [textwrap.shorten(clean(name), 40, placeholder="…") for name, _ in rows]
+    width = max(map(len, names))
+    lines = [f"{name:<{width}}" + "".join(f"{n:>9,}" for n in row) for name, (_, row) in zip(names, rows, strict=True)]
+    return [head, "", f"{'':<{width}}" + "".join(f"{split:>9}" for split in splits), *lines]
+
+
+def _screen(finding: Finding) -> str:
+    lines = [_wrapped(finding.title, f"{finding.severity:<9}")]
+    for names, said in finding.groups()[:SHOWN]:
+        told = " | ".join([*names[:SHOWN], *["..."] * (len(names) > SHOWN)])
+        lines.append(_MARGIN + clean(told + (f": {said}" if said else "")))
+    if len(finding.examples) > SHOWN:
+        lines.append(f"{_MARGIN}...")
+    return "\n".join([*lines, _wrapped(f"-> {finding.remedy}", _MARGIN)])
+
+
+def _wrapped(text: str, first: str) -> str:
+    options = {"initial_indent": first, "subsequent_indent": _MARGIN, "break_long_words": False}
+    return textwrap.fill(clean(text), WIDTH, break_on_hyphens=False, **options)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    # half a surrogate, of a file name that is no UTF-8, cannot be written
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

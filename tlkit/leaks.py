@@ -1,0 +1,185 @@
+"""Copies among the examples: across splits, under several labels, or merely repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tlkit import drawing, duplicates, traits
+from tlkit.examples import SPLITS, Examples
+from tlkit.findings import Finding
+
+# Which side is spoiled by which; the first is the one that makes the result wrong.
+SPOILED = (("test", "train"), ("val", "train"), ("test", "val"))
+
+
+@dataclass(frozen=True)
+class _Words:
+    many: str  # "pictures"
+    copy: str  # "an identical copy"
+    copies: str  # "identical pictures"
+    repeat: str  # "are identical to another of their split and label"
+    code: str  # of the finding about such repeats
+
+
+_OWN = "another of their split and label"
+_WORDS = {
+    ("image", True): _Words(
+        "pictures", "an identical copy", "identical pictures", f"are identical to {_OWN}", "duplicates"
+    ),
+    ("image", False): _Words(
+        "pictures",
+        "a near copy",
+        "near copies (re-encoded, resized or mirrored)",
+        f"are near copies (re-encoded, resized or mirrored) of {_OWN}",
+        "near_duplicates",
+    ),
+    ("text", True): _Words(
+        "texts", "the same text", "identical texts", f"repeat {_OWN} byte for byte", "duplicate_text"
+    ),
+    ("text", False): _Words(
+        "texts",
+        "the same text but for case or spacing",
+        "texts that differ in case or spacing only",
+        f"repeat {_OWN} but for case or spacing",
+        "near_duplicates",
+    ),
+}
+
+
+def copies(examples: Examples) -> list[Finding]:
+    """Find copies and near copies: pictures that look alike, texts that differ in case or spacing.
+
+    Across splits or under several labels they are errors; a near copy is told only where it adds to the copies.
+    """
+    exact, alike = _clusters(examples)
+    same, near = (_WORDS[examples.data.kind, whole] for whole in (True, False))
+    certain = _torn(exact, examples.labels)
+    probable = np.setdiff1d(_torn(alike, examples.labels), alike[np.isin(exact, certain)])
+    leaked = _leaked(exact, examples.sides)
+    more = [mask & ~known for mask, known in zip(_leaked(alike, examples.sides), leaked, strict=True)]
+    repeated, again = _repeated(exact, examples), _repeated(alike, examples)
+    return [
+        *_conflicts(examples, exact, certain, same),
+        *_leaks(examples, exact, leaked, same),
+        *_repeats(examples, exact, repeated, same),
+        *_conflicts(examples, alike, probable, near),
+        *_leaks(examples, alike, more, near),
+        *_repeats(examples, alike, again & ~repeated, near),
+    ]
+
+
+def _clusters(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each example's copies (n,), and of all that are alike, copies included."""
+    same = duplicates.exact(examples.seen.digests)
+    if examples.data.kind == "text":
+        whole = traits.digests([traits.digest(traits.encoded(text)) for text in examples.items])
+        return duplicates.exact(whole), same
+    links = np.stack([same, np.arange(len(examples))], axis=1)
+    return same, duplicates.clusters(len(examples), np.concatenate([links, drawing.near(examples.seen)]))
+
+
+# === Which ===
+
+
+def _torn(clusters: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the clusters that have more than one label."""
+    classes = int(labels.max()) + 1
+    found, counts = np.unique(np.unique(clusters * classes + labels) // classes, return_counts=True)
+    return found[counts > 1]
+
+
+def _leaked(clusters: np.ndarray, sides: np.ndarray) -> list[np.ndarray]:
+    """Return, for each pair of SPOILED, which examples of the one side have a copy on the other, (n,)."""
+    own = {name: sides == number for number, name in enumerate(SPLITS)}
+    return [own[spoiled] & np.isin(clusters, clusters[own[by]]) for spoiled, by in SPOILED]
+
+
+def _repeated(clusters: np.ndarray, examples: Examples) -> np.ndarray:
+    """Return which examples come after another of their cluster, split and label, (n,)."""
+    keys = (clusters * len(SPLITS) + examples.sides) * len(examples.data.labels) + examples.labels
+    _, first = np.unique(keys, return_index=True)
+    repeated = np.ones(len(examples), bool)
+    repeated[first] = False
+    return repeated
+
+
+# === What is said ===
+
+
+def _conflicts(examples: Examples, clusters: np.ndarray, torn: np.ndarray, words: _Words) -> list[Finding]:
+    if not len(torn):
+        return []
+    groups = f"{len(torn):,} groups" if len(torn) > 1 else "1 group"
+    return [
+        Finding(
+            "conflict",
+            "error",
+            f"{groups} of {words.copies} stand{'s' * (len(torn) == 1)} under more than one label",
+            "decide on one label for each, correct the others or remove them; until then training pulls both ways "
+            "and the figures count at least one of them wrong",
+            len(torn),
+            examples.named(_groups(clusters, torn, examples.labels)),
+        )
+    ]
+
+
+def _leaks(examples: Examples, clusters: np.ndarray, leaked: Sequence[np.ndarray], words: _Words) -> list[Finding]:
+    parts, spoiled = [], []
+    for (side, by), mask in zip(SPOILED, leaked, strict=True):
+        if count := int(mask.sum()):
+            total = int((examples.sides == SPLITS.index(side)).sum())
+            parts.append(f"{count:,} of {total:,} {side} examples ({count / total:.1%}) have {words.copy} in {by}")
+            spoiled.append(mask)
+    if not parts:
+        return []
+    first = np.flatnonzero(spoiled[0])
+    return [
+        Finding(
+            "leak",
+            "error",
+            "; ".join(parts),
+            "remove them from one side; or give the data without splits and let them be drawn with "
+            "--near-duplicates together (the default), and with --group-by where more than looks is shared",
+            len(first),
+            examples.named(_groups(clusters, dict.fromkeys(clusters[first].tolist()), -examples.sides)),
+        )
+    ]
+
+
+def _repeats(examples: Examples, clusters: np.ndarray, mask: np.ndarray, words: _Words) -> list[Finding]:
+    if not mask.any():
+        return []
+    count = int(mask.sum())
+    facets = examples.sides * len(examples.data.labels) + examples.labels
+    return [
+        Finding(
+            words.code,
+            "note",
+            f"{count:,} of {len(examples):,} {words.many} {words.repeat}",
+            "remove them unless they are meant: each weighs as often as it occurs, in training and in the figures",
+            count,
+            examples.named(_alike(clusters, facets, np.flatnonzero(mask))),
+        )
+    ]
+
+
+def _groups(clusters: np.ndarray, chosen: Iterable[int], facets: np.ndarray) -> Iterable[np.ndarray]:
+    """Yield the examples of each chosen cluster, one of each facet before the second of any."""
+    for cluster in chosen:
+        members = np.flatnonzero(clusters == cluster)
+        members = members[np.argsort(facets[members], kind="stable")]
+        sorts = facets[members]
+        yield members[np.lexsort([sorts, np.arange(len(members)) - np.searchsorted(sorts, sorts)])]
+
+
+def _alike(clusters: np.ndarray, facets: np.ndarray, repeated: np.ndarray) -> Iterable[np.ndarray]:
+    """Yield, for each repeated example, all of its cluster and facet; each group once."""
+    told = set()
+    for number in repeated.tolist():
+        key = (int(clusters[number]), int(facets[number]))
+        if key not in told:
+            told.add(key)
+            yield np.flatnonzero((clusters == key[0]) & (facets == key[1]))

@@ -1,0 +1,198 @@
+"""A diagnosis as one HTML file: no network, no script; examples side by side."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit import files, paths
+from tlkit.examples import SPLITS, Examples, gather
+from tlkit.splits import Data
+
+SIDE = 96  # pixels of a thumbnail
+PICTURES = 2_000_000  # characters of all thumbnails; the rest of a page stays well below a million
+ROWS = 200  # classes in the table
+OPEN = 6  # groups of a finding that are shown at once, the others behind a line to open
+CHARACTERS = {"name": 120, "label": 60, "text": 280}
+
+_STYLE = """
+:root { color-scheme: light dark; --error: #b3261e; --warning: #8a5a00; --note: #35608f; --line: #8886; }
+@media (prefers-color-scheme: dark) { :root { --error: #ff8a80; --warning: #ffc35c; --note: #9ec5f0; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 0; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--line); overflow-wrap: normal; }
+th:first-child { text-align: left; padding-left: 0; }
+section { border-left: .3rem solid var(--line); padding-left: .8rem; margin: 1.8rem 0; }
+section.error { border-color: var(--error); } .error h2 b { color: var(--error); }
+section.warning { border-color: var(--warning); } .warning h2 b { color: var(--warning); }
+section.note { border-color: var(--note); } .note h2 b { color: var(--note); }
+.group p { margin: 0; width: 100%; font-size: .9rem; }
+.group { display: flex; flex-wrap: wrap; gap: .6rem; padding: .5rem 0; border-top: 1px solid var(--line); }
+figure { margin: 0; width: 7.5rem; font-size: .8rem; line-height: 1.3; } figure.text { width: 17rem; max-width: 100%; }
+img { width: 6rem; height: 6rem; object-fit: contain; background: #8882; }
+blockquote { margin: 0 0 .3rem; padding: .4rem; background: #8882; font-size: .9rem; }
+"""
+
+
+def write(diagnosis: Any, data: Data | None, path: str | Path) -> None:
+    """Write the page in one step.
+
+    Args:
+        diagnosis: the `Diagnosis`.
+        data: the data set, where the examples are taken from; without it, and where one cannot be drawn, its name
+            stands alone.
+        path: the file.
+
+    Raises:
+        RunError: the disk is full or may not be written.
+    """
+    files.write_text(path, "".join(f"{line}\n" for line in _lines(diagnosis, _Album(data))))
+
+
+def _lines(diagnosis: Any, album: _Album) -> Iterator[str]:
+    title = f"tlkit doctor: {_text(diagnosis.source)}"
+    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    # Whatever slips through the escaping, nothing is fetched and no script runs.
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    yield f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>"
+    total = sum(sum(each.values()) for each in diagnosis.counts.values())
+    classes = f"{len(diagnosis.labels):,} classes"
+    yield f"<p>{total:,} {_text(diagnosis.kind)} examples, {classes}: {diagnosis.summary()}.</p>"
+    for finding in diagnosis.findings:
+        yield from _finding(finding, album)
+    yield "<h2>Examples by class and split</h2>"
+    if album.splitting:
+        yield f"<p>{_text(album.splitting)}</p>"
+    yield from _table(diagnosis.counts, diagnosis.labels)
+    yield "</body>\n</html>"
+
+
+def _finding(finding: Any, album: _Album) -> Iterator[str]:
+    yield f'<section class="{finding.severity}">'
+    yield f"<h2><b>{finding.severity}</b> {_text(finding.title)}</h2>\n<p>{_text(finding.remedy)}</p>"
+    groups = [_group(names, said, album) for names, said in finding.groups()]
+    yield from groups[:OPEN]
+    if groups[OPEN:]:
+        yield f"<details><summary>{len(groups) - OPEN} more</summary>"
+        yield from groups[OPEN:]
+        yield "</details>"
+    yield "</section>"
+
+
+def _group(names: Sequence[str], said: str, album: _Album) -> str:
+    caption = f"<p>{_text(said, 'text')}</p>" if said else ""
+    return f'<div class="group">{"".join(album.figure(name) for name in names)}{caption}</div>'
+
+
+def _table(counts: Mapping[str, Mapping[str, int]], labels: Sequence[str]) -> Iterator[str]:
+    yield f'<div class="wide"><table>\n<tr><th>class</th>{"".join(f"<th>{_text(split)}</th>" for split in counts)}</tr>'
+    for label in labels[:ROWS]:
+        cells = "".join(f"<td>{each.get(label, 0):,}</td>" for each in counts.values())
+        yield f"<tr><th>{_text(label, 'label')}</th>{cells}</tr>"
+    cells = "".join(f"<td>{sum(each.values()):,}</td>" for each in counts.values())
+    yield f"<tr><th>all {len(labels):,} classes</th>{cells}</tr>\n</table></div>"
+    if len(labels) > ROWS:
+        yield f"<p>{len(labels) - ROWS:,} more classes are in doctor.json.</p>"
+
+
+def _text(text: str, what: str = "") -> str:
+    """Cut and escape a text; half a surrogate, which no file can hold, becomes a question mark."""
+    most = CHARACTERS.get(what, len(text))
+    cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    return html.escape(cut.encode("utf-8", "replace").decode())
+
+
+# === Examples ===
+
+
+class _Album:
+    """Find examples by name and draw them, as long as there is room on the page."""
+
+    def __init__(self, data: Data | None) -> None:
+        self.examples: Examples | None = None if data is None else gather(data)
+        self.splitting = "" if data is None else data.splitting
+        names = () if self.examples is None else self.examples.names
+        self.numbers = {name: number for number, name in enumerate(names)}
+        self.room = PICTURES
+
+    def figure(self, name: str) -> str:
+        """Return one example with its name, and its label and split where it has them."""
+        number = self.numbers.get(name)
+        if self.examples is None or number is None:
+            return f'<figure class="text"><figcaption>{_text(name, "name")}</figcaption></figure>'
+        data, item = self.examples.data, self.examples.item(number)
+        label, split = data.labels[self.examples.labels[number]], SPLITS[self.examples.sides[number]]
+        caption = f"<b>{_text(label, 'label')}</b>, {split}<br>{_text(name, 'name')}"
+        if data.kind == "text":
+            drawn, kind = f"<blockquote>{_text(item, 'text')}</blockquote>", ' class="text"'
+        else:
+            drawn, kind = self._picture(item), ""
+        return f"<figure{kind}>{drawn}<figcaption>{caption}</figcaption></figure>"
+
+    def _picture(self, item: Any) -> str:
+        thumb = thumbnail(item) if self.room else None
+        if thumb is None:
+            return ""
+        source = base64.b64encode(thumb).decode()
+        if len(source) > self.room:
+            self.room = 0
+            return ""
+        self.room -= len(source)
+        return f'<img alt="" src="data:image/jpeg;base64,{source}">'
+
+
+def thumbnail(item: str | bytes | np.ndarray) -> bytes | None:
+    """Draw a picture as a small JPEG, upright; None where it cannot be drawn.
+
+    Args:
+        item: the path or the content of a file, or pixels (height, width[, 1 or 3]), 0..255.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        # A picture may be large or damaged in its metadata, and is drawn all the same.
+        with warnings.catch_warnings(action="ignore"):
+            picture = _pixels(item) if isinstance(item, np.ndarray) else _opened(item)
+            smooth = max(picture.size) > SIDE
+            how = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
+            out = io.BytesIO()
+            ImageOps.contain(picture, (SIDE, SIDE), how).convert("RGB").save(out, "JPEG", quality=80)
+    except Exception:  # whatever a decoder trips over, the name is shown without a picture
+        return None
+    return out.getvalue()
+
+
+def _pixels(array: np.ndarray) -> Any:
+    from PIL import Image
+
+    array = np.clip(array, 0, 255).astype(np.uint8)
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array)
+
+
+def _opened(item: str | bytes) -> Any:
+    from PIL import Image, ImageOps
+
+    if isinstance(item, str) and paths.is_remote(item):
+        from tlkit import images
+
+        item = images.content(item)
+    with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as picture:
+        picture.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG of many pixels is not unpacked in full
+        upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I;16"):
+        # Pillow's own conversion cuts 16 bits off at 255 instead of scaling them.
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return upright
