@@ -192,11 +192,11 @@ def test_large_data_is_fitted_on_in_part_and_judged_whole(monkeypatch: pytest.Mo
         sizes.append((len(part), len(np.unique(classes))))
         return original(part, classes)
 
-    monkeypatch.setattr(suspects, "FITTED", 200)
+    monkeypatch.setattr(suspects, "FITTED", 60)
     monkeypatch.setattr(suspects, "CHUNK", 7)
     monkeypatch.setattr(suspects, "_fit", fit)
     found = suspects.find(features, given)
-    assert sizes == [(200, 5)] * 3
+    assert sizes == [(60, 5)] * 3
     assert found.judged == len(labels)
     assert np.isin(which[which > 2], found.numbers).mean() > 0.7
 

@@ -16,7 +16,10 @@ Measured with some labels changed, each to any other class alike; the range over
                                              5 %    473-500           .93-.95                .89-.93
                                             10 %    971-993           .95-.96                .93-.95
 
-Labels that are wrong in the way in which classes resemble each other look like hard examples, and fewer are found.
+Labels that are wrong in the way in which classes resemble each other look like hard examples, and fewer are found: with
+5 % changed, each to a class in proportion to the probability that a model gives it on average, .92-.97 of the suspects
+were changed and .24-.52 of the changed found on trashnet, .99 and .45 (one draw) on banking77. One processor core takes
+less than 2 s for trashnet and 5 s for banking77, once there are features.
 """
 
 from __future__ import annotations
