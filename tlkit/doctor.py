@@ -84,7 +84,7 @@ def _labels(clf: keras.Model, data: Data, seed: int, progress: bool) -> list[Fin
             "suspect_label",
             "warning",
             f"{len(found.numbers):,} labels {of} are probably wrong",
-            "look at them, the most doubtful first, and correct or remove them; about a third may well be right",
+            "look at them, the most doubtful first, and correct or remove them; one in six may well be right",
             len(found.numbers),
             tuple((name,) for name, _ in told),
             tuple(said for _, said in told),
