@@ -65,7 +65,7 @@ def _labels(clf: keras.Model, data: Data, seed: int, progress: bool) -> list[Fin
     rows = np.arange(len(whole))
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), MOST, replace=False))
-    vectors = np.concatenate([_vectors(clf, split, progress) for split in data.splits().values()])
+    vectors = np.concatenate([_vectors(clf, split, progress) for split in data.splits().values() if len(split)])
     seen = whole.seen(data.kind)
     copies = duplicates.exact(seen.digests)[rows]
     try:
@@ -98,8 +98,6 @@ def _lengths(clf: keras.Model, split: Split) -> np.ndarray | None:
 
 def _vectors(clf: keras.Model, split: Split, progress: bool) -> np.ndarray:
     """Return what the frozen part says of a split, float32 (n, features), stored as a training would store it."""
-    if not len(split):
-        return np.zeros((0, 0), np.float32)
     unfreeze(clf, 0)
     cut = frontier.find(clf)
     lengths = _lengths(clf, split)
