@@ -131,6 +131,7 @@ def test_too_few_examples_or_groups() -> None:
 def test_adding_examples_moves_none_of_the_others() -> None:
     stable = Splitting(how="stable")
     before = places(read(splitting=stable))
+    assert "about 70 % train, 15 % val" in read(splitting=stable).splitting
     more = [f"{topic} and another {number}" for topic in ("fish", "fowl") for number in range(100)]
     after = places(read(TEXTS + more, LABELS + ["fish"] * 100 + ["fowl"] * 100, splitting=stable))
     assert before == {text: after[text] for text in TEXTS}

@@ -126,15 +126,20 @@ def _drawn(given: Mapping[str, Split], kind: str, splitting: Splitting) -> tuple
             f"are no copies of one another. {said + ' ' if said else ''}Add some, do without group_by, or draw copies "
             f"on their own with near_duplicates='anywhere'"
         )
-    how = f"seed {splitting.seed}" + (", by each example's digest" if splitting.how == "stable" else "")
+    how, about = f"seed {splitting.seed}", ""
+    if splitting.how == "stable":
+        how, about = f"{how}, by each example's digest", "about "
     if parts == 2:
         sentence = (
-            f"No val or test split was given; 70 % train, 15 % val and 15 % test were drawn from each class ({how})."
+            f"No val or test split was given; {about}70 % train, 15 % val and 15 % test were drawn from each class "
+            f"({how})."
         )
         return dict(zip(("train", "val", "test"), pieces, strict=True)), " ".join(filter(None, [sentence, said]))
     other = "test" if "test" in given else "val"
     used = "as test" if other == "test" else "as val; it is used as test"
-    sentence = f"The train split was given, and another {used}; 15 % of each class of train was drawn as val ({how})."
+    sentence = (
+        f"The train split was given, and another {used}; {about}15 % of each class of train was drawn as val ({how})."
+    )
     splits = {"train": pieces[0], "val": pieces[1], "test": given[other]}
     return splits, " ".join(filter(None, [sentence, said]))
 
