@@ -21,10 +21,8 @@ from tlkit.spec import Augment, Reading
 
 RESIZES = ("crop", "pad", "stretch")
 # What Pillow may read for us: it hands EPS to Ghostscript, which is a program for programs.
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA",
-           "TIFF", "WEBP")  # fmt: skip
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 THUMB = 16  # pixels of a side of a thumbnail
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 # === Bytes to pixels ===
 
@@ -76,13 +74,11 @@ def decode_batch(strings: tf.Tensor, size: int, how: str = "crop") -> tf.Tensor:
 def thumbnail(image: tf.Tensor) -> tf.Tensor:
     """Shrink a picture (height, width, 3), 0..255, to grey pixels, uint8 (THUMB, THUMB), whatever its shape."""
     small = resize(tf.ensure_shape(image, (None, None, 3)), THUMB, "stretch")
-    return tf.cast(tf.round(tf.tensordot(small, tf.constant(LUMINANCE), 1)), tf.uint8)
+    return tf.cast(tf.round(tf.image.rgb_to_grayscale(small)[..., 0]), tf.uint8)
 
 
 # Scaled as far as a thumbnail allows; it still reads the file to its end. Made here, not in one of several threads.
-_decoded = tf.function(
-    lambda data: thumbnail(decode(data, THUMB, "stretch")), input_signature=[tf.TensorSpec((), tf.string)]
-)
+_decoded = tf.function(lambda data: thumbnail(decode(data, THUMB, "stretch")), [tf.TensorSpec((), tf.string)])
 
 
 def load(source: str | Path | bytes) -> bytes:
@@ -127,8 +123,22 @@ def content(path: str | Path) -> bytes:
         raise errors.DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error
 
 
-def _converted(data: bytes) -> bytes:
+def flattened(picture: Any) -> Any:
+    """Return a picture of Pillow upright, of 8 bits, its transparency laid over white."""
     from PIL import Image, ImageOps
+
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I;16"):
+        # Pillow's own conversion cuts 16 bits off at 255 instead of scaling them.
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return upright.convert("RGB")
+
+
+def _converted(data: bytes) -> bytes:
+    from PIL import Image
 
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
@@ -136,15 +146,8 @@ def _converted(data: bytes) -> bytes:
         picture.load()
         if picture.mode in {"I", "F"}:
             raise ValueError(f"its pixels are of Pillow's mode {picture.mode}, on no known scale; convert it to 8 bits")
-        upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I;16"):
-        # Pillow's own conversion cuts 16 bits off at 255 instead of scaling them.
-        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-    out = io.BytesIO()
-    upright.convert("RGB").save(out, "PNG", compress_level=1)
+        out = io.BytesIO()
+        flattened(picture).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 

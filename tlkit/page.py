@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, paths
+from tlkit import files
 from tlkit.examples import SPLITS, Examples, gather
 from tlkit.splits import Data
 
@@ -180,19 +180,11 @@ def _pixels(array: np.ndarray) -> Any:
 
 
 def _opened(item: str | bytes) -> Any:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    if isinstance(item, str) and paths.is_remote(item):
-        from tlkit import images
+    from tlkit import images
 
-        item = images.content(item)
-    with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as picture:
+    content = io.BytesIO(item if isinstance(item, bytes) else images.content(item))
+    with Image.open(content, formats=images.FORMATS) as picture:
         picture.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG of many pixels is not unpacked in full
-        upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I;16"):
-        # Pillow's own conversion cuts 16 bits off at 255 instead of scaling them.
-        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-    return upright
+        return images.flattened(picture)
