@@ -41,7 +41,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 def telling(untrained: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take for features what tells the classes apart: a few pixels in colour."""
 
-    def pixels(_: object, split: tlkit.Split, __: bool) -> np.ndarray:
+    def pixels(_: object, split: tlkit.Split, __: None, ___: bool) -> np.ndarray:
         return split.items[:, ::8, ::8].reshape(len(split), -1).astype(np.float32)
 
     monkeypatch.setattr(doctor, "_vectors", pixels)
@@ -87,9 +87,9 @@ def test_features_come_in_the_order_of_the_examples(untrained: None) -> None:
     clf = doctor.classifier()
     split = tlkit.Split(pixels, np.zeros(70, int))
     backwards = tlkit.Split(pixels[::-1].copy(), np.zeros(70, int))
-    straight = doctor._vectors(clf, split, False)
+    straight = doctor._vectors(clf, split, None, False)
     assert straight.shape[0] == 70 and np.ptp(straight, axis=0).max() > 0
-    assert np.allclose(doctor._vectors(clf, backwards, False)[::-1], straight, atol=1e-5)
+    assert np.allclose(doctor._vectors(clf, backwards, None, False)[::-1], straight, atol=1e-5)
     assert not np.allclose(straight[::-1], straight, atol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ from tlkit.splits import Data, Split, joined
 
 if TYPE_CHECKING:
     import keras
+
+Lengths = Mapping[str, np.ndarray | None]  # split -> tokens of each text
 
 MOST = 50_000  # examples whose labels are judged; of more, that many are drawn
 SHOWN = 20  # of the suspected, in the finding
@@ -35,7 +38,7 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
         The findings, the worst first. Where the weights of the backbone cannot be had, one of them says so.
     """
     judged: list[Finding] = []
-    lengths, size = None, None
+    lengths, size = {}, None
     if labels:
         backbone, head = DEFAULTS[data.kind]
         try:
@@ -44,10 +47,11 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
             judged.append(_unjudged(str(error)))
         else:
             size = clf.spec.input.size
-            lengths = {name: _lengths(clf, split) for name, split in data.splits().items()}
-            lengths = None if any(length is None for length in lengths.values()) else lengths
-            judged += _labels(clf, data, seed, progress)
-    found = [*checks.check(data, lengths=lengths, size=size), *judged]
+            pre = pieces(clf)[0]
+            lengths = {name: clf.spec.input.lengths(pre, split.items) for name, split in data.splits().items()}
+            judged += _labels(clf, data, lengths, seed, progress)
+    known = {name: each for name, each in lengths.items() if each is not None}  # pictures have none
+    found = [*checks.check(data, lengths=known, size=size), *judged]
     return Diagnosis(data.source, data.kind, data.labels, data.counts(), tuple(found))
 
 
@@ -59,13 +63,14 @@ def _unjudged(reason: str) -> Finding:
 # === Labels ===
 
 
-def _labels(clf: keras.Model, data: Data, seed: int, progress: bool) -> list[Finding]:
+def _labels(clf: keras.Model, data: Data, lengths: Lengths, seed: int, progress: bool) -> list[Finding]:
     """Find labels that are probably wrong, by what the frozen backbone says of the examples."""
     whole = joined(list(data.splits().values()))
     rows = np.arange(len(whole))
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), MOST, replace=False))
-    vectors = np.concatenate([_vectors(clf, split, progress) for split in data.splits().values() if len(split)])
+    splits = {name: split for name, split in data.splits().items() if len(split)}
+    vectors = np.concatenate([_vectors(clf, split, lengths[name], progress) for name, split in splits.items()])
     seen = whole.seen(data.kind)
     copies = duplicates.exact(seen.digests)[rows]
     try:
@@ -92,15 +97,10 @@ def _labels(clf: keras.Model, data: Data, seed: int, progress: bool) -> list[Fin
     ]
 
 
-def _lengths(clf: keras.Model, split: Split) -> np.ndarray | None:
-    return clf.spec.input.lengths(pieces(clf)[0], split.items)
-
-
-def _vectors(clf: keras.Model, split: Split, progress: bool) -> np.ndarray:
+def _vectors(clf: keras.Model, split: Split, lengths: np.ndarray | None, progress: bool) -> np.ndarray:
     """Return what the frozen part says of a split, float32 (n, features), stored as a training would store it."""
     unfreeze(clf, 0)
     cut = frontier.find(clf)
-    lengths = _lengths(clf, split)
     source = store.source(clf, split, Reading(filling.BATCH, clf.spec.resize), lengths)
     limit = choices.budget(Compute())
     sizes = {0: choices.example_bytes(cut, lengths)}
