@@ -78,6 +78,7 @@ def _steps() -> dict[str, Step]:
     steps["vgg-keras"] = Step("with_keras.py", "vgg", short=True)
     for name, budget in HALF.items():
         steps[f"{name}-float16"] = Step("with_tlkit.py", name, ("--cache-budget", str(budget)), home=f"{name}-float16")
+        steps[f"{name}-float32"] = Step("with_tlkit.py", name, ("--precision", "float32"), home=f"{name}-float32")
         steps[f"{name}-bfloat16"] = Step("with_tlkit.py", name, ("--precision", "bfloat16"), home=f"{name}-bfloat16")
     for name in ("pictures", "texts"):
         for seed in workloads.SEEDS[1:]:

@@ -1,14 +1,17 @@
 """Time the floor: one bare pass of the frozen part over the data, decoding included, plus the bare tail steps.
 
-Frozen BatchNorm is folded, texts are trimmed to their batch; no validation, no schedule, no audit, nothing on disk:
-what any scheme that computes the frozen part once has to pay. Beside it, `forward_seconds`: one bare forward pass over
+Frozen BatchNorm is folded, texts are trimmed to their batch, each part computes in the precision that tlkit's run
+chose; no validation, no schedule, no audit, nothing on disk: what any scheme that computes the frozen part once has to
+pay. Beside it, `forward_seconds`: one bare forward pass over
 pictures that are already decoded, compiled beforehand.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import itertools
+import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +34,7 @@ def main() -> None:
     hush()
     import keras
 
-    from tlkit import frontier, unfreeze
+    from tlkit import frontier, precision, unfreeze
 
     keras.utils.set_random_seed(job.seed)
     workload, data = workloads.WORKLOADS[job.workload], workloads.data(job)
@@ -40,26 +43,40 @@ def main() -> None:
     for blocks in opened:
         unfreeze(clf, blocks)
         cuts.append(frontier.find(clf))
-    epochs, seconds = [], []
+    epochs, seconds, (base, tails) = [], [], precisions(job)
     with measure.Memory() as memory:
         started = time.perf_counter()
         train, val = (by_length(clf, split) for split in (data.train, data.val))
-        stored = frozen(clf, cuts[::-1], (train, val))[::-1]
+        with precision.computing(clf, base):
+            stored = frozen(clf, cuts[::-1], (train, val))[::-1]
         seconds.append(time.perf_counter() - started)
         for phase, arrays in enumerate(stored):
             began = time.perf_counter()
             unfreeze(clf, opened[phase])
-            tail = Tail(clf, cuts[phase], arrays, train, workload.rates[phase])
-            times = [tail.epoch() for _ in range(job.epochs[phase])]
+            with precision.computing(clf, tails[phase]):
+                tail = Tail(clf, cuts[phase], arrays, train, workload.rates[phase])
+                times = [tail.epoch() for _ in range(job.epochs[phase])]
             epochs += [{"phase": phase, "epoch": number, **found} for number, found in enumerate(times, 1)]
             seconds.append(time.perf_counter() - began)
         total = time.perf_counter() - started
     setup, *seconds = seconds
     seconds[0] += setup
-    extra = forward(clf, cuts[::-1], (train, val)) if workload.kind == "image" else {}
+    with precision.computing(clf, base):
+        extra = forward(clf, cuts[::-1], (train, val)) if workload.kind == "image" else {}
+    extra |= {"precision": base, "tails": tails}
     sizes = {"train": len(train.split), "val": len(val.split)}
     run = measure.Run("floor", sizes, epochs, seconds, total, memory, setup_seconds=setup, extra=extra)
     measure.write(job, run)
+
+
+def precisions(job: argparse.Namespace) -> tuple[str, list[str]]:
+    """Return what tlkit's run computed in, the frozen part and each phase's steps; float32 where it was not run."""
+    path = job.results / f"{job.workload}-tlkit-0.json"
+    if not path.exists():
+        return "float32", ["float32", "float32"]
+    chosen = json.loads(path.read_text("utf-8"))["extra"]["settings"]["choices"]
+    blocks = ("0", str(workloads.WORKLOADS[job.workload].unfreeze))
+    return chosen["precision"], [chosen["tails"][depth] for depth in blocks]
 
 
 # === The frozen part ===
@@ -77,9 +94,10 @@ def trunk(clf: Any, cuts: Sequence[Any]) -> Any:
     @tf.function(input_signature=[tf.TensorSpec(clf.inputs[0].shape, clf.inputs[0].dtype)])
     def run(value: Any) -> list[list[Any]]:
         reached = []
-        for part in parts:
+        for part, cut in zip(parts, cuts, strict=True):
             value = part(value, training=False)
             value = list(value) if isinstance(value, list | tuple) else [value]
+            value = [tf.cast(given, tensor.dtype) for given, tensor in zip(value, cut.tensors, strict=True)]
             reached.append(value)
         return reached
 

@@ -181,19 +181,28 @@ def _accuracy(records: Records) -> str:
 
 
 def _half(records: Records) -> str:
-    """Compare seed 0 in float32 with features stored as float16, and with computing in bfloat16."""
+    """Compare seed 0 as `auto` chooses with float32, with features stored as float16, and with bfloat16 throughout."""
+    kinds = (("tlkit-0", "auto"), ("float32", "float32"), ("float16", "stored as float16"), ("bfloat16", "bfloat16"))
     rows = []
     for workload in figures.SEEDED:
-        for step, title in (("tlkit-0", "float32"), ("float16", "stored as float16"), ("bfloat16", "bfloat16")):
+        for step, title in kinds:
             found = records.get(f"{workload}-{step}")
             cells = [MISSING] * 3
             if found:
                 choices = found["extra"]["settings"]["choices"]
                 kept = ", ".join(dict.fromkeys(choices["stores"].values()))
-                cells = [f"{choices['precision']}; {kept}", _percent(found["accuracy"]), f"{found['seconds']:.1f}"]
+                steps = ", ".join(dict.fromkeys(choices["tails"][depth] for depth in choices["stores"] if depth != "0"))
+                cells = [
+                    f"{choices['precision']}; {steps}; {kept}",
+                    _percent(found["accuracy"]),
+                    f"{found['seconds']:.1f}",
+                ]
             rows.append([f"{workload}, {title}", *cells])
     note = "bfloat16 is slow on processors without units for it, and `auto` does not choose it there."
-    return markdown(("seed 0", "computed in; stored as", "test accuracy", "both phases, s"), rows) + f"\n\n{note}"
+    return (
+        markdown(("seed 0", "frozen part; steps of phase 2; stored as", "test accuracy", "both phases, s"), rows)
+        + f"\n\n{note}"
+    )
 
 
 def _light(records: Records) -> str:

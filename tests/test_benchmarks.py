@@ -44,7 +44,8 @@ def record(phases: list[list[tuple[float, float]]], planned: list[int], **more: 
 
 def tlkit(**more: Any) -> dict[str, Any]:
     """Make a run of tlkit: phase 1 takes 3 s, phase 2 takes 6 s."""
-    choices = {"precision": "float32", "stores": {"0": "float32", "2": "float16"}}
+    kinds = {"0": "float32", "2": "float16"}
+    choices = {"precision": "bfloat16", "tails": {"0": "float32", "2": "bfloat16"}, "stores": kinds}
     settings = {"passed": 85, "settings": {"choices": choices, "views": 4}}
     return record([[(1.0, 0.0)] * 2, [(2.5, 0.0)] * 2], [2, 2], **{"extra": settings} | more)
 
@@ -168,7 +169,7 @@ def test_composed(use: Callable) -> None:
     assert "| pictures: plain Keras / tlkit, both phases | 29.33 | >= 5.00 | yes |" in text
     assert "pictures: 262.0 s; scaled it was 264.0 s. Over tlkit with the same seed: 29.11." in text
     assert "phase 2  epoch  5     14.0 s" in text
-    assert "| pictures, float32 | float32; float32, float16 | 90.00 % | 9.0 |" in text
+    assert "| pictures, auto | bfloat16; bfloat16; float32, float16 | 90.00 % | 9.0 |" in text
     assert "| pictures, bfloat16 | not run | not run | not run |" in text
     assert "| KerasHub task | not run |" in text and "| pictures, seed 0 | 90.00 % | 87.50 % | +2.50 |" in text
     assert "smoke" not in text and "different machines" not in text

@@ -158,3 +158,31 @@ def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
     monkeypatch.setattr(precision, "measure", measure)
     assert choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
     assert seen == [(clf, [(3, 16)])]
+
+
+STEPS = {2: 300, 1: choices.WORTH - 1, 0: 0}
+
+
+def test_steps_are_measured_apart_from_the_frozen_part_where_that_pays() -> None:
+    asked = []
+
+    def faster(depth: int) -> str:
+        asked.append(depth)
+        return "float32"
+
+    assert choices.tails(Compute(), "bfloat16", STEPS, faster) == dict.fromkeys(STEPS, "float32")
+    assert asked == [2], "few steps, or none through the backbone, are not worth it"
+    assert choices.tails(Compute(), "bfloat16", STEPS, lambda _: "bfloat16")[2] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("compute", "frozen", "expected"),
+    [
+        (Compute(), "float32", "float32"),
+        (Compute("float32"), "float32", "float32"),
+        (Compute("bfloat16"), "bfloat16", "bfloat16"),
+    ],
+)
+def test_steps_are_not_measured_where_the_rules_decide(compute: Compute, frozen: str, expected: str) -> None:
+    found = choices.tails(compute, frozen, STEPS, lambda _: pytest.fail("it was measured"))
+    assert found == dict.fromkeys(STEPS, expected)

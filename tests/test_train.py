@@ -393,7 +393,8 @@ def test_choices_are_recorded_once_before_the_first_step(monkeypatch: pytest.Mon
     _, history = trained_on(models.colours(), record=told.append, compute=Compute(cache_budget=10**9))
     assert len(told) == 1 and history.settings["choices"] == told[0]
     assert told[0]["views"] == 2 and told[0]["budget"] == 10**9 and told[0]["stores"] == {2: "float32", 0: "float32"}
-    assert json.loads(json.dumps(told[0])) == {**told[0], "stores": {"2": "float32", "0": "float32"}}
+    named = {"2": "float32", "0": "float32"}
+    assert json.loads(json.dumps(told[0])) == {**told[0], "stores": named, "tails": named}
     json.dumps(history.settings)
 
 
@@ -409,7 +410,8 @@ def test_a_deterministic_training_measures_nothing(monkeypatch: pytest.MonkeyPat
     trained_on(models.colours(), phases=PHASES[:1], compute=Compute(deterministic=True), record=told.append)
     assert ordered == [True]
     needed = told[0].pop("bytes")
-    assert told == [{"precision": "float32", "views": 2, "stores": {0: "float32"}, "budget": choices.FIXED}] and needed
+    kept = {"precision": "float32", "tails": {0: "float32"}, "views": 2, "stores": {0: "float32"}}
+    assert told == [kept | {"budget": choices.FIXED}] and needed
 
 
 # === Precision ===
@@ -445,9 +447,25 @@ def test_precision_is_restored_after_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "has_units", lambda: True)
-    monkeypatch.setattr(precision, "measure", lambda *_: "bfloat16")
-    _, history = trained_on(models.colours(), phases=PHASES[:1])
-    assert history.settings["choices"]["precision"] == "bfloat16"
+    timed, original, seen = [], loop.train, []
+
+    def measure(clf: object, build: object, batch: object) -> str:
+        timed.append(build)
+        found = build()(batch)
+        assert all(np.isfinite(gradient.numpy()) for gradient in found) if len(timed) > 1 else found
+        return "float32" if len(timed) == 2 else "bfloat16"
+
+    def train(tail: object, *arguments: object) -> object:
+        seen.append(precisions(tail))
+        return original(tail, *arguments)
+
+    monkeypatch.setattr(precision, "measure", measure)
+    monkeypatch.setattr(loop, "train", train)
+    phases = (Phase("head", 1, 1e-2, 0), Phase("more", choices.WORTH, 1e-3, 1), Phase("top", choices.WORTH, 1e-3, 2))
+    _, history = trained_on(models.colours(), phases=phases, patience=0)
+    chosen = history.settings["choices"]
+    assert chosen["precision"] == "bfloat16" and chosen["tails"] == {2: "float32", 1: "bfloat16", 0: "float32"}
+    assert ["mixed_bfloat16" in names for names in seen] == [False, True, False]
 
 
 # === Batches ===

@@ -197,6 +197,21 @@ def _compiled(tail: keras.Model, optimizer: Any, options: Options) -> tuple[Call
     return functools.partial(means, steps), score
 
 
+def gradients(tail: keras.Model) -> Callable[[list], list]:
+    """Compile what costs time in a training step, for a measurement: arrays (batch, ...) -> a number per gradient."""
+    import tensorflow as tf
+
+    @tf.function
+    def run(arrays: list) -> list:
+        with tf.GradientTape() as tape:
+            answer = tail(arrays, training=True)
+            loss = tf.reduce_mean(_losses(tf.zeros(tf.shape(answer)[0], tf.int64), answer, 0.0))
+        found = tape.gradient(loss, tail.trainable_variables)
+        return [tf.reduce_sum(tf.convert_to_tensor(gradient)) for gradient in found]
+
+    return run
+
+
 def _right(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 

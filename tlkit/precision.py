@@ -66,12 +66,12 @@ def _switchable(layer: Any) -> bool:
     return layer.dtype_policy.name == "float32" and not softmax
 
 
-def measure(clf: keras.Model, trunk: Callable[[], Callable], batch: Any) -> str:
-    """Choose the precision in which a trunk is faster.
+def measure(clf: keras.Model, build: Callable[[], Callable], batch: Any) -> str:
+    """Choose the precision in which a part of a classifier is faster.
 
     Args:
         clf: the classifier.
-        trunk: builds the function to time, anew for each precision.
+        build: makes the function to time, anew for each precision.
         batch: what it takes.
 
     Returns:
@@ -80,7 +80,7 @@ def measure(clf: keras.Model, trunk: Callable[[], Callable], batch: Any) -> str:
     seconds = {}
     for precision in ("float32", "bfloat16"):
         with computing(clf, precision):
-            seconds[precision] = _seconds(trunk(), batch)
+            seconds[precision] = _seconds(build(), batch)
     return "bfloat16" if seconds["float32"] > GAIN * seconds["bfloat16"] else "float32"
 
 

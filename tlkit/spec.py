@@ -100,7 +100,7 @@ class Compute:
 
     Args:
         precision: "float32"; "bfloat16" (computes in it and keeps weights in float32); or "auto", the faster of the
-            two by a short measurement where the processor has bfloat16 units, else float32.
+            two by short measurements, of the frozen part and of the steps, where there are bfloat16 units.
         cache_budget: bytes that stored features may take on disk, those of earlier runs included, the least recently
             used of which make room. By default a half of what the disk has free; 0 stores nothing.
         deterministic: the same seed gives the same bits on the same machine: operations in a fixed order, and fixed

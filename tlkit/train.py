@@ -19,6 +19,7 @@ from tlkit.spec import Augment, Compute, Phase, Reading
 if TYPE_CHECKING:
     import keras
 
+HEAD = 2  # the piece of a classifier above its backbone
 Features = tuple[store.Features, store.Features]  # of the training and of the validation split
 
 
@@ -115,16 +116,16 @@ def _train(
     depths = _depths(plan.phases)
     cuts = _cuts(clf, depths)
     sources = _sources(clf, data, plan.augment, asked.seed)
-    chosen = _choose(clf, cuts, sources, plan)
+    chosen = _choose(clf, cuts, sources, plan, _steps(plan, cuts, depths, len(data.train), asked.batch_size))
     if record is not None:
         record(dataclasses.asdict(chosen))
     with precision.computing(clf, chosen.precision):
         features, passed = _features(cuts, sources, chosen, plan.progress)
-        trunk = time.perf_counter() - started
-        done = [
-            _phase(clf, phase, cuts[depth], features[depth], asked, progress=plan.progress)
-            for phase, depth in zip(plan.phases, depths, strict=True)
-        ]
+    trunk = time.perf_counter() - started
+    done = []
+    for phase, depth in zip(plan.phases, depths, strict=True):
+        with precision.computing(clf, chosen.tails[depth]):
+            done.append(_phase(clf, phase, cuts[depth], features[depth], asked, progress=plan.progress))
     epochs = tuple(record for records, _ in done for record in records)
     settings = options.settings(plan.phases, plan.augment, chosen, asked)
     return History(epochs, tuple(told for _, told in done), trunk, passed, time.perf_counter() - started, settings)
@@ -172,8 +173,9 @@ def _choose(
     cuts: Mapping[int | str, frontier.Cut],
     sources: tuple[store.Source, store.Source],
     plan: _Plan,
+    steps: Mapping[int | str, int],
 ) -> Choices:
-    """Choose the precision and how features are kept."""
+    """Choose the precision, of the frozen part and of `steps` through the backbone, and how features are kept."""
     training, validation = sources
     limit = choices.budget(plan.compute)
     sizes = {depth: choices.example_bytes(cut, training.lengths) for depth, cut in cuts.items()}
@@ -183,7 +185,33 @@ def _choose(
         return next(training.batches(training.order[: filling.BATCH], 0, filling.BATCH))
 
     numbers = choices.numeric(plan.compute, clf, list(cuts.values())[-1], batch)
-    return Choices(numbers, count, kept, limit, needed)
+    trained = choices.tails(plan.compute, numbers, steps, lambda depth: _faster(clf, depth, cuts[depth], training))
+    return Choices(numbers, trained, count, kept, limit, needed)
+
+
+def _steps(
+    plan: _Plan, cuts: Mapping[int | str, frontier.Cut], depths: Sequence[int | str], examples: int, batch_size: int
+) -> dict[int | str, int]:
+    """Count for each cut the planned steps that pass layers of the backbone."""
+    steps = dict.fromkeys(cuts, 0)
+    for phase, depth in zip(plan.phases, depths, strict=True):
+        if cuts[depth].piece < HEAD:
+            steps[depth] += phase.epochs * -(-examples // batch_size)
+    return steps
+
+
+def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: store.Source) -> str:
+    """Measure in which precision the steps after a cut are faster, on made-up features of a usual length."""
+    rng = np.random.default_rng(0)
+    length = 1 if training.lengths is None else int(np.mean(training.lengths))
+
+    def made(tensor: Any) -> np.ndarray:
+        shape = [filling.BATCH, *(length if side is None else side for side in tensor.shape[1:])]
+        return (rng.normal(size=shape) if "float" in tensor.dtype else np.ones(shape)).astype(tensor.dtype)
+
+    unfreeze(clf, depth)
+    features = [made(tensor) for tensor in cut.tensors]
+    return precision.measure(clf, lambda: loop.gradients(frontier.segment(clf, cut, None)), features)
 
 
 def _features(
