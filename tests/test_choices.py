@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import models
@@ -143,7 +144,7 @@ def test_nothing_is_measured_where_the_rules_decide(
 
 @pytest.mark.parametrize("answer", ["float32", "bfloat16"])
 def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
-    monkeypatch: pytest.MonkeyPatch, answer: str
+    monkeypatch: pytest.MonkeyPatch, stored: Path, answer: str
 ) -> None:
     clf = models.tiny_classifier()
     tlkit.unfreeze(clf, 0)
@@ -158,6 +159,10 @@ def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
     monkeypatch.setattr(precision, "measure", measure)
     assert choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
     assert seen == [(clf, [(3, 16)])]
+    # the same again, with other weights, is remembered
+    monkeypatch.setattr(precision, "measure", lambda *_: pytest.fail("it was measured again"))
+    clf.head.set_weights([weight + 1 for weight in clf.head.get_weights()])
+    assert choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
 
 
 STEPS = {2: 300, 1: choices.WORTH - 1, 0: 0}

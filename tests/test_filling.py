@@ -72,13 +72,13 @@ def cuts(clf: object, blocks: tuple) -> list[frontier.Cut]:
     return found
 
 
-def fill(given: Given, bar: object = None, **job: int) -> tuple[list, int]:
+def fill(given: Given, tell: object = lambda examples: None, **job: int) -> tuple[list, int]:
     """Fill the features of one source; return them by cut, and how many examples passed the frozen part."""
     sources = [(source(given.clf, given.split, given.reading), given.views)]
     kept = [given.dtype] * len(given.blocks)
     todo = filling.Job(sources, cuts(given.clf, given.blocks), kept, given.precision, **job)
     with precision.computing(given.clf, given.precision):
-        (filled,), passed = filling.fill(todo, bar)
+        (filled,), passed = filling.fill(todo, tell)
     return filled, passed
 
 
@@ -127,10 +127,9 @@ def test_the_cuts_of_all_phases_are_filled_in_one_pass(given: Given, monkeypatch
     assert read == list(range(22))
 
 
-def test_the_bar_is_told_of_every_example(given: Given) -> None:
+def test_every_example_is_told_of(given: Given) -> None:
     seen = []
-    bar = type("Bar", (), {"update": staticmethod(seen.append)})
-    fill(given, bar)
+    fill(given, seen.append)
     assert seen == [4, 4, 4, 4, 4, 2]
 
 
@@ -352,16 +351,15 @@ def test_only_a_damaged_shard_is_computed_again_to_the_same_bits(
 def test_a_fill_that_was_interrupted_goes_on_where_it_stopped(
     given: Given, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Bar:
-        done = 0
+    seen = []
 
-        def update(self, count: int) -> None:
-            self.done += count
-            if self.done > 12:
-                raise KeyboardInterrupt
+    def tell(count: int) -> None:
+        seen.append(count)
+        if sum(seen) > 12:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fill(given, Bar())
+        fill(given, tell)
     (resumed,), passed = fill(given)
     assert passed == 22 - 8
     monkeypatch.setattr(cache, "root", lambda: tmp_path / "elsewhere")
@@ -485,7 +483,7 @@ def test_ragged_features_give_the_models_answers_and_are_no_longer_than_needed(b
     whole = bert(tf.constant(split.items), training=False).numpy()[order]
     few = [bert(tf.constant(texts), training=False) for texts in np.array_split(split.items, 6)]
     # what other shapes of a batch alone do to the answers of this random network, up to 2e-6
-    allowed = max(1e-6, 3 * np.abs(np.concatenate(few)[order] - whole).max())
+    allowed = max(2e-6, 3 * np.abs(np.concatenate(few)[order] - whole).max())
     stored, passed = fill(Given(bert, split, blocks=blocks))
     assert passed == len(split) and [features.ragged for features in stored] == [True, True, False]
     for cut, features in zip(cuts(bert, blocks), stored, strict=True):

@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files"),
-    ("fetch", "cache"),
+    ("spec", "errors", "files", "interrupts"),
+    ("fetch", "cache", "checkpoint"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
     ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),
@@ -19,7 +19,7 @@ LAYERS = (
     ("build",),
     ("freeze", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling"),
-    ("loop", "choices", "options", "train"),
+    ("steps", "loop", "choices", "options", "planning", "train"),
     ("plots", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
     ("doctor",),
     ("fresh", "card", "artifact"),

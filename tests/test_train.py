@@ -14,6 +14,7 @@ import pytest
 
 import tlkit
 from tlkit import build, cache, choices, filling, frontier, loop, options, precision, store
+from tlkit.checkpoint import Keeper
 from tlkit.errors import FreezeError, InputError
 from tlkit.shards import Column
 from tlkit.spec import Augment, Compute, Phase
@@ -36,8 +37,8 @@ def trained() -> tuple:
         seen[record["phase"]] = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
 
     original = loop.train
-    loop.train = lambda tail, phase, stores, options, tell: original(
-        tail, phase, stores, options, lambda record: (watch(record), tell(record))
+    loop.train = lambda tail, phase, stores, options, tell, keeper: original(
+        tail, phase, stores, options, lambda record: (watch(record), tell(record)), keeper
     )
     try:
         history = tlkit.fit(clf, models.colours(), phases=PHASES, progress=False)
@@ -390,7 +391,8 @@ def test_choices_are_recorded_once_before_the_first_step(monkeypatch: pytest.Mon
         return original(*arguments)
 
     monkeypatch.setattr(loop, "train", train)
-    _, history = trained_on(models.colours(), record=told.append, compute=Compute(cache_budget=10**9))
+    keeper = Keeper(None, began=told.append)
+    _, history = trained_on(models.colours(), run_dir=keeper, compute=Compute(cache_budget=10**9))
     assert len(told) == 1 and history.settings["choices"] == told[0]
     assert told[0]["views"] == 2 and told[0]["budget"] == 10**9 and told[0]["stores"] == {2: "float32", 0: "float32"}
     named = {"2": "float32", "0": "float32"}
@@ -407,7 +409,8 @@ def test_a_deterministic_training_measures_nothing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(precision, "measure", lambda *_: pytest.fail("it was measured"))
     monkeypatch.setattr(cache, "free", lambda: pytest.fail("free space was asked for"))
     told: list[dict] = []
-    trained_on(models.colours(), phases=PHASES[:1], compute=Compute(deterministic=True), record=told.append)
+    keeper = Keeper(None, began=told.append)
+    trained_on(models.colours(), phases=PHASES[:1], compute=Compute(deterministic=True), run_dir=keeper)
     assert ordered == [True]
     needed = told[0].pop("bytes")
     kept = {"precision": "float32", "tails": {0: "float32"}, "views": 2, "stores": {0: "float32"}}
@@ -445,7 +448,7 @@ def test_precision_is_restored_after_an_error(monkeypatch: pytest.MonkeyPatch) -
     assert precisions(clf) == {"float32"}
 
 
-def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatch, stored: Path) -> None:
     monkeypatch.setattr(precision, "has_units", lambda: True)
     timed, original, seen = [], loop.train, []
 
@@ -496,7 +499,8 @@ def looped(count: int, ragged: bool, *, seed: int = 0, name: str = "head") -> tu
     tail = keras.Model([value], keras.layers.Dense(2, activation="softmax")(value))
     training = Watched(count, ragged)
     asked = loop.Options(8, 9, np.ones(2), 0.0, 0.0, seed)
-    loop.train(tail, Phase(name, 2, 1e-2), (training, Watched(8, False)), asked, lambda record: None)
+    features = (training, Watched(8, False))
+    loop.train(tail, Phase(name, 2, 1e-2), features, asked, lambda record: None, Keeper(None))
     return training, tail.get_weights()
 
 

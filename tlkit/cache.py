@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit import files
+from tlkit.errors import RunError
 
+MEASURED, MOST = "measured.json", 1000  # in the folder: what was measured on this machine; so many entries of it
 ABOUT = "about.json"  # in each entry: what its features are of, for people
 
 
@@ -61,6 +63,7 @@ def clear() -> int:
     there = entries()
     for entry in there:
         remove(entry.folder)
+    (root() / MEASURED).unlink(missing_ok=True)
     return sum(entry.bytes for entry in there if not entry.folder.exists())
 
 
@@ -90,6 +93,29 @@ def make_room(needed: int, budget: int, keep: set[Path]) -> None:
         if entry.folder not in keep:
             remove(entry.folder)
             total -= entry.bytes
+
+
+def recall(key: str) -> str | None:
+    """Return what was remembered under a key; None where nothing was."""
+    return _measured().get(key)
+
+
+def remember(key: str, value: str) -> None:
+    """Write something down for later trainings; the oldest of many make way.
+
+    Raises:
+        RunError: the disk is full or may not be written.
+    """
+    with files.lock(root() / MEASURED):
+        files.write_json(root() / MEASURED, dict([*_measured().items(), (key, value)][-MOST:]))
+
+
+def _measured() -> dict[str, str]:
+    try:
+        found = files.read_json(root() / MEASURED)
+    except RunError:  # not there yet, or damaged: it is measured again
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def free() -> int:

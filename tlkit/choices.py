@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import cache, filling, frontier, precision
+from tlkit import cache, filling, frontier, keys, precision
 from tlkit.errors import InputError
 from tlkit.spec import Compute
 
@@ -43,6 +44,16 @@ class Choices:
     stores: Mapping[int | str, str]
     budget: int
     bytes: int
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Choices:
+        """Read what was written down as JSON, whose keys are all strings."""
+        by_depth = {name: {_depth(key): value for key, value in told[name].items()} for name in ("tails", "stores")}
+        return cls(**{**told, **by_depth})
+
+
+def _depth(key: int | str) -> int | str:
+    return key if key == "all" else int(key)
 
 
 def check(compute: Compute) -> None:
@@ -119,7 +130,30 @@ def numeric(compute: Compute, clf: keras.Model, cut: frontier.Cut, batch: Any) -
         return compute.precision
     if compute.deterministic or not precision.has_units():
         return "float32"
-    return precision.measure(clf, lambda: filling.trunk(clf, [cut]), batch())
+    about = {"frozen part": keys.functions(frontier.parts(clf, None, cut), values=False)}
+    return remembered(about, lambda: precision.measure(clf, lambda: filling.trunk(clf, [cut]), batch()))
+
+
+def remembered(about: Mapping[str, Any], measured: Callable[[], str]) -> str:
+    """Return what an earlier training measured of the same on this machine, or measure and write it down.
+
+    A measurement takes seconds, and where the two are close another one might choose the other, so that nothing of what
+    is stored would be found again.
+
+    Args:
+        about: what is measured.
+        measured: measures it.
+    """
+    import keras
+    import tensorflow as tf
+
+    versions = [keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")]
+    key = keys.combined({**about, "machine": precision.machine(), "versions": versions})
+    if (known := cache.recall(key)) in precision.PRECISIONS:
+        return known
+    found = measured()
+    cache.remember(key, found)
+    return found
 
 
 def tails(

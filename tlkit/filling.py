@@ -74,12 +74,13 @@ class _Place:
         return [n for n in range(-(-len(self.source.order) // self.rows)) if n not in self.folder.shards]
 
 
-def fill(job: Job, bar: Any = None) -> tuple[list[list[Features]], int]:
+def fill(job: Job, tell: Callable[[int], Any] = lambda examples: None) -> tuple[list[list[Features]], int]:
     """Compute what is not stored yet, in one pass over each source, and give the features.
 
     Args:
         job: what to compute.
-        bar: told of every finished batch by `bar.update(examples)`.
+        tell: called after every batch with the number of its examples; what it raises ends the pass, and the shards
+            that are finished stay.
 
     Returns:
         For each source the features at each cut, and how many examples passed the frozen part.
@@ -101,7 +102,7 @@ def fill(job: Job, bar: Any = None) -> tuple[list[list[Features]], int]:
             if wanted:
                 which = tuple(map(id, cuts))
                 run = compiled[which] = compiled.get(which) or trunk(source.clf, cuts)
-                passed += _pass(run, wanted, bar)
+                passed += _pass(run, wanted, tell)
     at = {(id(source), id(cut)): [p for p in places if p.source is source and p.cut is cut]
           for source, _ in job.sources for cut in job.cuts}  # fmt: skip
     return [[_features(s, cut, at[id(s), id(cut)]) for cut in job.cuts] for s, _ in job.sources], passed
@@ -175,7 +176,7 @@ def bar(total: int, progress: bool) -> Any:
 # === The pass ===
 
 
-def _pass(run: Callable, wanted: Sequence[_Place], bar: Any) -> int:
+def _pass(run: Callable, wanted: Sequence[_Place], tell: Callable[[int], Any]) -> int:
     """Compute the shards that any place of a source and view lacks; return how many examples that took."""
     source, view, rows = wanted[0].source, wanted[0].view, wanted[0].rows
     shards = sorted({number for place in wanted for number in place.missing()})
@@ -185,8 +186,7 @@ def _pass(run: Callable, wanted: Sequence[_Place], bar: Any) -> int:
         outputs = []
         for start in range(0, len(members), BATCH):
             outputs.append([[tensor.numpy() for tensor in tensors] for tensors in next(computed)])
-            if bar is not None:
-                bar.update(min(BATCH, len(members) - start))
+            tell(min(BATCH, len(members) - start))
         for place, tensors in zip(wanted, zip(*outputs, strict=True), strict=True):
             if shard not in place.folder.shards:
                 arrays = [_joined(parts) for parts in zip(*tensors, strict=True)]

@@ -12,20 +12,21 @@ from typing import Any
 import numpy as np
 
 
-def functions(parts: Sequence[Any]) -> str:
+def functions(parts: Sequence[Any], *, values: bool = True) -> str:
     """Digest what a chain of models and layers computes: graph, settings and weights, but no names.
 
     Keras numbers the layers of a second build in one process anew, so names would tell equal functions apart.
 
     Args:
         parts: layers, or functional models, one after another.
+        values: whether the values of the weights count, or their shapes alone.
 
     Returns:
         SHA-256 in hexadecimal.
     """
     total = hashlib.sha256()
     for part in parts:
-        _add(total, part)
+        _add(total, part, values)
     return total.hexdigest()
 
 
@@ -45,13 +46,14 @@ def combined(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()
 
 
-def _add(total: Any, operation: Any) -> None:
+def _add(total: Any, operation: Any, values: bool) -> None:
     """Add one operation, or the graph of a functional model, to a digest."""
     levels = getattr(operation, "_nodes_by_depth", None)
     if levels is None:
         total.update(_settings(operation).encode())
         for weight in getattr(operation, "weights", ()):
-            total.update(f"{weight.shape} {weight.dtype}".encode() + np.ascontiguousarray(weight.numpy()).tobytes())
+            total.update(f"{weight.shape} {weight.dtype}".encode())
+            total.update(np.ascontiguousarray(weight.numpy()).data if values else b"")
         return
     places: dict[int, str] = {}
     nodes = [node for depth in sorted(levels, reverse=True) for node in levels[depth]]
@@ -59,7 +61,7 @@ def _add(total: Any, operation: Any) -> None:
         places.update((id(tensor), f"#{number}.{place}") for place, tensor in enumerate(node.output_tensors))
         if not node.is_input:
             total.update(_arguments(node, places).encode())
-            _add(total, node.operation)
+            _add(total, node.operation, values)
     total.update(repr([places[id(tensor)] for tensor in operation.outputs]).encode())
 
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit import steps
+from tlkit.checkpoint import Keeper, State, restore, variables
 from tlkit.spec import Phase
 from tlkit.store import Features
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 SCORED = 64  # examples scored at a time
 WINDOW = 16  # batches among which examples of like length are brought together
-START = 0.1  # of the peak learning rate; from nothing at all the first step would be wasted
-WARM_UP = 0.1  # share of the steps over which the learning rate rises to its peak
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,47 +45,166 @@ class Options:
     balanced: bool = False
 
 
+@dataclass
+class _Progress:
+    """Hold where a phase stands between two steps; with the variables of tail and optimizer, all that going on needs.
+
+    Args:
+        best: the lowest validation loss, after `best_epoch` epochs, when the trainable variables were `weights`.
+        epoch: the number of the epoch that runs, from 1.
+        steps: batches of it that are done.
+        sums: of loss and right answers over what is done of it.
+        rate: the learning rate it began with.
+        records: of the epochs that are over.
+        trouble: why the phase ended early, where numbers went wrong.
+    """
+
+    best: float
+    weights: list[np.ndarray]
+    best_epoch: int = 0
+    epoch: int = 1
+    steps: int = 0
+    sums: tuple[float, float] = (0.0, 0.0)
+    rate: float = 0.0
+    records: list[dict] = field(default_factory=list)
+    trouble: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return all but the weights, as plain values."""
+        return {name: value for name, value in vars(self).items() if name != "weights"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Tell how a phase went.
+
+    Args:
+        records: for each epoch its phase, epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate and
+            seconds.
+        best_epoch: whose weights were kept; 0 for those from before the phase.
+        trouble: why it ended early, where a loss was NaN or infinite; else empty.
+    """
+
+    records: list[dict]
+    best_epoch: int
+    trouble: str = ""
+
+
 def train(
-    tail: keras.Model, phase: Phase, features: tuple[Features, Features], options: Options, tell: Callable[[dict], None]
-) -> tuple[list[dict], int]:
+    tail: keras.Model,
+    phase: Phase,
+    features: tuple[Features, Features],
+    options: Options,
+    tell: Callable[[dict], None],
+    keeper: Keeper,
+) -> Result:
     """Train one phase and leave the tail with the weights of its best epoch.
 
     The best epoch is the one of the lowest validation loss; the state before the phase counts as epoch 0, so a phase
-    never ends worse than it began.
+    never ends worse than it began. A loss that is not finite ends it.
 
     Args:
-        tail: stored features -> probabilities; its trainable variables are trained.
+        tail: stored features -> probabilities; its trainable variables are trained. Where `keeper` holds the loop of
+            this phase, the tail's variables are as they were then.
         phase: epochs and learning rate.
         features: of the training and of the validation split.
         options: see `Options`.
         tell: called with the record of every epoch.
-
-    Returns:
-        A record per epoch (phase, epoch from 1, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds), and
-        the number of the best epoch.
+        keeper: keeps the state between steps.
     """
     training, validation = features
-    _seed_dropout(tail, options.seed)
-    optimizer = _optimizer(tail, phase, len(training.labels), options)
-    step, score = _compiled(tail, optimizer, options)
-    best, best_epoch, best_weights = score(validation)[0], 0, _weights(tail)
-    records: list[dict] = []
-    for epoch in range(1, phase.epochs + 1):
+    planned = phase.epochs * -(-len(training.labels) // options.batch_size)
+    optimizer = steps.optimizer(tail, phase.learning_rate, planned, options.weight_decay)
+    step, scores = steps.compiled(tail, optimizer, options.class_weight, options.label_smoothing)
+    if keeper.progress.loop is None:
+        steps.seed_dropout(tail, options.seed)
+        first = _score(scores, validation)[0]
+        now = _Progress(first if np.isfinite(first) else np.inf, _weights(tail))
+    else:
+        now = _resumed(optimizer, keeper)
+
+    def state() -> State:
+        kept = {f"best/{place}": array for place, array in enumerate(now.weights)}
+        return now.facts(), kept | variables("tail", tail.variables) | variables("optimizer", optimizer.variables)
+
+    while not now.trouble and now.epoch <= phase.epochs and now.epoch - 1 - now.best_epoch <= options.patience:
         started = time.perf_counter()
-        rate = float(optimizer.learning_rate)
-        loss, accuracy = step(training, epoch, _order(training, options, phase, epoch))
-        val_loss, val_accuracy = score(validation)
-        record = {"phase": phase.name, "epoch": epoch, "loss": loss, "accuracy": accuracy, "val_loss": val_loss}
-        record |= {"val_accuracy": val_accuracy, "learning_rate": rate, "seconds": time.perf_counter() - started}
-        records.append(record)
-        tell(record)
-        if val_loss < best:
-            best, best_epoch, best_weights = val_loss, epoch, _weights(tail)
-        if epoch - best_epoch > options.patience or not np.isfinite(loss):
-            break
-    for variable, value in zip(tail.trainable_variables, best_weights, strict=True):
+        now.rate = now.rate if now.steps else float(optimizer.learning_rate)
+        _epoch(step, training, _order(training, options, phase, now.epoch), now, lambda: keeper.pause(state))
+        if not now.trouble:
+            _close_epoch(now, phase.name, len(training.labels), _score(scores, validation), tail, started)
+            tell(now.records[-1])
+            keeper.tell(now.records)
+            keeper.pause(state)
+    for variable, value in zip(tail.trainable_variables, now.weights, strict=True):
         variable.assign(value)
-    return records, best_epoch
+    return Result(now.records, now.best_epoch, now.trouble)
+
+
+def _resumed(optimizer: Any, keeper: Keeper) -> _Progress:
+    """Take up the state that another process left in the middle of a phase."""
+    kept = keeper.progress
+    restore("optimizer", optimizer.variables, kept.arrays)
+    weights = [kept.arrays[f"best/{place}"] for place in range(sum(name.startswith("best/") for name in kept.arrays))]
+    return _Progress(**kept.loop, weights=weights)
+
+
+def _epoch(
+    step: Callable, training: Features, batches: list[np.ndarray], now: _Progress, pause: Callable[[], None]
+) -> None:
+    """Train what is left of an epoch, or as far as the loss is finite."""
+    for part in _left(batches, now.steps):
+        for arrays, labels in training.chunks(part, now.epoch):
+            loss, right, bad = step(arrays, labels)
+            if bad >= 0:
+                sound = all(np.isfinite(array[int(bad)]).all() for array in arrays)
+                now.trouble = _trouble(now.epoch, now.steps + int(bad) + 1, now.rate, sound)
+                return
+            now.sums = (now.sums[0] + float(loss), now.sums[1] + float(right))
+            now.steps += len(labels)
+            pause()
+
+
+def _score(scores: Callable, features: Features) -> tuple[float, float]:
+    """Return the mean loss and the accuracy."""
+    batches = _batches(np.arange(len(features.labels)), SCORED)
+    sums = [scores(*chunk) for part in batches for chunk in features.chunks(part, 1)]
+    return tuple(float(sum(part)) / len(features.labels) for part in zip(*sums, strict=True))
+
+
+def _left(parts: list[np.ndarray], done: int) -> list[np.ndarray]:
+    """Leave out the first `done` batches."""
+    left = []
+    for part in parts:
+        left += [part[done:]] if len(part) > done else []
+        done = max(0, done - len(part))
+    return left
+
+
+def _trouble(epoch: int, step: int, rate: float, sound: bool) -> str:
+    """Say where a loss went wrong, and why, probably."""
+    cause = (
+        f"the learning rate, {rate:.2g} at that epoch's beginning, is probably too high; try a tenth of it"
+        if sound
+        else "the frozen part gives features that are not finite for examples of that batch; look at its weights, or "
+        "compute in float32"
+    )
+    return f"the loss of epoch {epoch}, step {step} is not a finite number: {cause}"
+
+
+def _close_epoch(
+    now: _Progress, phase: str, examples: int, scored: tuple[float, float], tail: keras.Model, started: float
+) -> None:
+    """Write the record of an epoch, keep its weights where they are the best, and go on to the next."""
+    loss, accuracy = (total / examples for total in now.sums)
+    record = {"phase": phase, "epoch": now.epoch, "loss": loss, "accuracy": accuracy, "val_loss": scored[0]}
+    record |= {"val_accuracy": scored[1], "learning_rate": now.rate, "seconds": time.perf_counter() - started}
+    now.records.append(record)
+    if scored[0] < now.best:
+        now.best, now.best_epoch, now.weights = scored[0], now.epoch, _weights(tail)
+    if not np.isfinite(scored[0]):
+        now.trouble = f"the validation loss after epoch {now.epoch} is not a finite number; try a lower learning rate"
+    now.epoch, now.steps, now.sums = now.epoch + 1, 0, (0.0, 0.0)
 
 
 def _weights(tail: keras.Model) -> list[np.ndarray]:
@@ -105,8 +222,8 @@ def _order(training: Features, options: Options, phase: Phase, epoch: int) -> li
     if training.ragged:
         width = WINDOW * options.batch_size
         order = np.concatenate([np.sort(order[i : i + width]) for i in range(0, len(order), width)])
-    steps, *rest = _batches(order, options.batch_size)
-    return [rng.permutation(steps) if training.ragged else steps, *rest]
+    first, *rest = _batches(order, options.batch_size)
+    return [rng.permutation(first) if training.ragged else first, *rest]
 
 
 def _drawn(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
@@ -121,98 +238,3 @@ def _batches(order: np.ndarray, size: int) -> list[np.ndarray]:
     whole = len(order) // size * size
     parts = [order[:whole].reshape(-1, size), order[None, whole:]]
     return [part for part in parts if part.size]
-
-
-def _seed_dropout(tail: keras.Model, seed: int) -> None:
-    for number, layer in enumerate(tail._flatten_layers()):
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            generator.state.assign(np.array([seed, number], dtype=generator.state.dtype))
-
-
-def _optimizer(tail: keras.Model, phase: Phase, examples: int, options: Options) -> keras.optimizers.Optimizer:
-    """Build AdamW under a linear warm-up and cosine decay to zero."""
-    import keras
-
-    steps = phase.epochs * -(-examples // options.batch_size)
-    warm = max(1, int(steps * WARM_UP))
-    peak = phase.learning_rate
-    schedule = keras.optimizers.schedules.CosineDecay(
-        START * peak, max(1, steps - warm), warmup_target=peak, warmup_steps=warm
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay)
-    optimizer.exclude_from_weight_decay(var_list=[v for v in tail.trainable_variables if len(v.shape) < 2])
-    optimizer.build(tail.trainable_variables)
-    return optimizer
-
-
-def _losses(labels: tf.Tensor, probabilities: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Return the cross-entropy of each example, in nats: (batch,)."""
-    import keras
-    import tensorflow as tf
-
-    targets = tf.one_hot(labels, probabilities.shape[-1])
-    return keras.losses.categorical_crossentropy(targets, probabilities, label_smoothing=smoothing)
-
-
-def _compiled(tail: keras.Model, optimizer: Any, options: Options) -> tuple[Callable, Callable]:
-    """Compile the training of one epoch and the scoring of a store."""
-    import tensorflow as tf
-
-    variables = tail.trainable_variables
-    weights = tf.constant(options.class_weight, tf.float32)
-    arrays = [tf.TensorSpec((None, *tensor.shape), tensor.dtype) for tensor in tail.inputs]
-    given = (arrays, tf.TensorSpec((None, None), tf.int64))
-
-    @tf.function(input_signature=given)
-    def steps(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        total, right = tf.constant(0.0), tf.constant(0.0)
-        for step in tf.range(tf.shape(labels)[0]):
-            truth = labels[step]
-            with tf.GradientTape() as tape:
-                answer = tail([array[step] for array in arrays], training=True)
-                each = _losses(truth, answer, options.label_smoothing) * tf.gather(weights, truth)
-                loss = tf.reduce_mean(each)
-            optimizer.apply(tape.gradient(loss, variables), variables)
-            total += tf.reduce_sum(each)
-            right += _right(answer, truth)
-        return total, right
-
-    @tf.function(input_signature=given)
-    def scores(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        total, right = tf.constant(0.0), tf.constant(0.0)
-        for step in tf.range(tf.shape(labels)[0]):
-            answer = tail([array[step] for array in arrays], training=False)
-            total += tf.reduce_sum(_losses(labels[step], answer, 0.0))
-            right += _right(answer, labels[step])
-        return total, right
-
-    def means(call: Callable, features: Features, epoch: int, batches: list[np.ndarray]) -> tuple[float, float]:
-        sums = [call(*chunk) for part in batches for chunk in features.chunks(part, epoch)]
-        return tuple(float(sum(part)) / len(features.labels) for part in zip(*sums, strict=True))
-
-    def score(features: Features) -> tuple[float, float]:
-        return means(scores, features, 1, _batches(np.arange(len(features.labels)), SCORED))
-
-    return functools.partial(means, steps), score
-
-
-def gradients(tail: keras.Model) -> Callable[[list], list]:
-    """Compile what costs time in a training step, for a measurement: arrays (batch, ...) -> a number per gradient."""
-    import tensorflow as tf
-
-    @tf.function
-    def run(arrays: list) -> list:
-        with tf.GradientTape() as tape:
-            answer = tail(arrays, training=True)
-            loss = tf.reduce_mean(_losses(tf.zeros(tf.shape(answer)[0], tf.int64), answer, 0.0))
-        found = tape.gradient(loss, tail.trainable_variables)
-        return [tf.reduce_sum(tf.convert_to_tensor(gradient)) for gradient in found]
-
-    return run
-
-
-def _right(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    import tensorflow as tf
-
-    return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(probabilities, -1), labels), tf.float32))

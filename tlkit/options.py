@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 
 from tlkit import loop
-from tlkit.choices import VIEWS, Choices
+from tlkit.choices import VIEWS
 from tlkit.errors import InputError, unknown
 from tlkit.spec import LIGHT, STRONG, Augment, Phase
 
 
-def settings(phases: Sequence[Phase], how: Any, chosen: Choices, options: loop.Options) -> dict[str, Any]:
+def settings(phases: Sequence[Phase], how: Any, options: loop.Options) -> dict[str, Any]:
     """Write down every option as it was resolved, in plain values."""
-    settings = {**dataclasses.asdict(options), "class_weight": options.class_weight.tolist(), "views": chosen.views}
-    settings |= {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
-    return settings | {"choices": dataclasses.asdict(chosen)}
+    settings = {**dataclasses.asdict(options), "class_weight": options.class_weight.tolist()}
+    return settings | {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
 
 
 def views(wanted: int | None, how: Any, phases: Sequence[Phase]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     import keras
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-UNITS = ("avx512_bf16", "amx_bf16")  # what Linux calls processors' bfloat16 instructions
+UNITS = {"avx512_bf16", "amx_bf16"}  # what Linux calls processors' bfloat16 instructions
+REPEATS, ENOUGH = 3, 0.1  # calls that are timed, and seconds after which no more are
 GAIN = 1.2  # how much faster bfloat16 has to be; within less a measurement of a second may err
 
 
@@ -28,14 +30,25 @@ def has_units() -> bool:
     """Tell whether the machine computes in bfloat16 by itself: a GPU, or a processor with instructions for it."""
     import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU"):
-        return True
+    return bool(tf.config.list_physical_devices("GPU")) or not UNITS.isdisjoint(" ".join(_processor()).split())
+
+
+def machine() -> list[Any]:
+    """Describe what a measurement depends on: the GPUs, the processor, and how many cores may be used."""
+    import tensorflow as tf
+
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [gpus, [line for line in _processor() if "MHz" not in line], cores]  # the clock differs from look to look
+
+
+def _processor() -> list[str]:
+    """Return what Linux says of the first core."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            flags = set(file.read().split())
-            return not flags.isdisjoint(UNITS)
+            return file.read().partition("\n\n")[0].splitlines()
     except OSError:
-        return False
+        return []
 
 
 @contextlib.contextmanager
@@ -84,13 +97,13 @@ def measure(clf: keras.Model, build: Callable[[], Callable], batch: Any) -> str:
     return "bfloat16" if seconds["float32"] > GAIN * seconds["bfloat16"] else "float32"
 
 
-def _seconds(run: Callable, batch: Any, repeats: int = 3) -> float:
-    """Return the shortest time of a few calls, after one that compiles."""
+def _seconds(run: Callable, batch: Any) -> float:
+    """Return the shortest time of a few calls, or of the only one where it is long, after one that compiles."""
     import tensorflow as tf
 
     run(batch)
-    times = []
-    for _ in range(repeats):
+    times: list[float] = []
+    while len(times) < REPEATS and sum(times) < ENOUGH:
         started = time.perf_counter()
         for tensor in tf.nest.flatten(run(batch)):
             tensor.numpy()

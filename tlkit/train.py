@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import choices, filling, frontier, loop, options, precision, store
+from tlkit import choices, filling, frontier, loop, options, planning, precision, store
 from tlkit.build import pieces
+from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
 from tlkit.freeze import audit, fingerprints, unfreeze
-from tlkit.spec import Augment, Compute, Phase, Reading
+from tlkit.planning import Plan
+from tlkit.spec import Augment, Compute, Phase
 
 if TYPE_CHECKING:
+    import os
+
     import keras
 
-HEAD = 2  # the piece of a classifier above its backbone
 Features = tuple[store.Features, store.Features]  # of the training and of the validation split
 
 
@@ -59,33 +62,32 @@ def fit(
     label_smoothing: float = 0.0,
     seed: int = 0,
     compute: Compute | None = None,
-    record: Callable[[dict], None] | None = None,
+    run_dir: str | os.PathLike | Keeper | None = None,
     progress: bool = True,
 ) -> History:
     """Train a classifier in place and in phases: the head on the frozen base, then the unfrozen top blocks too.
 
-    What is frozen and not random is computed once, and kept for later trainings. Each phase warms up, decays its rate
-    by a cosine, stops early, and ends with the weights of its lowest validation loss.
+    What is frozen and not random is computed once, and kept. Each phase warms up, decays its rate by a cosine, stops
+    early, and ends with the weights of its lowest validation loss.
 
     Args:
         clf, data: a classifier of tlkit, and what a reader returned.
         phases: the schedule; the backbone's own by default.
         batch_size: examples per step.
-        augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on float32 pixels
-            (batch, size, size, 3), 0..255.
+        augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on float32 pixels.
         views: augmented versions stored of each picture, cycled over the epochs; 4, or as many as fit, by default.
         patience: epochs without a better validation loss that are waited for.
         class_weight, sampling: "balanced" or label -> weight in the loss; "balanced" draws classes equally often.
         weight_decay, label_smoothing: of the kernels, decoupled; share of each target spread over all classes, < 1.
         seed: of order, dropout and augmentation (the head's first weights: `keras.utils.set_random_seed`).
         compute: precision, room on disk, determinism; `Compute()` by default.
-        record: called once, before the first step, with what was chosen by measurement or by free space.
+        run_dir: a directory to keep progress in: the same call goes on where it was interrupted, or, where it had been
+            finished, gives its weights again. Ctrl-C then stops between two steps.
         progress: show a bar for the frozen pass and a line per epoch.
 
     Raises:
-        InputError: an option or data that do not suit the classifier.
-        FreezeError: a frozen weight moved.
-        RunError: the disk is full.
+        InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.
+        RunError: the disk is full, or `run_dir` holds another training.
     """
     choices.check(compute := compute or Compute())
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
@@ -93,42 +95,33 @@ def fit(
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
     weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight)
     asked = loop.Options(batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
-    return _train(clf, data, _Plan(phases, how, options.views(views, how, phases), compute, progress), asked, record)
+    plan = Plan(phases, how, options.views(views, how, phases), compute, progress)
+    return _train(clf, data, plan, asked, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Group what `fit` resolved: phases, augmentation, numbers of views that will do, and how it is computed."""
-
-    phases: tuple[Phase, ...]
-    augment: Any
-    views: Sequence[int]
-    compute: Compute
-    progress: bool
-
-
-def _train(
-    clf: keras.Model, data: Any, plan: _Plan, asked: loop.Options, record: Callable[[dict], None] | None
-) -> History:
+def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper) -> History:
     started = time.perf_counter()
     if plan.compute.deterministic:
         _ordered_operations()
-    depths = _depths(plan.phases)
-    cuts = _cuts(clf, depths)
-    sources = _sources(clf, data, plan.augment, asked.seed)
-    chosen = _choose(clf, cuts, sources, plan, _steps(plan, cuts, depths, len(data.train), asked.batch_size))
-    if record is not None:
-        record(dataclasses.asdict(chosen))
-    with precision.computing(clf, chosen.precision):
-        features, passed = _features(cuts, sources, chosen, plan.progress)
-    trunk = time.perf_counter() - started
-    done = []
-    for phase, depth in zip(plan.phases, depths, strict=True):
-        with precision.computing(clf, chosen.tails[depth]):
-            done.append(_phase(clf, phase, cuts[depth], features[depth], asked, progress=plan.progress))
-    epochs = tuple(record for records, _ in done for record in records)
-    settings = options.settings(plan.phases, plan.augment, chosen, asked)
-    return History(epochs, tuple(told for _, told in done), trunk, passed, time.perf_counter() - started, settings)
+    cuts = planning.cuts(clf, plan)
+    sources = planning.sources(clf, data, plan.augment, asked.seed)
+    told = options.settings(plan.phases, plan.augment, asked)
+    if keeper.directory is not None and keeper.open(told | planning.identity(clf, data, plan, cuts)):
+        chosen = Choices.of(keeper.progress.choices)
+    else:
+        chosen = planning.choose(clf, cuts, sources, plan, asked.batch_size)
+        keeper.begin(dataclasses.asdict(chosen))
+    with keeper.listening():
+        features, passed = {}, 0
+        if len(keeper.progress.done) < len(plan.phases):
+            with precision.computing(clf, chosen.precision):
+                features, passed = _features(cuts, sources, chosen, plan.progress, keeper)
+        trunk = time.perf_counter() - started
+        _phases(clf, plan, chosen, cuts, features, asked, keeper)
+    epochs = tuple(record for records, _ in keeper.progress.done for record in records)
+    summaries = tuple(summary for _, summary in keeper.progress.done)
+    told |= {"views": chosen.views, "choices": dataclasses.asdict(chosen)}
+    return History(epochs, summaries, trunk, passed, keeper.seconds, told)
 
 
 def _ordered_operations() -> None:
@@ -140,85 +133,12 @@ def _ordered_operations() -> None:
 # === The frozen part ===
 
 
-def _depths(phases: Sequence[Phase]) -> list[int | str]:
-    """Return how much is unfrozen in each phase or was before it: what was once trained is not frozen any more."""
-    return [max((earlier.unfreeze for earlier in phases[: n + 1]), key=_depth) for n in range(len(phases))]
-
-
-def _depth(unfreeze: int | str) -> float:
-    return float("inf") if unfreeze == "all" else unfreeze
-
-
-def _cuts(clf: keras.Model, depths: Sequence[int | str]) -> dict[int | str, frontier.Cut]:
-    """Plan the cuts of all phases, the lowest first: the more is unfrozen, the lower the cut."""
-    cuts = {}
-    for depth in sorted(set(depths), key=_depth, reverse=True):
-        unfreeze(clf, depth)
-        cuts[depth] = frontier.find(clf)
-    return cuts
-
-
-def _sources(clf: keras.Model, data: Any, how: Any, seed: int) -> tuple[store.Source, store.Source]:
-    pre, given = pieces(clf)[0], clf.spec.input
-    return tuple(
-        store.source(
-            clf, split, Reading(filling.BATCH, clf.spec.resize, augment, seed), given.lengths(pre, split.items)
-        )
-        for split, augment in ((data.train, how), (data.val, None))
-    )
-
-
-def _choose(
-    clf: keras.Model,
-    cuts: Mapping[int | str, frontier.Cut],
-    sources: tuple[store.Source, store.Source],
-    plan: _Plan,
-    steps: Mapping[int | str, int],
-) -> Choices:
-    """Choose the precision, of the frozen part and of `steps` through the backbone, and how features are kept."""
-    training, validation = sources
-    limit = choices.budget(plan.compute)
-    sizes = {depth: choices.example_bytes(cut, training.lengths) for depth, cut in cuts.items()}
-    count, kept, needed = choices.stores(sizes, (len(training.order), len(validation.order)), plan.views, limit)
-
-    def batch() -> Any:
-        return next(training.batches(training.order[: filling.BATCH], 0, filling.BATCH))
-
-    numbers = choices.numeric(plan.compute, clf, list(cuts.values())[-1], batch)
-    trained = choices.tails(plan.compute, numbers, steps, lambda depth: _faster(clf, depth, cuts[depth], training))
-    return Choices(numbers, trained, count, kept, limit, needed)
-
-
-def _steps(
-    plan: _Plan, cuts: Mapping[int | str, frontier.Cut], depths: Sequence[int | str], examples: int, batch_size: int
-) -> dict[int | str, int]:
-    """Count for each cut the planned steps that pass layers of the backbone."""
-    steps = dict.fromkeys(cuts, 0)
-    for phase, depth in zip(plan.phases, depths, strict=True):
-        if cuts[depth].piece < HEAD:
-            steps[depth] += phase.epochs * -(-examples // batch_size)
-    return steps
-
-
-def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: store.Source) -> str:
-    """Measure in which precision the steps after a cut are faster, on made-up features of a usual length."""
-    rng = np.random.default_rng(0)
-    length = 1 if training.lengths is None else int(np.mean(training.lengths))
-
-    def made(tensor: Any) -> np.ndarray:
-        shape = [filling.BATCH, *(length if side is None else side for side in tensor.shape[1:])]
-        return (rng.normal(size=shape) if "float" in tensor.dtype else np.ones(shape)).astype(tensor.dtype)
-
-    unfreeze(clf, depth)
-    features = [made(tensor) for tensor in cut.tensors]
-    return precision.measure(clf, lambda: loop.gradients(frontier.segment(clf, cut, None)), features)
-
-
 def _features(
     cuts: Mapping[int | str, frontier.Cut],
     sources: tuple[store.Source, store.Source],
     chosen: Choices,
     progress: bool,
+    keeper: Keeper,
 ) -> tuple[dict[int | str, Features], int]:
     """Fill every phase's stores in one pass over each split; return the features by depth and the examples that
     passed."""
@@ -227,7 +147,12 @@ def _features(
     given = tuple(zip(sources, (chosen.views, 1), strict=True))
     job = filling.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
     with filling.bar(sum(views * len(source.order) for source, views in given), progress) as bar:
-        filled, passed = filling.fill(job, bar)
+
+        def tell(examples: int) -> None:
+            bar.update(examples)
+            keeper.stop.check()
+
+        filled, passed = filling.fill(job, tell)
     if progress:
         print(_told(cuts, chosen, passed, time.perf_counter() - started))
     return dict(zip(cuts, zip(*filled, strict=True), strict=True)), passed
@@ -250,9 +175,36 @@ def _told(cuts: Mapping[int | str, frontier.Cut], chosen: Choices, passed: int, 
 # === The phases ===
 
 
+def _phases(
+    clf: keras.Model,
+    plan: Plan,
+    chosen: Choices,
+    cuts: Mapping[int | str, frontier.Cut],
+    features: Mapping[int | str, Features],
+    asked: loop.Options,
+    keeper: Keeper,
+) -> None:
+    """Train the phases that are not over; `keeper` gathers what is told of each."""
+    over = len(keeper.progress.done)
+    for number, (phase, depth) in enumerate(zip(plan.phases, plan.depths, strict=True)):
+        tail = frontier.segment(clf, cuts[depth], None)
+        if number == over - (keeper.progress.loop is None):  # whose variables an earlier process kept
+            restore("tail", tail.variables, keeper.progress.arrays)
+        if number >= over:
+            with precision.computing(clf, chosen.tails[depth]):
+                _phase(clf, phase, cuts[depth], features[depth], asked, keeper, progress=plan.progress)
+
+
 def _phase(
-    clf: keras.Model, phase: Phase, cut: frontier.Cut, features: Features, asked: loop.Options, *, progress: bool
-) -> tuple[list[dict], dict]:
+    clf: keras.Model,
+    phase: Phase,
+    cut: frontier.Cut,
+    features: Features,
+    asked: loop.Options,
+    keeper: Keeper,
+    *,
+    progress: bool,
+) -> None:
     """Train one phase and prove that what was frozen did not move."""
     started = time.perf_counter()
     unfreeze(clf, phase.unfreeze)
@@ -260,12 +212,15 @@ def _phase(
     before = fingerprints(backbone)
     tail = frontier.segment(clf, cut, None)
     tell = (lambda record: print(_line(record, phase))) if progress else (lambda record: None)
-    records, best = loop.train(tail, phase, features, asked, tell)
+    found = loop.train(tail, phase, features, asked, tell, keeper)
     audit(backbone, before, phase.name)
+    if found.trouble and progress:
+        print(f"phase {phase.name}: {found.trouble}")
     trained = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
     summary = {"name": phase.name, "cut": list(cut.after), "unfreeze": phase.unfreeze, "trainable": trained}
     summary |= {"frozen": clf.count_params() - trained, "stored_bytes": sum(part.nbytes for part in features)}
-    return records, summary | {"best_epoch": best, "seconds": time.perf_counter() - started}
+    summary |= {"best_epoch": found.best_epoch, "trouble": found.trouble, "seconds": time.perf_counter() - started}
+    keeper.finish(found.records, summary, tail)
 
 
 def _line(record: dict, phase: Phase) -> str:

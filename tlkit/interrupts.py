@@ -1,0 +1,52 @@
+"""Ctrl-C, heard between two steps: the first asks to stop where nothing is lost, the second stops at once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+
+class Stop:
+    """Tell whether somebody wants the work to stop.
+
+    Attributes:
+        asked: set by the first Ctrl-C, or SIGTERM, while `listening`.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where a stop was asked for."""
+        if self.asked:
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def listening(stop: Stop) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM inside the block set `stop.asked` only; a second one acts as ever.
+
+    Python lets the main thread alone handle signals; in any other thread the block changes nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def hear(number: int, frame: Any) -> None:
+        stop.asked = True
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        print("\nstopping after this step; once more stops at once", file=sys.stderr, flush=True)
+
+    try:
+        for number in before:
+            signal.signal(number, hear)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

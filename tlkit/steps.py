@@ -1,0 +1,114 @@
+"""What is compiled of a phase: its steps, its score, the optimizer under its schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+START = 0.1  # of the peak learning rate; from nothing at all the first step would be wasted
+WARM_UP = 0.1  # share of the steps over which the learning rate rises to its peak
+
+
+def seed_dropout(tail: keras.Model, seed: int) -> None:
+    """Set the state of every layer that draws random numbers."""
+    for number, layer in enumerate(tail._flatten_layers()):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign(np.array([seed, number], dtype=generator.state.dtype))
+
+
+def optimizer(tail: keras.Model, peak: float, steps: int, weight_decay: float) -> keras.optimizers.Optimizer:
+    """Build AdamW under a linear warm-up to the peak learning rate and cosine decay to zero, over so many steps.
+
+    Weight decay is decoupled, and of kernels only.
+    """
+    import keras
+
+    warm = max(1, int(steps * WARM_UP))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        START * peak, max(1, steps - warm), warmup_target=peak, warmup_steps=warm
+    )
+    made = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
+    made.exclude_from_weight_decay(var_list=[v for v in tail.trainable_variables if len(v.shape) < 2])
+    made.build(tail.trainable_variables)
+    return made
+
+
+def losses(labels: tf.Tensor, probabilities: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Return the cross-entropy of each example, in nats: (batch,)."""
+    import keras
+    import tensorflow as tf
+
+    targets = tf.one_hot(labels, probabilities.shape[-1])
+    return keras.losses.categorical_crossentropy(targets, probabilities, label_smoothing=smoothing)
+
+
+def compiled(
+    tail: keras.Model, optimizer: Any, class_weight: np.ndarray, label_smoothing: float
+) -> tuple[Callable, Callable]:
+    """Compile the training on batches and their scoring.
+
+    Returns:
+        Two functions of arrays (k, batch, ...) and labels (k, batch). The first trains k steps and gives the sum of
+        losses, the right answers, and the first step whose loss is not finite, or -1; the second gives the sum of
+        plain losses and the right answers.
+    """
+    import tensorflow as tf
+
+    trained = tail.trainable_variables
+    weights = tf.constant(class_weight, tf.float32)
+    arrays = [tf.TensorSpec((None, *tensor.shape), tensor.dtype) for tensor in tail.inputs]
+    given = (arrays, tf.TensorSpec((None, None), tf.int64))
+
+    @tf.function(input_signature=given)
+    def steps(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        total, right, bad = tf.constant(0.0), tf.constant(0.0), tf.constant(-1)
+        for step in tf.range(tf.shape(labels)[0]):
+            truth = labels[step]
+            with tf.GradientTape() as tape:
+                answer = tail([array[step] for array in arrays], training=True)
+                each = losses(truth, answer, label_smoothing) * tf.gather(weights, truth)
+                loss = tf.reduce_mean(each)
+            optimizer.apply(tape.gradient(loss, trained), trained)
+            total += tf.reduce_sum(each)
+            right += _right(answer, truth)
+            bad = tf.where((bad < 0) & ~tf.math.is_finite(loss), step, bad)
+        return total, right, bad
+
+    @tf.function(input_signature=given)
+    def scores(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        total, right = tf.constant(0.0), tf.constant(0.0)
+        for step in tf.range(tf.shape(labels)[0]):
+            answer = tail([array[step] for array in arrays], training=False)
+            total += tf.reduce_sum(losses(labels[step], answer, 0.0))
+            right += _right(answer, labels[step])
+        return total, right
+
+    return steps, scores
+
+
+def gradients(tail: keras.Model) -> Callable[[list], list]:
+    """Compile what costs time in a training step, for a measurement: arrays (batch, ...) -> a number per gradient."""
+    import tensorflow as tf
+
+    @tf.function
+    def run(arrays: list) -> list:
+        with tf.GradientTape() as tape:
+            answer = tail(arrays, training=True)
+            loss = tf.reduce_mean(losses(tf.zeros(tf.shape(answer)[0], tf.int64), answer, 0.0))
+        found = tape.gradient(loss, tail.trainable_variables)
+        return [tf.reduce_sum(tf.convert_to_tensor(gradient)) for gradient in found]
+
+    return run
+
+
+def _right(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(probabilities, -1), labels), tf.float32))
