@@ -24,6 +24,7 @@ LAYERS = (
     ("doctor",),
     ("fresh", "card", "artifact"),
     ("exporting", "ledger"),
+    ("job",),
     ("run",),
     ("factories",),
     ("console", "upkeep"),

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tlkit import files, ledger
-from tlkit.errors import RunError
 
 SETTINGS = {"data": "photos", "precision": "auto", "cache_budget": None, "seed": 0, "epochs": (1, 1)}
 FACTS = {"settings": SETTINGS, "data": "sha256:1"}
@@ -34,11 +31,10 @@ def test_what_makes_another_job() -> None:
 
 
 def test_facts_are_added_and_kept(tmp_path: Path) -> None:
-    assert ledger.finished(tmp_path, FACTS) is None
+    assert ledger.standing(tmp_path, FACTS) is None
     ledger.begin(tmp_path, FACTS)
-    with pytest.raises(RunError, match="holds an unfinished run; give --overwrite"):
-        ledger.finished(tmp_path, FACTS)
+    assert ledger.standing(tmp_path, FACTS)["status"] == "running"
     assert ledger.add(tmp_path, {"choices": {"stores": {2: "float32"}}})["choices"] == {"stores": {"2": "float32"}}
     there = ledger.add(tmp_path, {"status": "finished"})
     assert there["choices"] == {"stores": {"2": "float32"}} and there["schema"] == ledger.SCHEMA
-    assert ledger.finished(tmp_path, FACTS) == there == files.read_json(tmp_path / "run.json")
+    assert ledger.standing(tmp_path, FACTS) == there == files.read_json(tmp_path / "run.json")

@@ -6,14 +6,17 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import models
 import numpy as np
 import pytest
 
-from tlkit import exporting, files, folders, ledger, run, train
-from tlkit.errors import DataError, InputError, OfflineError, RunError, TlkitError, WeightsError
-from tlkit.run import Job, run_job
+from tlkit import checkpoint, exporting, files, folders, ledger, loop, run, train
+from tlkit import job as jobs
+from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
+from tlkit.job import Job
+from tlkit.run import run_job
 from tlkit.spec import Backbone, Compute
 from tlkit.vision import VISION, ImageInput
 
@@ -89,9 +92,10 @@ def contents(out: Path) -> dict[str, object]:
     return {path.relative_to(out).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns) for path in inside}
 
 
-def export_little(clf: object, out: Path, *, report: object) -> None:
+def export_little(clf: object, out: Path, *, report: object, overwrite: bool) -> None:
     """Write an artifact without its models, which take seconds."""
     report.save(out)
+    assert overwrite
     facts = {
         "schema": 1,
         "labels": clf.spec.labels,
@@ -103,8 +107,13 @@ def export_little(clf: object, out: Path, *, report: object) -> None:
 @pytest.fixture
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the training, and let the notes stand for the report."""
-    monkeypatch.setattr(train, "fit", lambda *_, **__: NOTHING)
-    monkeypatch.setattr(run.report, "evaluate", lambda *_, notes, **__: notes)
+
+    def fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+        run_dir.begin({})
+        return NOTHING
+
+    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, accuracy=0.5))
 
 
 def refused(job: Job, message: str, kind: type = TlkitError, *, overwrite: bool = False) -> None:
@@ -173,43 +182,125 @@ def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
     out = Path(job.out)
     seen = []
 
-    def exported(clf: object, folder: Path, *, report: object) -> None:
+    def exported(clf: object, folder: Path, *, report: object, overwrite: bool) -> None:
         seen.append({name for name in contents(folder) if not name.startswith(".tlkit-")})
 
     (out / ".tlkit-killed").mkdir()  # what a killed process leaves
+    (out / "checkpoint.safetensors").write_text("an older run's")
     monkeypatch.setattr(exporting, "export", exported)
     run_job(job, overwrite=True, progress=False)
-    assert seen == [{"run.json", "splits.csv", "thesis.txt"}]
+    assert seen == [{"run.json", "splits.csv", "thesis.txt", "checkpoint.safetensors"}]
     assert (out / "thesis.txt").read_text() == "a stranger's"
     assert not (out / "saved_model").exists() and not (out / "tlkit.json").exists()
     assert not list(out.glob(".tlkit-*"))
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_run_leaves_what_was_there(
-    job: Job, stood: dict, monkeypatch: pytest.MonkeyPatch, untrained: None, interruption: type
+@pytest.mark.parametrize(
+    ("failure", "kind", "message"),
+    [
+        (
+            KeyboardInterrupt(),
+            Interrupted,
+            "^interrupted; what was done is kept; go on with: tlkit train --resume .*out",
+        ),
+        (MemoryError(), RunError, "the memory is full; free some, and then: what was done .*--resume .*out$"),
+        (RunError("cannot write x: the disk is full"), RunError, "the disk is full; what was done .*--resume .*out$"),
+        (ZeroDivisionError("a bug"), ZeroDivisionError, "^a bug$"),
+    ],
+)
+def test_a_run_that_breaks_off_says_how_to_go_on_and_does(
+    job: Job, stood: dict, monkeypatch: pytest.MonkeyPatch, failure: BaseException, kind: type, message: str
 ) -> None:
     def broken(clf: object, folder: Path, **_: object) -> None:
         (folder / "saved_model").mkdir()
         (folder / "saved_model" / "half").write_text("half")
-        raise interruption
+        raise failure
 
     monkeypatch.setattr(exporting, "export", broken)
-    with pytest.raises(interruption):
+    with pytest.raises(kind, match=message):
         run_job(job, overwrite=True, progress=False)
-    assert contents(Path(job.out)) == stood
+    out = Path(job.out)
+    there = files.read_json(out / "run.json")
+    assert there["status"] == "running" and there["settings"]["seed"] == 0
+    assert (out / "checkpoint.safetensors").exists() and (out / "thesis.txt").read_text() == "a stranger's"
 
-    fresh = dataclasses.replace(job, out=job.out + "2")
-    with pytest.raises(interruption):
-        run_job(fresh, progress=False)
-    assert not Path(fresh.out).exists()
+    monkeypatch.setattr(exporting, "export", export_little)
+    original = loop.train
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("it was trained again"))
+    done = run_job(jobs.resumed(job.out), progress=False)
+    monkeypatch.setattr(loop, "train", original)
+    fresh = run_job(dataclasses.replace(job, out=job.out + "2"), progress=False)
+    assert figures(done.ledger) == figures(fresh.ledger) and done.ledger["started"] == there["started"]
+    assert not (out / "checkpoint.safetensors").exists()
 
 
-def test_an_unfinished_run_is_refused(job: Job, photos: Path) -> None:
-    given = run._completed(job, "image")
-    settings = ledger.settings(given, run.schedule(given))
+def figures(told: dict) -> list[dict]:
+    """Return the records of a run without the times."""
+    return [
+        {name: value for name, value in record.items() if name != "seconds"} for record in told["history"]["epochs"]
+    ]
+
+
+def test_a_run_goes_on_from_the_middle_of_either_phase_as_if_nothing_had_happened(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(exporting, "export", export_little)
+    monkeypatch.setattr(checkpoint, "EVERY", 0)
+    monkeypatch.setattr(checkpoint, "SHARE", 0)
+    job = dataclasses.replace(job, epochs=(2, 2), batch_size=4, augment="none", dropout=0.5)
+    whole = run_job(dataclasses.replace(job, out=job.out + "2"), progress=False)
+    original, written = checkpoint.Keeper._write, []
+
+    def write(keeper: checkpoint.Keeper) -> None:
+        original(keeper)
+        written.append(True)
+        keeper.stop.asked = len(written) % 3 == 0
+
+    monkeypatch.setattr(checkpoint.Keeper, "_write", write)
+    stops = 0
+    with pytest.raises(Interrupted):
+        run_job(job)
+    told = capsys.readouterr().out
+    while True:
+        stops += 1
+        try:
+            done = run_job(job, progress=False)
+            break
+        except Interrupted:
+            assert stops < 20
+    assert stops > 2 and "going on" not in told
+    assert figures(done.ledger) == figures(whole.ledger)
+    assert (Path(job.out) / "metrics.csv").read_text().count("\n") == 5
+    assert done.report.accuracy == whole.report.accuracy and done.report.loss == whole.report.loss
+
+
+def test_an_unfinished_run_of_another_job_is_refused(job: Job, photos: Path) -> None:
+    given = jobs.completed(job, "image")
+    settings = ledger.settings(given, jobs.schedule(given))
     ledger.begin(Path(job.out), {"settings": settings, "data": folders.image_folder(photos).fingerprint()})
-    refused(job, "holds an unfinished run; give --overwrite to start it anew", RunError)
+    refused(dataclasses.replace(job, seed=1), r"another run: seed was 0, now 1\. Choose", RunError)
+
+
+def test_what_does_not_say_how_it_was_started_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"holds no run of tlkit \(no run.json\); name the directory"):
+        jobs.resumed(str(tmp_path))
+    for strange in (None, {}, {"data": "x"}):
+        ledger.begin(tmp_path, {"settings": {}, "data": "x", "job": strange})
+        with pytest.raises(RunError, match="does not say how it was started; give the command it was started with"):
+            jobs.resumed(str(tmp_path))
+
+
+def test_other_versions_are_said(job: Job, monkeypatch: pytest.MonkeyPatch, untrained: None, capsys: object) -> None:
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(Interrupted):
+        run_job(job, progress=False)
+    there = files.read_json(Path(job.out) / "run.json")
+    there["environment"]["keras"] = "3.0"
+    files.write_json(Path(job.out) / "run.json", there)
+    with pytest.raises(Interrupted):
+        run_job(job)
+    assert "going on with the unfinished run of 20" in (told := capsys.readouterr().out)
+    assert "it may end in other last digits, since keras was 3.0, now 3." in told
 
 
 def test_how_it_is_computed_stands_in_the_ledger_before_the_first_step(
@@ -218,10 +309,10 @@ def test_how_it_is_computed_stands_in_the_ledger_before_the_first_step(
     chosen = {"precision": "bfloat16", "views": 2, "budget": 5000}
     seen = []
 
-    def fit(*_: object, compute: Compute, record: object, **__: object) -> train.History:
+    def fit(*_: object, compute: Compute, run_dir: checkpoint.Keeper, **__: object) -> train.History:
         seen.append(compute)
-        seen.append(files.read_json(Path(job.out) / "run.json"))
-        record(chosen)
+        assert not (Path(job.out) / "run.json").exists()
+        run_dir.begin(chosen)
         seen.append(files.read_json(Path(job.out) / "run.json"))
         return NOTHING
 
@@ -229,9 +320,9 @@ def test_how_it_is_computed_stands_in_the_ledger_before_the_first_step(
     monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
     job = dataclasses.replace(job, precision="bfloat16", cache_budget=5000, deterministic=True)
     done = run_job(job, progress=False)
-    compute, before, after = seen
+    compute, before = seen
     assert compute == Compute("bfloat16", 5000, True)
-    assert before["status"] == "running" and after == before | {"choices": chosen}
+    assert before["status"] == "running" and before["choices"] == chosen and before["environment"]["keras"]
     assert done.ledger["status"] == "finished" and done.ledger["choices"] == chosen
     told = {name: done.ledger["settings"][name] for name in ("precision", "cache_budget", "deterministic")}
     assert told == {"precision": "bfloat16", "cache_budget": 5000, "deterministic": True}
@@ -313,18 +404,18 @@ def test_defaults_follow_the_data(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "table.csv").write_text("text,label\na,b\n")
     (tmp_path / "list.csv").write_text("image,label\na.jpg,b\n")
     for source, expected in {
-        str(photos): run.DEFAULTS["image"],
-        "digits": run.DEFAULTS["image"],
-        str(tmp_path / "table.csv"): run.DEFAULTS["text"],
-        str(tmp_path / "list.csv"): run.DEFAULTS["image"],
-        "bbc_news": run.DEFAULTS["text"],
+        str(photos): jobs.DEFAULTS["image"],
+        "digits": jobs.DEFAULTS["image"],
+        str(tmp_path / "table.csv"): jobs.DEFAULTS["text"],
+        str(tmp_path / "list.csv"): jobs.DEFAULTS["image"],
+        "bbc_news": jobs.DEFAULTS["text"],
     }.items():
         asked = Job(data=source, out="out")
-        job = run._completed(asked, run._kind(asked))
+        job = jobs.completed(asked, jobs.kind_of(asked))
         assert (job.backbone, job.head) == expected
     unseen = Job(data="tfds:mnist", out="out")
-    assert run._completed(unseen, run._kind(unseen)).backbone is None
-    assert run._completed(Job(data="digits", out="out", head="flatten_dense"), "image").head == "flatten_dense"
+    assert jobs.completed(unseen, jobs.kind_of(unseen)).backbone is None
+    assert jobs.completed(Job(data="digits", out="out", head="flatten_dense"), "image").head == "flatten_dense"
 
 
 def test_weights_that_do_not_fit(job: Job, tmp_path: Path) -> None:
@@ -342,7 +433,7 @@ def test_other_weights_at_the_same_path_are_another_job(job: Job, tmp_path: Path
     told = []
     for content in (b"one", b"two"):
         path.write_bytes(content)
-        given = run._completed(dataclasses.replace(job, weights=str(path)), "image")
+        given = jobs.completed(dataclasses.replace(job, weights=str(path)), "image")
         told.append(ledger.settings(given, run.schedule(given))["weights"])
     assert all(text.startswith(f"{path} (sha256:") for text in told) and told[0] != told[1]
 
@@ -353,7 +444,7 @@ def test_weights_that_cannot_be_fetched_are_missed_before_the_data_are_read(
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(run.data, "read", lambda *_, **__: pytest.fail("the data were read"))
+    monkeypatch.setattr(jobs.data, "read", lambda *_, **__: pytest.fail("the data were read"))
     for backbone, file in (
         ("vgg16", "vgg16_weights_tf_dim"),
         ("efficientnet_lite0", "efficientnet-lite0-57934424.pth"),
@@ -371,7 +462,7 @@ def test_unreadable_files_are_named(job: Job, tmp_path: Path, monkeypatch: pytes
         (folder / "red" / f"broken{i}.png").write_bytes(b"no picture")
     monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
     done = run_job(dataclasses.replace(job, data=str(folder)), progress=False)
-    told = done.report[-1]
+    told = done.report.notes[-1]
     assert told.startswith("6 unreadable examples were left out (red/broken0.png, ")
     assert told.endswith("red/broken4.png, ...); quarantine.csv says why")
     rows = list(csv.DictReader((Path(job.out) / "quarantine.csv").read_text("utf-8").splitlines()))

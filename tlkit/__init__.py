@@ -47,6 +47,7 @@ _HOMES = {
         "FreezeError",
         "InputError",
         "IntegrityError",
+        "Interrupted",
         "OfflineError",
         "RunError",
         "TlkitError",
@@ -66,8 +67,9 @@ _HOMES = {
     "findings": ("Diagnosis", "Finding"),
     "freeze": ("unfreeze",),
     "heads": ("Head",),
+    "job": ("Job", "resumed"),
     "report": ("Report", "evaluate"),
-    "run": ("Job", "Run", "run_job"),
+    "run": ("Run", "run_job"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "train": ("History", "fit"),
 }

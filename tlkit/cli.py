@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TlkitError as error:
         print(f"tlkit: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\ntlkit: interrupted; nothing half-written is left", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\ntlkit: {stop or 'interrupted; nothing half-written is left'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,9 +61,12 @@ def _train_parser(commands: Any) -> None:
     )
     parser.set_defaults(command=_train)
     add = parser.add_argument
-    _data_options(parser)
+    _data_options(parser, optional=True)
+    add("--resume", metavar="DIR", help="go on with an unfinished run as it was started; DATA only where they moved")
     add("--recipe", metavar="NAME", help="a named combination, see `tlkit recipes`; by default one that suits the data")
-    add("--out", required=True, metavar="DIR", help="the run directory; holds the artifact in the end")
+    add(
+        "--out", metavar="DIR", help="the run directory, which holds the artifact in the end; an unfinished run goes on"
+    )
     add("--backbone", metavar="NAME", help="instead of the recipe's, see `tlkit backbones`")
     add("--head", metavar="NAME", help="instead of the recipe's, see `tlkit heads`")
     add("--weights", default="pretrained", metavar="PATH", help="pretrained (default), random, or a file or folder")
@@ -90,10 +93,14 @@ def _train_parser(commands: Any) -> None:
     add("--quiet", action="store_true", help="print the result only")
 
 
-def _data_options(parser: argparse.ArgumentParser) -> None:
+def _data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add what says which data are read, and how they are split."""
     add = parser.add_argument
-    add("data", help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news")
+    add(
+        "data",
+        nargs="?" if optional else None,
+        help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news",
+    )
     add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined")
     add("--image-column", metavar="NAME", help="of a table that lists picture files")
     add("--label-column", metavar="NAME", help="of a table")
@@ -139,13 +146,10 @@ def _use_parsers(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from tlkit.run import Job, inspect, run_job
+    from tlkit.job import inspect
+    from tlkit.run import run_job
 
-    backbone, head = _combination(options)
-    taken = {key: value for key, value in vars(options).items() if key in Job.__dataclass_fields__}
-    taken |= {"backbone": backbone, "head": head}
-    taken["weights"] = None if options.weights == "random" else options.weights
-    job = Job(**taken)
+    job = _resumed(options) if options.resume else _job(options)
     inspect(job)  # before TensorFlow is imported, which takes seconds
     hush()
     run = run_job(job, overwrite=options.overwrite, progress=not options.quiet)
@@ -153,6 +157,30 @@ def _train(options: argparse.Namespace) -> None:
         print(f"{run.directory}: this run is finished; nothing was done again")
     print(run.report)
     print(f"artifact: {run.directory}")
+
+
+def _job(options: argparse.Namespace) -> Any:
+    from tlkit.job import Job
+
+    if not options.data or not options.out:
+        raise InputError("give DATA and --out DIR, or --resume DIR for an unfinished run; see `tlkit train --help`")
+    backbone, head = _combination(options)
+    taken = {key: value for key, value in vars(options).items() if key in Job.__dataclass_fields__}
+    taken |= {"backbone": backbone, "head": head}
+    taken["weights"] = None if options.weights == "random" else options.weights
+    return Job(**taken)
+
+
+def _resumed(options: argparse.Namespace) -> Any:
+    """Take a run's own job; refuse options that it would not heed."""
+    from tlkit.job import Job, resumed
+
+    usual = {name: field.default for name, field in Job.__dataclass_fields__.items() if name not in ("data", "out")}
+    usual |= {"out": None, "recipe": None, "overwrite": False}
+    if given := [name for name, value in usual.items() if getattr(options, name) != value]:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputError(f"--resume goes on with the settings of {options.resume}; leave out {names}")
+    return resumed(options.resume, data=options.data)
 
 
 def _combination(options: argparse.Namespace) -> tuple[str | None, str | None]:

@@ -10,6 +10,8 @@ TlkitError                 anything tlkit says on purpose; the command line prin
     ArtifactError          an artifact that is incomplete, damaged or answers differently
     FreezeError            a weight that should have stayed frozen has moved
 
+Interrupted is no error but a KeyboardInterrupt that says how to go on.
+
 Every message names the thing and says what to do next.
 """
 
@@ -53,6 +55,10 @@ class ArtifactError(TlkitError):
 
 class FreezeError(TlkitError):
     """A weight that should have stayed frozen has moved."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that was stopped and can go on; its text says how."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -17,6 +17,7 @@ import filelock
 
 from tlkit.errors import InputError, IntegrityError, RunError
 
+MOST_JSON = 64 << 20  # bytes
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another place",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
@@ -123,12 +124,14 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """Read a JSON file; raise RunError, naming it, where it is missing or damaged."""
+    """Read a JSON file; raise RunError, naming it, where it is missing, damaged, or larger than any of ours."""
     try:
+        if Path(path).stat().st_size > MOST_JSON:
+            raise RunError(f"{path} is larger than {MOST_JSON >> 20} MiB, which no file of tlkit is; check the path")
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}; check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is not valid JSON ({error}); restore it, or delete it and start anew") from error
 
 
@@ -267,3 +270,15 @@ def lock(path: str | os.PathLike, *, timeout: float = -1) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def is_locked(path: str | os.PathLike) -> bool:
+    """Return whether a process holds `path` by `lock`."""
+    lock_file = Path(path).with_name(f".{Path(path).name}.lock")
+    if not lock_file.exists():
+        return False
+    try:
+        with filelock.FileLock(lock_file, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True

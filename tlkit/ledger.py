@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import json
+import os
+import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlkit import files, weights
+from tlkit import checkpoint, files, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
 from tlkit.spec import Phase
 
 LEDGER, SPLITS, QUARANTINE = "run.json", "splits.csv", "quarantine.csv"
 SCHEMA = 1
-# what a run writes into its directory; nothing else is ever removed from it
+# what a run writes into its directory beside the ledger; nothing else is ever removed from it
 OWN = (
-    "saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "curves.png", "confusion.png", SPLITS,
-    QUARANTINE, LEDGER,
+    "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "curves.png", "confusion.png", SPLITS,
+    QUARANTINE, checkpoint.METRICS,
 )  # fmt: skip
+PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {
     "seed", "flip", "text_column", "image_column", "label_column", "root", "split", "splits", "group_by",
     "near_duplicates",
@@ -67,26 +73,10 @@ def held(out: Path) -> Iterator[None]:
                     out.rmdir()
 
 
-@contextlib.contextmanager
-def replacing(out: Path) -> Iterator[None]:
-    """Put what an earlier run left aside, and back where the new one fails or is interrupted."""
-    for killed in out.glob(".tlkit-*"):
-        shutil.rmtree(killed, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=".tlkit-", dir=out) as aside:
-        _move(out, Path(aside))
-        try:
-            yield
-        except BaseException:
-            with tempfile.TemporaryDirectory(prefix=".tlkit-", dir=out) as failed:
-                _move(out, Path(failed))
-            _move(Path(aside), out)
-            raise
-
-
-def _move(start: Path, end: Path) -> None:
-    for name in OWN:
-        if (start / name).exists():
-            (start / name).rename(end / name)
+def tidy(out: Path) -> None:
+    """Remove the half-written files of processes that were killed. For who holds the directory."""
+    for left in out.glob(".tlkit-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 # === The ledger ===
@@ -109,9 +99,44 @@ def settings(job: Any, phases: Sequence[Phase]) -> dict[str, Any]:
     return told
 
 
+def given(job: Any) -> dict[str, Any]:
+    """Write a job down as it was given, so that it can be given again; the directory is where the ledger lies."""
+    told = dataclasses.asdict(job)
+    del told["out"]
+    return told
+
+
 def begin(out: Path, facts: Mapping[str, Any]) -> None:
-    """Write the ledger of a run that starts: `facts` holds its "settings" and its "data", the fingerprint."""
-    files.write_json(out / LEDGER, {"schema": SCHEMA, "status": "running", **facts})
+    """Write the ledger of a run that starts, and remove what an earlier one left.
+
+    A process that is killed within leaves the earlier run whole, or the new one, which then starts again.
+
+    Args:
+        out: the run directory.
+        facts: "settings", "data" (the fingerprint), "job" (as it was given) and whatever else is known.
+    """
+    about = {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "environment": environment()}
+    (out / checkpoint.NAME).unlink(missing_ok=True)
+    files.write_json(out / LEDGER, {"schema": SCHEMA, "status": "running", **about, **facts})
+    for name in OWN:
+        path = out / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def environment() -> dict[str, Any]:
+    """Describe what a run is computed with."""
+    return {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count(), **versions()}
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each package that matters."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
 
 
 def add(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,33 +145,99 @@ def add(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     return files.read_json(out / LEDGER)
 
 
-def finished(out: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the ledger of the finished run of the same job, or None where there is no run yet.
+def load(out: Path) -> dict[str, Any]:
+    """Read the ledger of a run.
+
+    Raises:
+        RunError: there is none, it is damaged, or of another version of tlkit.
+    """
+    path = out / LEDGER
+    if not path.exists():
+        raise RunError(f"{out} holds no run of tlkit (no {LEDGER}); name the directory that was given as --out")
+    told = files.read_json(path)
+    kinds = {"schema": int, "status": str, "settings": dict, "data": str}
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in kinds.items()):
+        raise RunError(f"{path} is damaged; restore it, or give --overwrite to start anew")
+    if told["schema"] != SCHEMA:
+        version = told.get("environment", {}).get("tlkit", "another version")
+        raise RunError(f"{path} has schema {told['schema']}, this tlkit reads {SCHEMA}; use tlkit {version} for it")
+    return told
+
+
+def standing(out: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the ledger of the run of the same job, finished or not, or None where there is no run yet.
 
     Args:
         out: the run directory.
         facts: the "settings" and "data" of the job.
 
     Raises:
-        RunError: the run that is there is another one, each difference named, or it is unfinished.
+        RunError: the run that is there is another one, each difference named, or cannot be read.
     """
     if not (out / LEDGER).exists():
         return None
-    there = files.read_json(out / LEDGER)
+    there = load(out)
     if changed := differences(there, facts):
         told = f"{out} holds another run: {'; '.join(changed)}"
         raise RunError(f"{told}. Choose another directory, or give --overwrite to start anew there")
-    if there["status"] != "finished":
-        raise RunError(f"{out} holds an unfinished run; give --overwrite to start it anew")
     return there
 
 
 def differences(there: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
     """Name what makes the job of `facts` another one than that of the ledger which is there."""
     old, new = there["settings"], json.loads(json.dumps(facts["settings"]))
-    names = [name for name in sorted({*old, *new} - INDIFFERENT) if old.get(name) != new.get(name)]
-    changed = [f"{name} was {old.get(name)}, now {new.get(name)}" for name in names]
+    compared = [{name: told[name] for name in told if name not in INDIFFERENT} for told in (old, new)]
+    changed = checkpoint.differences(*compared)
     # a new seed or column makes other splits of the same data
-    if there.get("data") == facts["data"] or RESHAPING & set(names):
+    if there.get("data") == facts["data"] or any(old.get(name) != new.get(name) for name in RESHAPING):
         return changed
     return [*changed, f"the data have changed (they were {old.get('data')}, now {new['data']})"]
+
+
+# === Many runs ===
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """Describe a run that lies in a folder.
+
+    Args:
+        directory: where it lies.
+        status: "finished", "running" (a process holds it), "unfinished", or "damaged".
+        started: when it began, as it stands in the ledger.
+        about: backbone, head and data.
+        epochs: how many are over, in all phases.
+        accuracy: on the test split where it is finished, else the last on the validation split; None for none yet.
+    """
+
+    directory: Path
+    status: str
+    started: str = ""
+    about: str = ""
+    epochs: int = 0
+    accuracy: float | None = None
+
+
+def runs(folder: Path) -> list[Listed]:
+    """List the runs under a folder, at any depth, the latest first; raise RunError where there is no such folder."""
+    if not folder.is_dir():
+        raise RunError(f"there is no folder {folder}; check the path")
+    found = [_listed(path.parent) for path in folder.rglob(LEDGER) if not any(p[:1] == "." for p in path.parts[:-1])]
+    return sorted(filter(None, found), key=lambda run: run.started, reverse=True)
+
+
+def _listed(out: Path) -> Listed | None:
+    try:
+        told = load(out)
+        rows = list(csv.DictReader((out / checkpoint.METRICS).read_text("utf-8").splitlines()))
+    except FileNotFoundError:
+        rows = []
+    except RunError:
+        return Listed(out, "damaged")
+    status = (
+        "running" if files.is_locked(out / LEDGER) else {"running": "unfinished"}.get(told["status"], told["status"])
+    )
+    given = told["settings"]
+    about = f"{given.get('backbone')} + {given.get('head')} on {given.get('data')}"
+    accuracy = float(rows[-1]["val_accuracy"]) if rows else None
+    return Listed(out, status, str(told.get("started", "")), about, len(rows), told.get("accuracy", accuracy))

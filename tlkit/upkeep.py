@@ -1,9 +1,10 @@
-"""The commands that look after what tlkit keeps on disk: pretrained weights and stored features."""
+"""The commands that look after what tlkit keeps on disk: pretrained weights, stored features, runs."""
 
 from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 from tlkit.console import amount, hush
@@ -11,7 +12,7 @@ from tlkit.errors import InputError
 
 
 def add_parsers(commands: Any) -> None:
-    """Add `weights` and `cache` to the subparsers of the command line."""
+    """Add `weights`, `cache` and `runs` to the subparsers of the command line."""
     weights = commands.add_parser("weights", help="say which weights are here, fetch or verify them")
     actions = weights.add_subparsers(title="actions", metavar="ACTION", required=True)
     _action(actions, "list", _weights_list, "what is here, how large, under which licence")
@@ -21,6 +22,11 @@ def add_parsers(commands: Any) -> None:
     actions = cache.add_subparsers(title="actions", metavar="ACTION", required=True)
     _action(actions, "list", _cache_list, "what is stored, how large, last used when")
     _action(actions, "clear", _cache_clear, "remove all of it; the next training computes it again")
+
+    about = "list the runs under a folder, and how far they are"
+    runs = commands.add_parser("runs", help=about, description=about)
+    runs.add_argument("folder", nargs="?", default=".", help="here, if none is given")
+    runs.set_defaults(command=_runs)
 
 
 def _action(actions: Any, name: str, command: Any, about: str) -> argparse.ArgumentParser:
@@ -88,3 +94,19 @@ def _cache_clear(_: argparse.Namespace) -> None:
     from tlkit import cache
 
     print(f"freed {amount(cache.clear())} in {cache.root()}")
+
+
+# === Runs ===
+
+
+def _runs(options: argparse.Namespace) -> None:
+    from tlkit import ledger
+
+    found = ledger.runs(Path(options.folder))
+    if not found:
+        print(f"no runs under {options.folder}")
+        return
+    print(f"{'status':<10}  {'started':<16}  {'epochs':>6}  {'accuracy':>8}  run")
+    for run in found:
+        accuracy = "" if run.accuracy is None else f"{run.accuracy:.4f}"
+        print(f"{run.status:<10}  {run.started[:16]:<16}  {run.epochs:>6}  {accuracy:>8}  {run.directory}: {run.about}")

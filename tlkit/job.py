@@ -1,0 +1,154 @@
+"""A training job: what is asked for, resolved against its backbone, and refused where it cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from tlkit import data, heads, ledger, paths, weights
+from tlkit.build import DEFAULTS, find_backbone, table
+from tlkit.errors import InputError, RunError
+from tlkit.spec import Phase, Splitting
+
+READ = ("text_column", "image_column", "label_column", "root", "strict")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """State a whole training job. What is left out follows from the backbone.
+
+    Args:
+        data: a folder, a table, "tfds:NAME", "digits" or "bbc_news".
+        out: the run directory, which holds the artifact in the end.
+        backbone, head: from `tlkit backbones` and `tlkit heads`; by default what suits the data, without a model hub.
+        weights: "pretrained", None for random ones, or a path.
+        size, resize: pixels of a side, or tokens of a text; how pictures are brought to it.
+        dropout, hidden: of the head: rate before its dense layers, width of its hidden layer.
+        epochs, learning_rate: one of each per phase; 0 epochs leave a phase out.
+        unfreeze: blocks of the last phase, or "all".
+        batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
+        augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
+        precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
+        text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
+        split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
+        strict: raise an error where anything cannot be read.
+        seed: of the splits, the head's weights, the order, dropout and augmentation; 0 or more.
+    """
+
+    data: str
+    out: str
+    backbone: str | None = None
+    head: str | None = None
+    weights: str | None = "pretrained"
+    size: int | None = None
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    dropout: float | None = None
+    hidden: int | None = None
+    epochs: Sequence[int] | None = None
+    learning_rate: Sequence[float] | None = None
+    unfreeze: int | Literal["all"] | None = None
+    batch_size: int = 32
+    augment: str = "auto"
+    flip: bool = True
+    views: int | None = None
+    patience: int = 3
+    class_weight: Literal["balanced"] | None = None
+    sampling: Literal["all", "balanced"] = "all"
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    cache_budget: int | None = None
+    deterministic: bool = False
+    text_column: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    root: str | None = None
+    split: Literal["random", "stable"] = "random"
+    splits: str | None = None
+    group_by: str | None = None
+    near_duplicates: Literal["together", "anywhere"] = "together"
+    strict: bool = False
+    seed: int = 0
+
+    def read(self) -> data.Data:
+        """Read the data; raises as `tlkit.read` does."""
+        splitting = Splitting(self.seed, self.split, self.splits, self.group_by, self.near_duplicates)
+        return data.read(self.data, splitting=splitting, **{name: getattr(self, name) for name in READ})
+
+
+def schedule(job: Job) -> tuple[Phase, ...]:
+    """Resolve the phases of a job from its backbone's own and what the job sets.
+
+    Raises InputError for another number of values than there are phases, or a value that cannot be.
+    """
+    phases, columns = find_backbone(job.backbone).phases, []
+    for name in ("epochs", "learning_rate"):
+        columns.append(values := getattr(job, name) or [getattr(phase, name) for phase in phases])
+        if len(values) != len(phases) or not all(0 <= value < math.inf for value in values):
+            raise InputError(
+                f"{name} {list(values)}: the schedule of {job.backbone} has {len(phases)} phases "
+                f"({', '.join(phase.name for phase in phases)}); give {len(phases)} numbers of 0 or more"
+            )
+    columns = zip(phases, *columns, strict=True)
+    phases = [dataclasses.replace(phase, epochs=epochs, learning_rate=rate) for phase, epochs, rate in columns]
+    if job.unfreeze is not None:
+        phases[-1] = dataclasses.replace(phases[-1], unfreeze=job.unfreeze)
+    if not (kept := tuple(phase for phase in phases if phase.epochs)):
+        raise InputError("epochs are 0 in every phase; give at least one phase an epoch")
+    return kept
+
+
+def kind_of(job: Job) -> str | None:
+    """Tell pictures from texts before reading them, where that can be seen from outside."""
+    if Path(job.data).is_dir():
+        return "image"
+    if Path(job.data).exists():
+        return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
+    return {"digits": "image", "bbc_news": "text"}.get(job.data)
+
+
+def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
+    """Fill in the backbone and the head, refuse what cannot be before time is spent on it, and fetch the weights."""
+    if not 0 <= job.seed < 2**32 or not 0 <= job.weight_decay < math.inf:
+        raise InputError(f"seed={job.seed}, weight_decay={job.weight_decay}: give numbers of 0 or more")
+    if job.backbone is None and kind is None:
+        return job
+    row = find_backbone(job.backbone or DEFAULTS[kind][0])
+    job = dataclasses.replace(job, backbone=row.name, head=job.head or DEFAULTS[row.input.kind][1])
+    heads.check_fit(heads.get(job.head), row.input.features, row.name)
+    schedule(job)
+    row.input.sized(job.size)
+    if kind not in (None, row.input.kind):
+        raise InputError(f"{row.name} takes {row.input.kind}s, but {job.data} holds {kind}s; see `tlkit backbones`")
+    if fetch:
+        weights.find(row, job.weights, rows=table().values())
+    return job
+
+
+def inspect(job: Job) -> None:
+    """Raise RunError for a directory that is not ours to write, and what `data.read` raises for missing data."""
+    out, source = Path(job.out), Path(job.data)
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
+    if kind_of(job) is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
+        data.read(job.data)  # it says what is missing
+    ledger.check(out)
+
+
+def resumed(directory: str, *, data: str | None = None) -> Job:
+    """Return the job of a run as it was given, so that `run_job` goes on with it.
+
+    Args:
+        directory: the run directory.
+        data: where the data are now, if they moved.
+
+    Raises:
+        RunError: there is no run, or its ledger cannot be read.
+    """
+    told = ledger.load(Path(directory)).get("job")
+    if not isinstance(told, dict) or set(told) != {field.name for field in dataclasses.fields(Job)} - {"out"}:
+        raise RunError(f"{directory} does not say how it was started; give the command it was started with")
+    return Job(**{**told, "data": data or told["data"], "out": directory})
