@@ -103,10 +103,13 @@ def test_vgg_bar_is_higher_with_matrix_units(use: Callable) -> None:
 
 def test_overhead_bars(use: Callable) -> None:
     figures = use("figures")
-    floor = tlkit(phase_seconds=[3, 5], extra={"forward_seconds": 1.5, "forward_examples": 85})
+    floor = tlkit(phase_seconds=[3, 5], extra={"forward_seconds": {"bfloat16": 1.5, "float32": 2.0}})
     records = {"pictures-tlkit-0": tlkit(), "pictures-floor": floor, "texts-tlkit-0": tlkit(), "texts-floor": floor}
-    assert bar(figures, records, "pictures: tlkit phase 1 / one bare").value.mid == 2
-    assert bar(figures, records, "pictures: tlkit phase 1 / one bare").met is False
+    bare = "pictures: tlkit phase 1 / one bare forward pass over decoded pictures, both in "
+    assert bar(figures, records, f"{bare}bfloat16").value.mid == 2
+    assert bar(figures, records, f"{bare}bfloat16").met is False
+    assert bar(figures, records, f"{bare}float32").value is None
+    assert bar(figures, records | {"pictures-float32": tlkit()}, f"{bare}float32").met is True
     assert bar(figures, records, "texts: tlkit / floor").value.mid == 9 / 8
     assert bar(figures, records, "texts: tlkit / floor").met is True
 

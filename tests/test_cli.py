@@ -351,7 +351,7 @@ def test_evaluate(trained: Path, photos: Path, ask: object, refused: object, tmp
     assert again["confusion"] == first["confusion"] and again["loss"] == pytest.approx(first["loss"], abs=1e-5)
 
     before = contents(trained)
-    assert "is an artifact with a report of its own" in refused("evaluate", trained, photos, "--out", trained)
+    assert "is a run or artifact with a report of its own" in refused("evaluate", trained, photos, "--out", trained)
     assert contents(trained) == before
     save_pictures(tmp_path / "other", each=3, classes=("cat", "dog"))
     assert "has the labels ('cat', 'dog'), the model ('dark', 'red')" in refused(
@@ -436,3 +436,36 @@ def test_the_doctor_refuses(photos: Path, tmp_path: Path, refused: object) -> No
     folder = shutil.copytree(photos, tmp_path / "photos")
     (folder / "red" / "bad.png").write_bytes(b"")
     assert "red/bad.png: the file is empty" in refused("doctor", folder, "--no-labels", "--strict")
+
+
+# === Runs ===
+
+
+def test_resume_takes_nothing_else(refused: object, tmp_path: Path, photos: Path) -> None:
+    assert "give DATA and --out DIR, or --resume DIR for an unfinished run" in refused("train", photos)
+    assert "give DATA and --out DIR" in refused("train", "--out", tmp_path / "out")
+    told = refused("train", "--resume", tmp_path, "--epochs", "1,1", "--no-flip", "--overwrite")
+    assert f"--resume goes on with the settings of {tmp_path}; leave out --epochs, --no-flip, --overwrite" in told
+    assert "holds no run of tlkit (no run.json)" in refused("train", "--resume", tmp_path)
+
+
+def test_runs_are_listed(ask: object, refused: object, tmp_path: Path) -> None:
+    assert ask("runs", tmp_path) == (0, f"no runs under {tmp_path}\n", "")
+    settings = {"backbone": "tiny", "head": "pool_dense", "data": "photos"}
+    for name in ("one", "two", "broken", ".hidden"):
+        ledger.begin(tmp_path / name, {"settings": settings, "data": "x", "started": f"2026-01-0{len(name)}T10:00:00"})
+    (tmp_path / "one" / "metrics.csv").write_text("epoch,val_accuracy\n1,0.5\n2,0.75\n")
+    ledger.add(tmp_path / "two", {"status": "finished", "accuracy": 0.875})
+    (tmp_path / "broken" / "run.json").write_text("{}")
+    code, out, err = ask("runs", tmp_path)
+    lines = out.splitlines()
+    assert code == 0 and err == "" and len(lines) == 4 and "hidden" not in out
+    assert lines[0].split() == ["status", "started", "epochs", "accuracy", "run"]
+    listed = {line.split(": ")[0].rpartition("/")[2]: line for line in lines[1:]}
+    assert listed["one"].startswith("unfinished  2026-01-03T10:00       2    0.7500  ")
+    assert listed["one"].endswith("one: tiny + pool_dense on photos")
+    assert listed["two"].startswith("finished    2026-01-03T10:00       0    0.8750  ")
+    assert listed["broken"].startswith("damaged")
+    with files.lock(tmp_path / "one" / "run.json"):
+        assert "running     2026" in ask("runs", tmp_path)[1]
+    assert "there is no folder" in refused("runs", tmp_path / "nowhere")

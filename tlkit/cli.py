@@ -178,7 +178,7 @@ def _resumed(options: argparse.Namespace) -> Any:
     usual = {name: field.default for name, field in Job.__dataclass_fields__.items() if name not in ("data", "out")}
     usual |= {"out": None, "recipe": None, "overwrite": False}
     if given := [name for name, value in usual.items() if getattr(options, name) != value]:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join(f"--{'no-flip' if name == 'flip' else name.replace('_', '-')}" for name in given)
         raise InputError(f"--resume goes on with the settings of {options.resume}; leave out {names}")
     return resumed(options.resume, data=options.data)
 
@@ -214,8 +214,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from tlkit import report
     from tlkit.artifact import load
 
-    if options.out and (Path(options.out) / "tlkit.json").exists():
-        raise InputError(f"{options.out} is an artifact with a report of its own; give another directory as --out")
+    if options.out and any((Path(options.out) / name).exists() for name in ("tlkit.json", "run.json")):
+        raise InputError(f"{options.out} is a run or artifact with a report of its own; give another --out")
     hush()
     artifact = load(options.artifact)
     examples = _read(options)

@@ -1,0 +1,42 @@
+"""Run the command line and tell of every stage as it begins, so that another process can kill this one within it.
+
+    python stages.py CHECKPOINT_SECONDS ARGUMENTS...
+
+Stages: trunk, head, between, top, evaluation, export, end. A line `STAGE name` goes to standard error for each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def telling(name: str | Callable, function: Callable) -> Callable:
+    """Wrap a function so that it tells of its stage; `name` may be a function of its arguments."""
+
+    def told(*args: Any, **named: Any) -> Any:
+        print("STAGE", name if isinstance(name, str) else name(*args), file=sys.stderr, flush=True)
+        return function(*args, **named)
+
+    return told
+
+
+def main() -> int:
+    """Wrap what the stages are made of and run a command."""
+    from tlkit import checkpoint, cli, exporting, filling, loop, report
+
+    checkpoint.EVERY, checkpoint.SHARE = float(sys.argv[1]), 0
+    filling.fill = telling("trunk", filling.fill)
+    loop.train = telling(lambda tail, phase, *_: phase.name, loop.train)
+    finish = checkpoint.Keeper.finish
+    checkpoint.Keeper.finish = telling(
+        lambda keeper, *_: "end" if keeper.progress.done else "between", lambda *given: finish(*given)
+    )
+    report.evaluate = telling("evaluation", report.evaluate)
+    exporting.export = telling("export", exporting.export)
+    return cli.main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

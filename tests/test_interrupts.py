@@ -1,0 +1,53 @@
+"""Ctrl-C between two steps: the first sets a mark, the second acts as ever, and all is as it was afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from tlkit.interrupts import Stop, listening
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_to_stop(number: int, capsys: pytest.CaptureFixture) -> None:
+    before, stop = signal.getsignal(number), Stop()
+    with listening(stop):
+        stop.check()
+        os.kill(os.getpid(), number)
+        assert stop.asked
+        assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
+    assert "stopping after this step; once more stops at once" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        stop.check()
+
+
+def test_the_second_signal_stops_at_once() -> None:
+    stop = Stop()
+    with pytest.raises(KeyboardInterrupt), listening(stop):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("it went on")
+
+
+def test_an_error_restores_what_was_there() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ZeroDivisionError), listening(Stop()):
+        raise ZeroDivisionError
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_in_another_thread_nothing_changes() -> None:
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work() -> None:
+        with listening(Stop()):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
