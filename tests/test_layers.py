@@ -22,7 +22,7 @@ LAYERS = (
     ("loop", "choices", "options", "train"),
     ("plots", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
     ("doctor",),
-    ("fresh", "card", "operations", "graphs", "artifact"),
+    ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),
     ("run",),
     ("factories",),

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, files, fresh
-from tlkit.artifact import SCHEMA, Artifact, load
+from tlkit import card, files, fresh, graphs
+from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
+from tlkit.inventory import SCHEMA
 from tlkit.report import Report
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def export(
         The artifact, loaded.
 
     Raises:
-        ArtifactError: there is an artifact already, or the SavedModel answers differently.
+        ArtifactError: there is an artifact already, the SavedModel could do more than compute, or answers differently.
         RunError: the directory cannot be written.
     """
     out = Path(out)
@@ -67,6 +68,7 @@ def export(
     with files.atomic(out / "saved_model") as folder:
         version = folder / "1"
         _write_saved_model(clf, version)
+        graphs.scan(version)
         parity = _prove(clf, version, samples)
     with files.atomic(out / "model.keras") as path:
         clf.save(path)
