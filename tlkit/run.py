@@ -219,7 +219,9 @@ def _completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
 
 
 def _notes(examples: data.Data) -> tuple[str, ...]:
-    names = ", ".join([*(name for name, _ in examples.unreadable[:SHOWN]), "..."][: len(examples.unreadable)])
+    # the notes travel in artifacts, so a table's absolute paths are cut to the names of the files
+    shown = [Path(name).name if Path(name).is_absolute() else name for name, _ in examples.unreadable[:SHOWN]]
+    names = ", ".join([*shown, "..."][: len(examples.unreadable)])
     lost = f"{len(examples.unreadable)} unreadable examples were left out ({names}); {ledger.QUARANTINE} says why"
     return (examples.splitting, lost) if names else (examples.splitting,)
 
