@@ -74,7 +74,10 @@ class Artifact:
     @functools.cached_property
     def report(self) -> Report:
         """The report of the evaluation the artifact was exported with."""
-        return Report.load(self.path)
+        try:
+            return Report.load(self.path)
+        except RecursionError:
+            raise ArtifactError(f"{self.path / 'report.json'} is nested too deeply; evaluate again") from None
 
     @property
     def spec(self) -> Spec:
