@@ -102,6 +102,43 @@ def test_a_bomb_that_announces_less_gives_no_more_than_that(tmp_path: Path) -> N
     assert (tmp_path / "out").stat().st_size <= 100
 
 
+def patched(path: Path, record: bytes, offset: int, value: bytes) -> Path:
+    """Overwrite a field of the records that begin with `record`."""
+    data = bytearray(path.read_bytes())
+    start = data.index(record) + offset
+    data[start : start + len(value)] = value
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("record", "offset", "value"),
+    [
+        (b"PK\3\4", 33, b"\xff\xff"),  # the compressed bytes
+        (b"PK\1\2", 8, b"\1\0"),  # a flag: encrypted
+        (b"PK\1\2", 10, b"\x63\0"),  # the method of compression
+        (b"PK\1\2", 42, b"\xff\xff\0\0"),  # where the member begins
+    ],
+)
+def test_damage_is_of_known_kinds(tmp_path: Path, record: bytes, offset: int, value: bytes) -> None:
+    path = patched(write(tmp_path / "a.zip", {"aa": bytes(range(256)) * 4}), record, offset, value)
+    with pytest.raises(archives.DAMAGE):
+        archives.take(path, "aa", tmp_path / "out", size=1024)
+
+
+def test_an_archive_that_ends_too_early(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zip", {"aa": b"12"}, method=zipfile.ZIP_STORED)
+    patched(path, b"PK\1\2", 20, b"\xff\xff\0\0" * 2)  # both sizes
+    with pytest.raises(archives.DAMAGE):
+        archives.take(path, "aa", tmp_path / "out", size=0xFFFF)
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = patched(write(tmp_path / "a.zip", {"ä": b""}), b"PK\1\2", 46, b"\xff\xff")
+    with pytest.raises(UnsafeError, match="is no zip archive"):
+        archives.check(path)
+
+
 def test_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MOST_MEMBERS", 2)
     with pytest.raises(UnsafeError, match="has 3 members; at most 2 are opened"):

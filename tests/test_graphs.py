@@ -132,6 +132,17 @@ def call_in_a_function(meta: Any) -> None:
     node.attr["branches"].list.func.add().name = function(meta, "save").signature.name
 
 
+def call_by_a_namesake(meta: Any) -> None:
+    node = another(meta).node_def.add(op="StatefulPartitionedCall", name=saver(meta)["save"].name)
+    node.attr["f"].func.name = function(meta, "save").signature.name
+
+
+def call_by_an_allowed_name(meta: Any) -> None:
+    own, node = function(meta, "save"), saver(meta)["save"]
+    own.signature.name = node.attr["f"].func.name = "Relu"
+    another(meta).node_def.add(op="Relu", name="more")
+
+
 def call_handed_on(meta: Any) -> None:
     node = another(meta).node_def.add(op="StatefulPartitionedCall", name="more")
     node.attr["f"].func.attr["inner"].func.name = function(meta, "save").signature.name
@@ -183,8 +194,9 @@ def renamed_saver(meta: Any) -> None:
     "edit",
     [
         signature, sparse_signature, control_input, main_operation, second_call, call_in_a_function, call_handed_on,
-        call_by_operation, python_function, bare_function, concrete_function, gradient, registered_gradient,
-        attribute_of_a_function, function_attribute_of_a_function, exchange, renamed_saver,
+        call_by_a_namesake, call_by_an_allowed_name, call_by_operation, python_function, bare_function,
+        concrete_function, gradient, registered_gradient, attribute_of_a_function, function_attribute_of_a_function,
+        exchange, renamed_saver,
     ],
 )  # fmt: skip
 def test_a_saver_that_anything_else_can_call_is_refused(change: Callable, edit: Callable) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import pickle
@@ -240,6 +241,17 @@ def test_a_list_of_digests_that_leads_outside(artifact: Path, marker: Path, name
     state(artifact, lambda facts: facts["files"].update({name: digest(b"secret")}))
     with pytest.raises(ArtifactError, match="which may lead out of the artifact"):
         tlkit.load(artifact)
+
+
+def test_a_module_that_is_to_be_imported(artifact: Path, marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (marker.parent / "hostile_operations.py").write_text(f"open({str(marker)!r}, 'w').close()")
+    monkeypatch.syspath_prepend(marker.parent)
+    state(artifact, lambda facts: facts["input"].update(ops=["hostile_operations"]))
+    with pytest.raises(ArtifactError, match=r"tlkit\.json is damaged: input\.ops is not known"):
+        tlkit.load(artifact)
+    assert not marker.exists()
+    importlib.import_module("hostile_operations")
+    assert marker.exists()  # the control
 
 
 # === The SavedModel ===

@@ -98,6 +98,7 @@ def test_sound_facts_pass(place: Path) -> None:
         ("backbone.name", 1, r"backbone\.name is of type int, not str"),
         ("backbone.blocks", ["a", None], r"backbone\.blocks\[1\] is of type NoneType, not str"),
         ("backbone.params", 1.5, r"backbone\.params is of type float, not int"),
+        ("backbone.params", True, r"backbone\.params is of type bool, not int"),
         ("backbone.stem", None, r"backbone\.stem is missing"),
         ("weights.origin", {}, r"weights\.origin is of type dict, not str"),
         ("parity.real", 1, r"parity\.real is of type int, not bool"),
