@@ -38,7 +38,7 @@ INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
     "text": {"size": int, "limit": int, "lowercase": bool},
 }
-CHOICES = {"kind": tuple(INPUTS), "resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
+CHOICES = {"resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
 
 ROOT = "saved_model/1"
 VITAL = ("model.keras", f"{ROOT}/saved_model.pb", f"{ROOT}/variables/variables.index")
@@ -134,19 +134,23 @@ def _upgraded(facts: Any, place: Path) -> dict[str, Any]:
     if type(schema) is not int:
         raise _damaged(place, "it states no schema")
     while schema in UPGRADES and schema < SCHEMA:
-        facts, schema = UPGRADES[schema](facts), schema + 1
+        try:
+            facts, schema = UPGRADES[schema](facts), schema + 1
+        except (LookupError, TypeError, AttributeError, ValueError) as error:  # nobody has checked these facts yet
+            raise _damaged(place, f"of its schema {schema}, {error!r:.200}") from error
     if schema == SCHEMA:
         return facts
     versions = facts.get("versions")
-    writer = versions.get("tlkit", "of no stated version") if isinstance(versions, dict) else "of no stated version"
+    writer = versions.get("tlkit") if isinstance(versions, dict) else None
+    writer = writer[:100] if isinstance(writer, str) else "of no stated version"
     raise ArtifactError(
-        f"{place} has schema {schema}, written by tlkit {str(writer)[:100]}; this tlkit reads schema {SCHEMA}. Install "
+        f"{place} has schema {str(schema)[:20]}, written by tlkit {writer}; this tlkit reads schema {SCHEMA}. Install "
         f"the tlkit that wrote it, or export the model again"
     )
 
 
 def _faults(facts: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the facts, the cheapest check first."""
+    """Yield what is wrong with the facts, the cheapest check first; each relies on there being no fault before it."""
     labels = facts.get("labels")
     if isinstance(labels, list) and not 2 <= len(labels) <= MOST_LABELS:
         yield f"it has {len(labels):,} labels, not 2 to {MOST_LABELS:,}"
@@ -160,13 +164,15 @@ def _faults(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _input_faults(given: dict[str, Any]) -> Iterator[str]:
-    for key, known in CHOICES.items():
-        if key in given and given[key] not in known:
-            yield f"input.{key} is {str(given[key])[:100]!r}, which this tlkit does not know"
+    if given["kind"] not in INPUTS:
+        yield f"input.kind is {given['kind'][:100]!r}, which this tlkit does not know"
     form = INPUTS[given["kind"]]
     yield from _mismatches(given, form, "input")
     for key in given.keys() - form.keys() - {"kind", "resize"}:
         yield f"input.{key[:100]} is not known"
+    for key, known in CHOICES.items():
+        if key in given and given[key] not in known:
+            yield f"input.{key} is {given[key][:100]!r}, which this tlkit does not know"
     for key, kind in form.items():
         if kind is int and not 0 <= given[key] <= MOST_SIZE:
             yield f"input.{key} is not a number from 0 to {MOST_SIZE:,}"
