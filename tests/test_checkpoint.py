@@ -113,7 +113,7 @@ def test_a_training_goes_on_with_what_was_kept(keeper: Keeper, tmp_path: Path) -
 
 
 def test_another_training_is_refused_and_each_difference_named(keeper: Keeper, tmp_path: Path) -> None:
-    message = r"holds another training: phases was .*, now None; seed was 0, now 1\. Choose another directory, or remove"
+    message = r"another training: phases was .*, now None; seed was 0, now 1\. Choose another directory, or remove"
     with pytest.raises(RunError, match=message):
         Keeper(tmp_path).open({"seed": 1})
     assert Keeper(tmp_path, anew=True).open({"seed": 1}) is False

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting
+from tlkit import exporting, graphs
 from tlkit.errors import ArtifactError
 
 # fresh processes, each of which takes seconds to import TensorFlow
@@ -219,6 +219,15 @@ def test_a_model_that_answers_differently_is_not_exported(
     monkeypatch.setattr(exporting, "_ask_fresh_process", lambda *_: np.full((3, 3), 1 / 3, np.float32))
     with pytest.raises(ArtifactError, match=r"differs from the Keras model by .* on 3 samples"):
         tlkit.export(clf, tmp_path / "out", report=report(clf, data))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_model_that_does_more_than_compute_is_not_exported(
+    picture_artifact: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "ALLOWED", graphs.ALLOWED - {"Softmax"})
+    with pytest.raises(ArtifactError, match=r"holds the operation 'Softmax'.* build the model without it"):
+        tlkit.export(picture_artifact[0], tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,22 @@ def test_atomic_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) ->
         raise ZeroDivisionError
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_atomic_is_private_while_it_writes_and_public_after(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        with files.atomic(tmp_path / "model") as temporary:
+            assert stat.S_IMODE(temporary.parent.stat().st_mode) == 0o700
+            (temporary / "inner").mkdir(parents=True)
+            (temporary / "inner" / "a").touch()
+        files.write_text(tmp_path / "b", "text")
+        (tmp_path / "part").touch()
+        files.accept(tmp_path / "part", tmp_path / "c", "", "somewhere")
+    finally:
+        os.umask(old)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"model": 0o755, "inner": 0o755, "a": 0o644, "b": 0o644, "c": 0o644}
 
 
 def test_atomic_directory_comes_back_when_the_new_one_cannot_take_its_place(

@@ -85,7 +85,7 @@ def job(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         about = ["--backbone", "mobilenet_v2", "--size", "32", "--weights", "random", "--views", "2"]
         return ["train", "digits", *about, *common]
     rng = np.random.default_rng(0)
-    rows = [f'{" ".join(rng.choice(models.WORDS[i % 2 :: 2], 3 + i % 9))},{"ab"[i % 2]}' for i in range(1500)]
+    rows = [f"{' '.join(rng.choice(models.WORDS[i % 2 :: 2], 3 + i % 9))},{'ab'[i % 2]}" for i in range(1500)]
     (folder / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     about = ["--backbone", "minilm_l6", "--size", "16", "--weights", str(models.tiny_bert(folder / "bert"))]
     return ["train", str(folder / "texts.csv"), *about, *common]

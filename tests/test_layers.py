@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
     ("spec", "errors", "files", "interrupts"),
-    ("fetch", "cache", "checkpoint"),
+    ("archives", "fetch", "cache", "checkpoint"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
     ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),
@@ -22,7 +22,7 @@ LAYERS = (
     ("steps", "loop", "choices", "options", "planning", "train"),
     ("plots", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
     ("doctor",),
-    ("fresh", "card", "artifact"),
+    ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),
     ("job",),
     ("run",),

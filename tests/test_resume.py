@@ -170,8 +170,9 @@ def test_a_loss_that_is_not_finite_ends_its_phase_and_keeps_the_best_weights(cap
     head, top = history.phases
     assert head["best_epoch"] == 0 and top["trouble"] == "" and top["best_epoch"] == 1
     assert head["trouble"].startswith("the loss of epoch 1, step ")
-    assert "is not a finite number: the learning rate, 1e+37 at that epoch's beginning, is probably too high" in (
-        head["trouble"]
+    assert (
+        "is not a finite number: the learning rate, 1e+37 at that epoch's beginning, is probably too high"
+        in (head["trouble"])
     )
     assert f"phase head: {head['trouble']}" in capsys.readouterr().out
     assert all(np.isfinite(weight).all() for weight in clf.get_weights())

@@ -5,23 +5,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import files
+from tlkit import graphs, inventory
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError
+from tlkit.networks import read_keras
 from tlkit.report import Report
 from tlkit.spec import Backbone, resolve
 
 if TYPE_CHECKING:
     import keras
 
-SCHEMA = 1
 INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput"}
 
 
@@ -66,15 +65,19 @@ class Artifact:
     @functools.cached_property
     def model(self) -> keras.Model:
         """The Keras model, with `base`, `head` and `spec` as a factory's has them."""
-        import keras
-
-        clf = keras.saving.load_model(self.path / "model.keras", compile=False, safe_mode=True)
-        return attach(clf, self.spec)
+        path = self.path / "model.keras"
+        try:
+            return attach(read_keras(path), self.spec)
+        except ValueError as error:
+            raise ArtifactError(f"{path} is not loaded: {error}; export the model again") from error
 
     @functools.cached_property
     def report(self) -> Report:
         """The report of the evaluation the artifact was exported with."""
-        return Report.load(self.path)
+        try:
+            return Report.load(self.path)
+        except RecursionError:
+            raise ArtifactError(f"{self.path / 'report.json'} is nested too deeply; evaluate again") from None
 
     @property
     def spec(self) -> Spec:
@@ -126,36 +129,21 @@ def _prediction(names: np.ndarray, shares: np.ndarray) -> Prediction:
 def _input(facts: dict[str, Any]) -> Any:
     known = dict(facts["input"])
     known.pop("resize")
-    kind = known.pop("kind")
-    if kind not in INPUTS:
-        raise ArtifactError(f"the artifact takes {kind!r} input, which this tlkit does not know; upgrade tlkit")
-    return resolve(INPUTS[kind])(**known)
+    return resolve(INPUTS[known.pop("kind")])(**known)
 
 
 def load(path: str | os.PathLike) -> Artifact:
-    """Load an artifact and check that its files are those that were written.
+    """Load an artifact, whose files must be those that were written and whose SavedModel must only compute.
 
     Args:
         path: the directory `export` wrote to.
 
     Raises:
-        ArtifactError: not an artifact, a file that is missing or changed, or a newer schema.
+        ArtifactError: not an artifact, damaged facts, a schema that is not read, a file that is missing, changed or too
+            many, or an operation of the SavedModel that could do more than compute. Nothing of it is run.
     """
     path = Path(path)
-    facts_path = path / "tlkit.json"
-    if not facts_path.is_file():
-        raise ArtifactError(f"{path} is not an artifact: it has no tlkit.json; name a directory tlkit.export wrote")
-    try:
-        facts = json.loads(facts_path.read_text("utf-8"))
-        schema, listed = facts["schema"], facts["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{facts_path} is damaged ({error}); export the model again") from error
-    if schema != SCHEMA:
-        raise ArtifactError(f"{path} has schema {schema}, this tlkit reads {SCHEMA}; install the tlkit that wrote it")
-    for name, digest in listed.items():
-        if not (path / name).is_file():
-            raise ArtifactError(f"{path / name} is missing; export the model again")
-        found = files.digest(path / name)
-        if found != digest:
-            raise ArtifactError(f"{path / name} was changed: {found}, not {digest}; export the model again")
+    facts = inventory.read(path)
+    inventory.verify(path, facts["files"])
+    graphs.scan(path / inventory.ROOT)
     return Artifact(path, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -109,7 +110,7 @@ def _from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[s
     if missing := [name for name, chosen in numbers.items() if not len(chosen)]:
         raise DataError(f"{path} puts no example of these data into {' and '.join(missing)}; add some")
     splits = {name: whole.take(chosen) for name, chosen in numbers.items()}
-    return splits, " ".join(filter(None, [f"The splits are those of {path}.", note]))
+    return splits, " ".join(filter(None, [f"The splits are those of {Path(path).name}.", note]))
 
 
 def _drawn(given: Mapping[str, Split], kind: str, splitting: Splitting) -> tuple[dict[str, Split], str]:

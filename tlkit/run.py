@@ -148,7 +148,9 @@ def _notes(examples: data.Data, history: train.History) -> tuple[str, ...]:
     """Say what a reader of the figures has to know: the splits, what was left out, phases that brought nothing."""
     notes = [examples.splitting]
     if lost := [name for name, _ in examples.unreadable]:
-        names = ", ".join([*lost[:SHOWN], "..."][: len(lost)])
+        # the notes travel in artifacts, so a table's absolute paths are cut to the names of the files
+        shown = [Path(name).name if Path(name).is_absolute() else name for name in lost[:SHOWN]]
+        names = ", ".join([*shown, "..."][: len(lost)])
         notes.append(f"{len(lost)} unreadable examples were left out ({names}); {ledger.QUARANTINE} says why")
     for phase in history.phases:
         if phase["trouble"]:
