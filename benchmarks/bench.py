@@ -83,10 +83,10 @@ def _steps() -> dict[str, Step]:
     for name in ("pictures", "texts"):
         for seed in workloads.SEEDS[1:]:
             steps[f"{name}-tlkit-{seed}"] = Step("with_tlkit.py", name, seed=seed, home=f"{name}-{seed}")
-    for seed in workloads.SEEDS:
-        steps[f"pictures-keras-full-{seed}"] = Step("with_keras.py", "pictures", seed=seed)
-    for seed in workloads.SEEDS:  # an hour each if the frozen base were computed in each epoch, and the same result
-        steps[f"texts-keras-once-{seed}"] = Step("with_keras.py", "texts", ("--once",), seed=seed)
+    steps["pictures-keras-full-0"] = Step("with_keras.py", "pictures")
+    for name in ("pictures", "texts"):  # the same result where the frozen base is computed once, in half the time
+        for seed in workloads.SEEDS[name == "pictures" :]:
+            steps[f"{name}-keras-once-{seed}"] = Step("with_keras.py", name, ("--once",), seed=seed)
     return steps
 
 

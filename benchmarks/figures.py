@@ -89,9 +89,12 @@ def ratio(over: Estimate | None, under: Estimate | None) -> Estimate | None:
 
 def accuracies(records: Records, workload: str) -> list[tuple[int, float | None, float | None]]:
     """Return for each seed the test accuracy of tlkit and of plain Keras, None where it was not run."""
-    who = ("tlkit", "keras-full" if workload == "pictures" else "keras-once")
-    pairs = [[records.get(f"{workload}-{name}-{seed}", {}).get("accuracy") for name in who] for seed in SEEDS]
-    return [(seed, *pair) for seed, pair in zip(SEEDS, pairs, strict=True)]
+    rows = []
+    for seed in SEEDS:
+        mine = runs(records, f"{workload}-tlkit-{seed}")
+        plain = runs(records, f"{workload}-keras-full-{seed}", f"{workload}-keras-once-{seed}")
+        rows.append((seed, *(found[0]["accuracy"] if found else None for found in (mine, plain))))
+    return rows
 
 
 def paired(records: Records, workload: str) -> tuple[float, float] | None:
@@ -180,7 +183,7 @@ def _vgg(records: Records) -> list[Bar]:
 def _overhead(records: Records) -> list[Bar]:
     floors = runs(records, "pictures-floor")
     mine = {"float32": runs(records, "pictures-float32")}
-    if chosen := ours(records, "pictures"):  # where float32 is what `auto` chooses, one row says it all
+    if floors and (chosen := ours(records, "pictures")):  # where float32 is what `auto` chooses, one row says it all
         mine[chosen[0]["extra"]["settings"]["choices"]["precision"]] = chosen
     found = []
     for kind, records_of in mine.items():

@@ -195,8 +195,9 @@ def features(clf: keras.Model, part: workloads.Part, encode: Any, *, shuffle: bo
 
     from tlkit.build import pieces
 
-    _, backbone, _ = pieces(clf)
-    found = backbone.predict(batches(part, encode).map(lambda inputs, _: inputs), verbose=0)
+    # pictures are given as pixels, texts as tokens
+    base = clf.base if clf.spec.input.kind == "image" else pieces(clf)[1]
+    found = base.predict(batches(part, encode).map(lambda inputs, _: inputs), verbose=0)
     dataset = tf.data.Dataset.from_tensor_slices((found, part.labels))
     return (dataset.shuffle(len(part.items)) if shuffle else dataset).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
