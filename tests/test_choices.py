@@ -168,26 +168,29 @@ def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
 STEPS = {2: 300, 1: choices.WORTH - 1, 0: 0}
 
 
-def test_steps_are_measured_apart_from_the_frozen_part_where_that_pays() -> None:
+def test_steps_are_measured_apart_from_the_frozen_part_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_units", lambda: True)
     asked = []
 
     def faster(depth: int) -> str:
         asked.append(depth)
-        return "float32"
+        return "bfloat16"
 
-    assert choices.tails(Compute(), "bfloat16", STEPS, faster) == dict.fromkeys(STEPS, "float32")
+    assert choices.tails(Compute(), STEPS, faster) == {2: "bfloat16", 1: "float32", 0: "float32"}
     assert asked == [2], "few steps, or none through the backbone, are not worth it"
-    assert choices.tails(Compute(), "bfloat16", STEPS, lambda _: "bfloat16")[2] == "bfloat16"
 
 
 @pytest.mark.parametrize(
-    ("compute", "frozen", "expected"),
+    ("compute", "units", "expected"),
     [
-        (Compute(), "float32", "float32"),
-        (Compute("float32"), "float32", "float32"),
-        (Compute("bfloat16"), "bfloat16", "bfloat16"),
+        (Compute(), False, "float32"),
+        (Compute(deterministic=True), True, "float32"),
+        (Compute("float32"), True, "float32"),
+        (Compute("bfloat16"), False, "bfloat16"),
     ],
 )
-def test_steps_are_not_measured_where_the_rules_decide(compute: Compute, frozen: str, expected: str) -> None:
-    found = choices.tails(compute, frozen, STEPS, lambda _: pytest.fail("it was measured"))
-    assert found == dict.fromkeys(STEPS, expected)
+def test_steps_are_not_measured_where_the_rules_decide(
+    monkeypatch: pytest.MonkeyPatch, compute: Compute, units: bool, expected: str
+) -> None:
+    monkeypatch.setattr(precision, "has_units", lambda: units)
+    assert choices.tails(compute, STEPS, lambda _: pytest.fail("it was measured")) == dict.fromkeys(STEPS, expected)

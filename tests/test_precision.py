@@ -111,7 +111,7 @@ def test_a_layer_with_a_precision_of_its_own_keeps_it() -> None:
 
 
 @pytest.mark.parametrize(("half", "expected"), [(0.002, "bfloat16"), (0.018, "float32"), (0.03, "float32")])
-def test_bfloat16_has_to_be_faster_by_a_fifth(clf: object, half: float, expected: str) -> None:
+def test_bfloat16_has_to_be_clearly_faster(clf: object, half: float, expected: str) -> None:
     seen = []
 
     def trunk() -> Callable:

@@ -46,7 +46,7 @@ class Options:
 
 
 @dataclass
-class _Progress:
+class _Standing:
     """Hold where a phase stands between two steps; with the variables of tail and optimizer, all that going on needs.
 
     Args:
@@ -119,7 +119,7 @@ def train(
     if keeper.progress.loop is None:
         steps.seed_dropout(tail, options.seed)
         first = _score(scores, validation)[0]
-        now = _Progress(first if np.isfinite(first) else np.inf, _weights(tail))
+        now = _Standing(first if np.isfinite(first) else np.inf, _weights(tail))
     else:
         now = _resumed(optimizer, keeper)
 
@@ -141,16 +141,16 @@ def train(
     return Result(now.records, now.best_epoch, now.trouble)
 
 
-def _resumed(optimizer: Any, keeper: Keeper) -> _Progress:
+def _resumed(optimizer: Any, keeper: Keeper) -> _Standing:
     """Take up the state that another process left in the middle of a phase."""
     kept = keeper.progress
     restore("optimizer", optimizer.variables, kept.arrays)
     weights = [kept.arrays[f"best/{place}"] for place in range(sum(name.startswith("best/") for name in kept.arrays))]
-    return _Progress(**kept.loop, weights=weights)
+    return _Standing(**kept.loop, weights=weights)
 
 
 def _epoch(
-    step: Callable, training: Features, batches: list[np.ndarray], now: _Progress, pause: Callable[[], None]
+    step: Callable, training: Features, batches: list[np.ndarray], now: _Standing, pause: Callable[[], None]
 ) -> None:
     """Train what is left of an epoch, or as far as the loss is finite."""
     for part in _left(batches, now.steps):
@@ -193,7 +193,7 @@ def _trouble(epoch: int, step: int, rate: float, sound: bool) -> str:
 
 
 def _close_epoch(
-    now: _Progress, phase: str, examples: int, scored: tuple[float, float], tail: keras.Model, started: float
+    now: _Standing, phase: str, examples: int, scored: tuple[float, float], tail: keras.Model, started: float
 ) -> None:
     """Write the record of an epoch, keep its weights where they are the best, and go on to the next."""
     loss, accuracy = (total / examples for total in now.sums)

@@ -105,7 +105,7 @@ def choose(
 
     numbers = choices.numeric(plan.compute, clf, list(cuts.values())[-1], batch)
     planned = _steps(plan, cuts, -(-len(training.order) // batch_size))
-    trained = choices.tails(plan.compute, numbers, planned, lambda depth: _faster(clf, depth, cuts[depth], training))
+    trained = choices.tails(plan.compute, planned, lambda depth: _faster(clf, depth, cuts[depth], training))
     return Choices(numbers, trained, count, kept, limit, needed)
 
 

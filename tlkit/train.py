@@ -186,10 +186,10 @@ def _phases(
 ) -> None:
     """Train the phases that are not over; `keeper` gathers what is told of each."""
     over = len(keeper.progress.done)
+    kept = over if keeper.progress.loop is not None else over - 1  # the phase whose variables an earlier process kept
     for number, (phase, depth) in enumerate(zip(plan.phases, plan.depths, strict=True)):
-        tail = frontier.segment(clf, cuts[depth], None)
-        if number == over - (keeper.progress.loop is None):  # whose variables an earlier process kept
-            restore("tail", tail.variables, keeper.progress.arrays)
+        if number == kept:
+            restore("tail", frontier.segment(clf, cuts[depth], None).variables, keeper.progress.arrays)
         if number >= over:
             with precision.computing(clf, chosen.tails[depth]):
                 _phase(clf, phase, cuts[depth], features[depth], asked, keeper, progress=plan.progress)
