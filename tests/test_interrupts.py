@@ -5,10 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from tlkit.interrupts import Stop, listening
+
+
+@pytest.fixture(autouse=True)
+def usual() -> Iterator[None]:
+    """Let Ctrl-C act as ever, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop = Stop()
+    with listening(stop):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not stop.asked and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -25,6 +25,11 @@ LINES = 60  # of a failed process that an assertion shows
 WAIT = 300  # seconds for a process to reach a stage
 
 
+def _hear() -> None:
+    """Let a process hear Ctrl-C even where the tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """Run a command in a process of its own, and know when each of its stages began.
 
@@ -40,7 +45,8 @@ class Process:
         self.began: dict[str, float] = {}
         self.lines: list[str] = []
         self._stages: queue.Queue[str | None] = queue.Queue()
-        self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+        heard = {"start_new_session": True, "preexec_fn": _hear}
+        self.process = subprocess.Popen(command, env=environment, **heard, **pipes)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tlkit: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"\ntlkit: {stop or 'interrupted; nothing half-written is left'}", file=sys.stderr)
+        print(f"\ntlkit: {str(stop) or 'interrupted; nothing half-written is left'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -106,7 +106,8 @@ def _vectors(clf: keras.Model, split: Split, lengths: np.ndarray | None, progres
     sizes = {0: choices.example_bytes(cut, lengths)}
     _, kept, needed = choices.stores(sizes, (len(split), 0), [1], limit)
     with filling.bar(len(split), progress) as bar:
-        (row,), _ = filling.fill(filling.Job([(source, 1)], [cut], [kept[0]], budget=limit, needed=needed), bar)
+        job = filling.Job([(source, 1)], [cut], [kept[0]], budget=limit, needed=needed)
+        (row,), _ = filling.fill(job, bar.update)
     whole = len(split) // filling.BATCH * filling.BATCH
     orders = [np.arange(whole).reshape(-1, filling.BATCH), np.arange(whole, len(split))[None]]
     chunks = [arrays[0] for order in orders if order.size for arrays, _ in row[0].chunks(order, 1)]

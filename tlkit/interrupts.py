@@ -30,12 +30,14 @@ class Stop:
 def listening(stop: Stop) -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM inside the block set `stop.asked` only; a second one acts as ever.
 
-    Python lets the main thread alone handle signals; in any other thread the block changes nothing.
+    What was ignored stays ignored, as Ctrl-C is under `nohup` and in the background of a shell. Python lets the main
+    thread alone handle signals; in any other thread the block changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
 
     def hear(number: int, frame: Any) -> None:
         stop.asked = True
