@@ -285,3 +285,19 @@ def test_an_artifact_may_lie_behind_a_link(place: Path, tmp_path: Path) -> None:
 def test_what_a_run_leaves_beside_the_model_is_let_be(place: Path) -> None:
     (place / "run.json").write_text("{}")
     assert load(place) == FACTS
+
+
+def test_a_link_in_a_circle_is_refused(place: Path) -> None:
+    (place / "saved_model" / "2").symlink_to("2")
+    with pytest.raises(ArtifactError, match=r"saved_model/2 is not listed in .*tlkit\.json; remove it"):
+        load(place)
+    (place / "README.md").unlink()
+    (place / "README.md").symlink_to("README.md")
+    with pytest.raises(ArtifactError, match=r"README\.md is missing; export the model again"):
+        load(place)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000 + "a"])
+def test_a_name_that_no_file_can_have(place: Path, name: str) -> None:
+    with pytest.raises(ArtifactError, match=r"a is missing; export the model again"):
+        load(write(place, changed("files", FACTS["files"] | {name: sha(b"")})))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tlkit import archives, files
+from tlkit import archives, files, forms
 from tlkit.errors import ArtifactError
 from tlkit.vision import NORMALISATION
 
@@ -21,8 +21,7 @@ SCHEMA = 1
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 MOST_BYTES, MOST_LABELS, MOST_SIZE = 16_000_000, 100_000, 10_000  # size: pixels of a side, or tokens
 
-# A form is a type, [the form of each item], or {key: form}; "*" stands for any key. Keys beyond it are let be.
-FORM = {
+FORM = {  # as `forms.mismatches` takes it
     "labels": [str],
     "input": {"kind": str, "resize": str},
     "backbone": {"name": str, "blocks": [str], "stem": str, "params": int},
@@ -97,11 +96,12 @@ def verify(path: Path, listed: dict[str, str]) -> None:
     if omitted := [name for name in (*VITAL, *_shards(listed)) if name not in listed]:
         raise _damaged(place, f"it lists no digest of {omitted[0]}")
     for name in (*listed, *_present(path)):
-        if (path / name).resolve() != path.resolve() / name:
+        # pathlib would raise errors of its own for links in a circle and for names that are too long
+        if os.path.realpath(path / name) != os.path.join(os.path.realpath(path), name):
             raise ArtifactError(f"{path / name} is a link, which may lead anywhere; copy the artifact with its files")
         if name not in listed:
             raise ArtifactError(f"{path / name} is not listed in {place}; remove it or export the model again")
-        if not (path / name).is_file():
+        if not os.path.isfile(path / name):
             raise ArtifactError(f"{path / name} is missing; export the model again")
     for name, digest in listed.items():
         if (found := files.digest(path / name)) != digest:
@@ -155,11 +155,11 @@ def _faults(facts: dict[str, Any]) -> Iterator[str]:
     if isinstance(labels, list) and not 2 <= len(labels) <= MOST_LABELS:
         yield f"it has {len(labels):,} labels, not 2 to {MOST_LABELS:,}"
     for key, form in FORM.items():
-        yield from _mismatches(facts, {key: form}, "")
+        yield from forms.mismatches(facts, {key: form})
     if len(set(labels)) < len(labels):
         yield "two labels are the same"
     if facts.get("metrics") is not None:
-        yield from _mismatches(facts["metrics"], METRICS, "metrics")
+        yield from forms.mismatches(facts["metrics"], METRICS, "metrics")
     yield from _input_faults(facts["input"])
 
 
@@ -167,7 +167,7 @@ def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     if given["kind"] not in INPUTS:
         yield f"input.kind is {given['kind'][:100]!r}, which this tlkit does not know"
     form = INPUTS[given["kind"]]
-    yield from _mismatches(given, form, "input")
+    yield from forms.mismatches(given, form, "input")
     for key in given.keys() - form.keys() - {"kind", "resize"}:
         yield f"input.{key[:100]} is not known"
     for key, known in CHOICES.items():
@@ -176,20 +176,3 @@ def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     for key, kind in form.items():
         if kind is int and not 0 <= given[key] <= MOST_SIZE:
             yield f"input.{key} is not a number from 0 to {MOST_SIZE:,}"
-
-
-def _mismatches(value: Any, form: Any, where: str) -> Iterator[str]:
-    """Yield where a value differs from a form."""
-    kind = form if isinstance(form, type) else type(form)
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        yield f"{where or 'it'} is of type {type(value).__name__}, not {kind.__name__}"
-    elif isinstance(form, list):
-        for number, item in enumerate(value):
-            yield from _mismatches(item, form[0], f"{where}[{number}]")
-    elif isinstance(form, dict):
-        for key in form:
-            if key != "*" and key not in value:
-                yield f"{where}.{key} is missing".lstrip(".")
-        for key in value:
-            if inner := form.get(key, form.get("*")):
-                yield from _mismatches(value[key], inner, f"{where}.{key[:100]}".lstrip("."))

@@ -1,0 +1,67 @@
+"""Compare JSON values, which anybody may have written, with the form they should have.
+
+A form is a type or an annotation (`int`, `str | None`, `Literal["a", "b"]`, `Sequence[int]`), [the form of each item],
+(the form of the first item, of the second, ...), or {key: form}, where "*" stands for any key. Keys beyond a form are
+let be; a whole number passes for a float, and nothing else for anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+
+def mismatches(value: Any, form: Any, where: str = "") -> Iterator[str]:
+    """Yield where a value differs from a form.
+
+    Args:
+        value: what was read.
+        form: as above.
+        where: what the value is called.
+
+    Returns:
+        Sentences such as "labels[1] is of type int, not str", the first of which is to be relied on: what comes after
+        it may follow from it.
+    """
+    kind = type(form) if isinstance(form, list | tuple | dict) else form
+    if not _fits(value, list if kind is tuple else kind):
+        told = repr(value[:100]) if isinstance(value, str) and get_origin(kind) else f"of type {type(value).__name__}"
+        yield f"{where or 'it'} is {told}, not {_name(kind)}"
+    elif kind is tuple and len(value) != len(form):
+        yield f"{where or 'it'} has {len(value):,} items, not {len(form)}"
+    elif isinstance(form, list | tuple):
+        for number, (item, inner) in enumerate(zip(value, form if kind is tuple else repeat(form[0]), strict=False)):
+            yield from mismatches(item, inner, f"{where}[{number}]")
+    elif isinstance(form, dict):
+        for key in form:
+            if key != "*" and key not in value:
+                yield f"{where}.{key} is missing".lstrip(".")
+        for key in value:
+            if (inner := form.get(key, form.get("*"))) is not None:
+                yield from mismatches(value[key], inner, f"{where}.{key[:100]}".lstrip("."))
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Tell whether a value is of a type or an annotation."""
+    inner = get_args(kind)
+    if (origin := get_origin(kind)) is Literal:
+        return any(type(value) is type(one) and value == one for one in inner)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Sequence:
+        return type(value) is list and all(_fits(item, inner[0]) for item in value)
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+def _name(kind: Any) -> str:
+    """Return what a person calls a type or an annotation."""
+    inner = get_args(kind)
+    if (origin := get_origin(kind)) is Literal:
+        return " or ".join(map(repr, inner))
+    if origin in (Union, UnionType):
+        return " or ".join(map(_name, inner))
+    if origin is Sequence:
+        return f"list of {_name(inner[0])}"
+    return "list" if kind is tuple else {type(None): "null"}.get(kind, kind.__name__)
