@@ -156,9 +156,10 @@ def test_names_near_the_admitted_ones_are_refused(write: Any, near: str) -> None
     [
         (b"\x80\x02}r\xff\xff\xff\xff.", "damaged"),  # LONG_BINPUT
         (b"\x80\x02X\xff\xff\xff\xffa.", "damaged"),  # BINUNICODE of 4 GB
-        (b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x0fa.", "damaged"),  # BINUNICODE8
-        (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x0fa.", "damaged"),  # BYTEARRAY8
-        (b"\x80\x02\x8b\xff\xff\xff\x7fa.", "damaged"),  # LONG4
+        (b"\x80\x02T\xff\xff\xff\x7fa.", "the pickle instruction BINSTRING"),
+        (b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x0fa.", "the pickle instruction BINUNICODE8"),
+        (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x0fa.", "the pickle instruction BYTEARRAY8"),
+        (b"\x80\x02\x8b\xff\xff\xff\x7fa.", "the pickle instruction LONG4"),
         (b"\x80\x02" + b"2" * 50 + b".", "the pickle instruction DUP"),
     ],
 )
@@ -274,3 +275,9 @@ def test_other_kinds_of_files(write: Any, tmp_path: Path) -> None:
             torchfile.read(path)
     with pytest.raises(WeightsError, match="no PyTorch file"):
         torchfile.read(write(b"\x89HDF\r\n\x1a\n" + bytes(100)))
+
+
+def test_the_argument_of_a_refused_instruction_is_not_even_read(write: Any) -> None:
+    # Python warns of the backslash, and a warning is an error here
+    with pytest.raises(WeightsError, match="holds the pickle instruction STRING; it was not run"):
+        torchfile.read(write(b"\x80\x02S'\\q'\n."))

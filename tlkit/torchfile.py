@@ -154,15 +154,18 @@ class _Machine:
 
     def run(self) -> Any:
         # A memory map never reads past the file's end, so no announced length makes it allocate more than the file.
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(self.data)):
-            if count > MOST_INSTRUCTIONS:
-                raise _Refused(f"more than {MOST_INSTRUCTIONS} pickle instructions")
+        for _ in range(MOST_INSTRUCTIONS + 1):
+            if not (code := self.data.read(1)):
+                raise ValueError("it ends too early")
+            opcode = pickletools.code2op.get(code.decode("latin-1"))
+            if opcode is None:
+                raise ValueError(f"there is no pickle instruction {code!r}")
             if opcode.name == "STOP":
                 return self.stack.pop()
-            if opcode.name not in _STEPS:
+            if opcode.name not in _STEPS:  # its argument is not even read
                 raise _Refused(f"the pickle instruction {opcode.name}")
-            _STEPS[opcode.name](self, argument)
-        raise ValueError("it ends too early")
+            _STEPS[opcode.name](self, opcode.arg and opcode.arg.reader(self.data))
+        raise _Refused(f"more than {MOST_INSTRUCTIONS} pickle instructions")
 
     def since_mark(self) -> list[Any]:
         mark = self.marks.pop()
