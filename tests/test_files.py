@@ -139,6 +139,13 @@ def test_json_round_trip(tmp_path: Path) -> None:
     assert "Ärger" in (tmp_path / "a.json").read_text("utf-8")
 
 
+def test_json_holds_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    value = {"data": os.fsdecode(b"caf\xe9"), "ü": "🐟"}
+    files.write_json(tmp_path / "a.json", value)
+    assert files.read_json(tmp_path / "a.json") == value
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "data": "caf\\udce9",\n  "ü": "🐟"\n}\n'
+
+
 def test_json_that_is_missing_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"cannot read .*none.json: No such file"):
         files.read_json(tmp_path / "none.json")
@@ -245,3 +252,13 @@ def test_lock_makes_the_parent_and_is_released_on_error(tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError), files.lock(tmp_path / "deep" / "run", timeout=0):
             raise ZeroDivisionError
     assert not (tmp_path / "deep" / "run").exists()
+
+
+def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="it is no regular file"):
+            files.content(path)
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("a")
+    assert files.content(tmp_path / "link") == b"abc"

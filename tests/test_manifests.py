@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,16 @@ def test_rows_and_files_that_are_left_out(root: Path) -> None:
     }
     with pytest.raises(DataError, match=r"5 could not be read; line 12: no path .*; mend or remove them"):
         image_table(path, strict=True)
+
+
+def test_pipes_and_devices_are_left_out(root: Path) -> None:
+    os.mkfifo(root / "pipe.png")
+    (root / "zero.png").symlink_to("/dev/zero")
+    dataset = image_table(manifest(root / "m.csv", [*FILES, ("pipe.png", "cat"), ("zero.png", "dog")]))
+    assert len(named(dataset)) == len(FILES)
+    assert {name: reason.partition(";")[0] for name, reason in dataset.unreadable} == dict.fromkeys(
+        ("pipe.png", "zero.png"), "it is no regular file"
+    )
 
 
 def test_most_pictures_are_missing(root: Path) -> None:

@@ -7,7 +7,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +34,14 @@ def cache_home() -> Path:
     if home := os.environ.get("TLKIT_HOME"):
         return Path(home).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tlkit"
+
+
+def content(path: str | os.PathLike) -> bytes:
+    """Read a file; raise OSError where there is none, or a pipe or a device, which may never end."""
+    kind = os.stat(path).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # of a folder the system itself says that it is one
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return Path(path).read_bytes()
 
 
 # === Writing ===
@@ -120,7 +130,9 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write a value as readable JSON in one step; raise RunError where that cannot be."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # a file's name that is no UTF-8 holds halves of surrogate pairs, which only an escape can carry
+    write_text(path, re.sub("[\ud800-\udfff]", lambda half: ascii(half[0])[1:-1], text))
 
 
 def read_json(path: str | os.PathLike) -> Any:

@@ -18,6 +18,7 @@ from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
 from tlkit.traits import LOOK, Traits
 
+NAMED = 50  # letters of a file's name that go into that of its copy, which may be longer
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
@@ -117,7 +118,7 @@ def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataErro
     if ready is data:
         return source, *facts
     # In memory, a folder of converted photographs would take many times its size on disk.
-    copy = files.cache_home() / "pictures" / f"{Path(source).stem}-{hashlib.sha256(data).hexdigest()[:16]}.png"
+    copy = files.cache_home() / "pictures" / f"{Path(source).stem[:NAMED]}-{hashlib.sha256(data).hexdigest()[:16]}.png"
     if not copy.is_file():
         with files.atomic(copy) as temporary:
             temporary.write_bytes(ready)
