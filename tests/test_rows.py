@@ -77,6 +77,15 @@ def test_the_first_rows(tmp_path: Path, name: str) -> None:
     assert values(rows.read(table(tmp_path / name, "\n".join(lines)), first=2)) == ["a", "b"]
 
 
+def test_a_packed_table_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = table(tmp_path / "t.csv.gz", gzip.compress(b"text,label\n" + b"a,b\n" * 5_000_000))
+    with pytest.raises(DataError, match=r"unpacks to more than 16,000,000 bytes; unpack it with gunzip if that is as"):
+        rows.read(bomb)
+    monkeypatch.setattr(rows, "FLOOR", 0)
+    content = "text,label\n" + "".join(f"text number {n},{n % 7}\n" for n in range(1000))
+    assert len(rows.read(table(tmp_path / "t.csv.gz", gzip.compress(content.encode(), 9))).rows) == 1000
+
+
 # === Encodings ===
 
 

@@ -222,3 +222,25 @@ def test_numbers_in_json_are_no_texts(tmp_path: Path) -> None:
 def test_shared_tables(shared: Path) -> None:
     assert len(everything(text_table(shared / "text" / "sms_spam.csv"))) == 5574
     assert len(text_table(shared / "text" / "banking77_train.csv").labels) == 77
+
+
+def test_numbers_that_no_float_holds(tmp_path: Path) -> None:
+    lines = [{"text": 10**400, "label": "a"}, {"text": 10**400, "label": "b"}]
+    path = table(tmp_path / "t.jsonl", "\n".join(map(json.dumps, lines)))
+    with pytest.raises(DataError, match=r"the column 'text' of .* holds only numbers"):
+        text_table(path)
+
+
+def test_labels_of_more_digits_than_python_reads(tmp_path: Path) -> None:
+    rows = [(f"text {n}", label) for label in ("9" * 5000, "1") for n in range(6)]
+    assert text_table(table(tmp_path / "t.csv", rows=rows)).labels == ("1", "9" * 5000)
+
+
+def test_a_label_with_a_carriage_return_comes_back_from_the_splits(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    lines = [{"text": f"text {n}", "label": label} for label in ("a\rb", "c,d") for n in range(6)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    dataset = text_table(path)
+    dataset.write_splits(tmp_path / "splits.csv")
+    again = text_table(path, splitting=Splitting(file=str(tmp_path / "splits.csv")))
+    assert again.fingerprint() == dataset.fingerprint()

@@ -20,6 +20,9 @@ from tlkit import paths
 from tlkit.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+# A packed table may be so many times as large as its file, or so many bytes; texts shrink to a third, a bomb to a
+# thousandth.
+EXPANSION, FLOOR = 100, 16_000_000
 # A first line that is no header may hold long texts, and a table of measurements a thousand columns.
 SHOWN_LETTERS, SHOWN_COLUMNS = 40, 20
 _FOREIGN, _ACCENTED = re.compile("[\udc80-\udcff]"), re.compile("[^\0-\x7f\udc80-\udcff]")
@@ -102,7 +105,16 @@ def _content(path: str) -> bytes:
         data = images.content(path)
     else:
         data = Path(path).read_bytes()
-    return gzip.decompress(data) if path.lower().endswith(".gz") else data
+    return _unpacked(path, data) if path.lower().endswith(".gz") else data
+
+
+def _unpacked(path: str, data: bytes) -> bytes:
+    most = max(FLOOR, EXPANSION * len(data))
+    with gzip.open(io.BytesIO(data)) as file:
+        found = file.read(most + 1)
+    if len(found) > most:
+        raise DataError(f"{path} unpacks to more than {most:,} bytes; unpack it with gunzip if that is as it should be")
+    return found
 
 
 def _encoding(data: bytes) -> tuple[str, str]:

@@ -131,9 +131,11 @@ class Data:
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     how = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}  # a file's name may be no UTF-8
     with files.atomic(Path(path)) as temporary, temporary.open("w", **how) as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(header)
-        table.writerows(rows)
+        plain = csv.writer(file, lineterminator="\n")
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        plain.writerow(header)
+        for row in rows:  # the module itself quotes no carriage return, and then cannot read it again
+            (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
 
 
 def joined(splits: Sequence[Split]) -> Split:

@@ -83,6 +83,8 @@ def _is_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return False
+    except OverflowError:  # a whole number of JSON that no float holds
+        return True
     return True
 
 
