@@ -156,6 +156,27 @@ def test_a_class_without_examples_somewhere_is_topped_up_and_that_is_said() -> N
     assert "Topped up, where chance had left a class without:" in data.splitting
 
 
+def test_a_class_of_copies_alone_stays_in_train() -> None:
+    texts, labels = [*TEXTS, "one text", "one text"], [*LABELS, "copies", "copies"]
+    for seed in range(10):  # by its digest it would often go elsewhere
+        where = places(read(texts, labels, splitting=Splitting(seed, "stable")))
+        assert where["one text"] == "train"
+
+
+def test_a_class_of_which_nothing_is_left_for_train_is_refused() -> None:
+    labels = ["few"] * 2 + ["many"] * 78
+    groups = [number // 8 for number in range(80)]  # the first counts as of the larger class, and goes anywhere
+    told = []
+    for seed in range(20):
+        try:
+            assert 0 in read(labels=labels, groups=groups, seed=seed).train.labels
+        except DataError as error:
+            told.append(str(error))
+    assert 0 < len(told) < 20
+    assert told[0].startswith("no example of the class 'few' in arrays is left for train: all belong to groups, or to")
+    assert told[0].endswith("do without group_by, or draw copies on their own with near_duplicates='anywhere'")
+
+
 # === From a file ===
 
 
@@ -196,6 +217,8 @@ def test_a_splits_file_that_does_not_fit(tmp_path: Path, change: object, said: s
 def test_no_splits_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read the splits file .*none.csv"):
         read(splitting=Splitting(file=str(tmp_path / "none.csv")))
+    with pytest.raises(DataError, match=r"cannot read the splits file .*: embedded null byte; give a splits.csv"):
+        read(splitting=Splitting(file="a\0b"))
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"is no table with the columns example and split"):
         read(splitting=Splitting(file=str(tmp_path / "other.csv")))

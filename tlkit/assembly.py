@@ -16,6 +16,7 @@ from tlkit.splits import Data, Split, joined
 from tlkit.traits import Traits
 
 SHOWN = 5  # names in a message
+DIGITS = 640  # Python may be set to read numbers of no more than these
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,12 @@ def assemble(
     unused = [name for number, name in enumerate(names) if number not in used]
     given = {key: Split(s.items, np.searchsorted(used, s.labels), s.traits) for key, s in given.items()}
     splits, drawn = _drawn(given, about.kind, splitting)
+    if lacking := [names[used[number]] for number in np.setdiff1d(range(len(used)), splits["train"].labels)]:
+        raise DataError(
+            f"no example of {_some(lacking)} in {about.source} is left for train: all belong to groups, or to examples "
+            f"they are copies of, that went elsewhere. Add some, do without group_by, or draw copies on their own with "
+            f"near_duplicates='anywhere'"
+        )
     left = f"Left out for want of examples: {', '.join(unused)}." if unused else ""
     return Data(
         **splits,
@@ -158,7 +165,7 @@ def _order(found: Sequence[Any], about: About, labels: Sequence[str] | None) -> 
         )
     values = set(found)
     if labels is None:
-        numeric = all(str(value).isdecimal() for value in values)
+        numeric = all(str(value).isdecimal() and len(str(value)) <= DIGITS for value in values)
         ordered = sorted(values, key=lambda value: (int(value), str(value)) if numeric else value)
         return {value: number for number, value in enumerate(ordered)}, tuple(map(str, ordered))
     order = {label: number for number, label in enumerate(labels)} if types == {str} else range(len(labels))

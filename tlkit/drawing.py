@@ -189,7 +189,7 @@ def _stable(
             counts = np.bincount(side[mine], minlength=parts + 1)
             giver = int(counts.argmax())
             spare = mine[side[mine] == giver]
-            if len(np.unique(units[spare])) < 2:
+            if place and len(np.unique(units[spare])) < 2:  # train takes the last one, or the class could not be learned
                 continue
             # the nearest to the border, so that it is the same one as long as the class is what it is
             chosen = spare[draw[spare].argmin() if place else draw[spare].argmax()]
@@ -243,7 +243,7 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"cannot read the splits file {path}: {error}; give a splits.csv as a run writes it") from error
     if not rows or not {"example", "split"} <= set(rows[0]):
         raise DataError(f"{path} is no table with the columns example and split; give a splits.csv as a run writes it")
