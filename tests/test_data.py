@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import data, errors
+from tlkit import data, errors, job
 from tlkit.spec import Splitting
 
 TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]
@@ -283,6 +283,13 @@ def test_read_says_what_it_does_not_know(tmp_path: Path) -> None:
             data.read(missing)
     with pytest.raises(errors.InputError, match=r"digits is not a table file; leave out text_column and root$"):
         data.read("digits", text_column="a", root="b")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "a/" * 3000])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(errors.TlkitError, match=r"there is no file or folder a|unknown data set 'a"):
+        data.read(name)
+    assert job.kind_of(job.Job(data=name, out="x")) is None
 
 
 def test_read_tells_pictures_from_texts(tmp_path: Path) -> None:

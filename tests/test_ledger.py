@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tlkit import files, ledger
+from tlkit.errors import RunError
 
 SETTINGS = {"data": "photos", "precision": "auto", "cache_budget": None, "seed": 0, "epochs": (1, 1)}
 FACTS = {"settings": SETTINGS, "data": "sha256:1"}
@@ -38,3 +41,54 @@ def test_facts_are_added_and_kept(tmp_path: Path) -> None:
     there = ledger.add(tmp_path, {"status": "finished"})
     assert there["choices"] == {"stores": {"2": "float32"}} and there["schema"] == ledger.SCHEMA
     assert ledger.standing(tmp_path, FACTS) == there == files.read_json(tmp_path / "run.json")
+
+
+# === Ledgers that anybody may have written ===
+
+
+def write(place: Path, facts: dict, metrics: str = "") -> None:
+    place.mkdir(exist_ok=True)
+    files.write_json(place / "run.json", {"schema": 1, "status": "running", **FACTS, **facts})
+    if metrics:
+        (place / "metrics.csv").write_text(metrics, encoding="latin-1")
+
+
+@pytest.mark.parametrize(
+    ("facts", "fault"),
+    [
+        ({"schema": True}, "schema is of type bool, not int"),
+        ({"status": None}, "status is of type NoneType, not str"),
+        ({"settings": []}, "settings is of type list, not dict"),
+        ({"data": 5}, "data is of type int, not str"),
+        ({"environment": "linux", "schema": 2}, "environment is of type str, not dict"),
+        ({"accuracy": "high"}, "accuracy is 'high', not float or null"),
+    ],
+)
+def test_a_ledger_of_wrong_types_is_damaged(tmp_path: Path, facts: dict, fault: str) -> None:
+    write(tmp_path, facts)
+    with pytest.raises(RunError, match=rf"run\.json is damaged \({fault}\); restore it, or give --overwrite"):
+        ledger.load(tmp_path)
+    assert [run.status for run in ledger.runs(tmp_path)] == ["damaged"]
+
+
+def test_another_schema_is_named_with_its_writer(tmp_path: Path) -> None:
+    write(tmp_path, {"schema": 2, "environment": {"tlkit": "0.9"}})
+    with pytest.raises(RunError, match=r"has schema 2, this tlkit reads 1; use tlkit 0\.9 for it"):
+        ledger.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "metrics", ["epoch\n1\n", "val_accuracy\nhigh\n", "epoch,val_accuracy\n1\n", "val_accuracy\n\xff\n"]
+)
+def test_metrics_that_are_damaged(tmp_path: Path, metrics: str) -> None:
+    write(tmp_path / "a", {}, metrics)
+    write(tmp_path / "b", {}, "epoch,val_accuracy\n1,0.25\n2,0.75\n")
+    found = {run.directory.name: run for run in ledger.runs(tmp_path)}
+    assert found["a"].status == "damaged"
+    assert (found["b"].status, found["b"].epochs, found["b"].accuracy) == ("unfinished", 2, 0.75)
+
+
+def test_what_a_ledger_says_can_be_printed(tmp_path: Path) -> None:
+    write(tmp_path, {"started": "\ud800", "status": "\x1b[2J", "settings": {"backbone": "\udcff"}})
+    (run,) = ledger.runs(tmp_path)
+    assert (run.started, run.status) == ("\\ud800", "\\x1b[2J") and run.about.startswith("\\udcff + None")

@@ -285,6 +285,26 @@ def test_what_does_not_say_how_it_was_started_cannot_be_resumed(tmp_path: Path) 
             jobs.resumed(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("data", 5, "data is of type int, not str"),
+        ("size", "large", "size is 'large', not int or null"),
+        ("epochs", "12", "epochs is '12', not list of int or null"),
+        ("sampling", "some", "sampling is 'some', not 'all' or 'balanced'"),
+        ("learning_rate", [1, None], "learning_rate is of type list, not list of float or null"),
+        ("flip", "no", "flip is of type str, not bool"),
+    ],
+)
+def test_a_job_of_wrong_types_cannot_be_resumed(tmp_path: Path, name: str, value: object, fault: str) -> None:
+    given = ledger.given(Job(data="digits", out="x", epochs=(1, 2), learning_rate=(1, 0.5), unfreeze="all"))
+    ledger.begin(tmp_path, {"settings": {}, "data": "x", "job": given})
+    assert jobs.resumed(str(tmp_path)).epochs == [1, 2]
+    ledger.begin(tmp_path, {"settings": {}, "data": "x", "job": given | {name: value}})
+    with pytest.raises(RunError, match=rf"run\.json is damaged: of the job, {fault}; give the command it was started"):
+        jobs.resumed(str(tmp_path))
+
+
 def test_other_versions_are_said(job: Job, monkeypatch: pytest.MonkeyPatch, untrained: None, capsys: object) -> None:
     monkeypatch.setattr(exporting, "export", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(Interrupted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -119,13 +120,13 @@ def read(
     options = {"splitting": splitting, "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
     columns = {name: value for name, value in columns.items() if value is not None}
-    if path.is_file() or (paths.is_remote(source) and rows.is_table(source)):
+    if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
         return _table(source, columns, options)
     if columns:
         raise errors.InputError(f"{source} is not a table file; leave out {' and '.join(columns)}")
     if paths.is_remote(source):
         return image_folder(source, **options)
-    if path.is_dir():
+    if os.path.isdir(source):
         data = image_folder(path, **options)
         note = f"The folder {source} was read, not the packaged sample of the same name."
         return replace(data, splitting=f"{data.splitting} {note}") if source in SAMPLES else data

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_type_hints
 
-from tlkit import data, heads, ledger, paths, weights
+from tlkit import data, forms, heads, ledger, paths, weights
 from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
 from tlkit.spec import Phase, Splitting
@@ -103,9 +104,9 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
-    if Path(job.data).is_dir():
+    if os.path.isdir(job.data):
         return "image"
-    if Path(job.data).exists():
+    if os.path.exists(job.data):
         return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
     return {"digits": "image", "bbc_news": "text"}.get(job.data)
 
@@ -131,7 +132,7 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
 def inspect(job: Job) -> None:
     """Raise RunError for a directory that is not ours to write, and what `data.read` raises for missing data."""
     out, source = Path(job.out), Path(job.data)
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+    if os.path.isdir(source) and out.resolve().is_relative_to(source.resolve()):
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
     if kind_of(job) is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
         data.read(job.data)  # it says what is missing
@@ -149,6 +150,11 @@ def resumed(directory: str, *, data: str | None = None) -> Job:
         RunError: there is no run, or its ledger cannot be read.
     """
     told = ledger.load(Path(directory)).get("job")
-    if not isinstance(told, dict) or set(told) != {field.name for field in dataclasses.fields(Job)} - {"out"}:
+    form = {name: kind for name, kind in get_type_hints(Job).items() if name != "out"}
+    if not isinstance(told, dict) or set(told) != set(form):
         raise RunError(f"{directory} does not say how it was started; give the command it was started with")
+    if fault := next(forms.mismatches(told, form), None):
+        raise RunError(
+            f"{Path(directory) / ledger.LEDGER} is damaged: of the job, {fault}; give the command it was started with"
+        )
     return Job(**{**told, "data": data or told["data"], "out": directory})

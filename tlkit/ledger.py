@@ -16,13 +16,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlkit import checkpoint, files, weights
+from tlkit import checkpoint, files, forms, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
 from tlkit.spec import Phase
 
 LEDGER, SPLITS, QUARANTINE = "run.json", "splits.csv", "quarantine.csv"
 SCHEMA = 1
+# what others rely on in a ledger, as `forms.mismatches` takes it; and what a ledger may lack of it
+FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "accuracy": float | None}
+OPTIONAL = {"environment": {}, "accuracy": None}
 # what a run writes into its directory beside the ledger; nothing else is ever removed from it
 OWN = (
     "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "curves.png", "confusion.png", SPLITS,
@@ -155,12 +158,12 @@ def load(out: Path) -> dict[str, Any]:
     if not path.exists():
         raise RunError(f"{out} holds no run of tlkit (no {LEDGER}); name the directory that was given as --out")
     told = files.read_json(path)
-    kinds = {"schema": int, "status": str, "settings": dict, "data": str}
-    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in kinds.items()):
-        raise RunError(f"{path} is damaged; restore it, or give --overwrite to start anew")
+    if fault := next(forms.mismatches(OPTIONAL | told if isinstance(told, dict) else told, FORM), None):
+        raise RunError(f"{path} is damaged ({fault}); restore it, or give --overwrite to start anew")
     if told["schema"] != SCHEMA:
-        version = told.get("environment", {}).get("tlkit", "another version")
-        raise RunError(f"{path} has schema {told['schema']}, this tlkit reads {SCHEMA}; use tlkit {version} for it")
+        version = str(told.get("environment", {}).get("tlkit", "another version"))[:100]
+        schema = str(told["schema"])[:20]
+        raise RunError(f"{path} has schema {schema}, this tlkit reads {SCHEMA}; use tlkit {version} for it")
     return told
 
 
@@ -228,10 +231,7 @@ def runs(folder: Path) -> list[Listed]:
 
 def _listed(out: Path) -> Listed | None:
     try:
-        told = load(out)
-        rows = list(csv.DictReader((out / checkpoint.METRICS).read_text("utf-8").splitlines()))
-    except FileNotFoundError:
-        rows = []
+        told, learned = load(out), _accuracies(out / checkpoint.METRICS)
     except RunError:
         return Listed(out, "damaged")
     status = (
@@ -239,5 +239,21 @@ def _listed(out: Path) -> Listed | None:
     )
     given = told["settings"]
     about = f"{given.get('backbone')} + {given.get('head')} on {given.get('data')}"
-    accuracy = float(rows[-1]["val_accuracy"]) if rows else None
-    return Listed(out, status, str(told.get("started", "")), about, len(rows), told.get("accuracy", accuracy))
+    accuracy = told.get("accuracy", learned[-1] if learned else None)
+    status, started, about = map(_printable, (status, str(told.get("started", "")), about))
+    return Listed(out, status, started, about, len(learned), accuracy)
+
+
+def _printable(text: str) -> str:
+    """Return a text of which every character can go to a terminal and does nothing there."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _accuracies(path: Path) -> list[float]:
+    """Return the validation accuracy after each epoch, none before the first; raise RunError for a damaged file."""
+    try:
+        return [float(row["val_accuracy"]) for row in csv.DictReader(path.read_text("utf-8").splitlines())]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        raise RunError(f"{path} is damaged ({error}); restore it, or start anew in another directory") from error
