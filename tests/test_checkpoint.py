@@ -64,6 +64,37 @@ def test_damage_is_found(path: Path, damage: str) -> None:
         checkpoint.read(path)
 
 
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F4", "BF16"])
+def test_numbers_that_numpy_does_not_know_are_damage(tmp_path: Path, kind: str) -> None:
+    size = {"F8_E4M3": 2, "F4": 1, "BF16": 4}[kind]
+    text = json.dumps({"a": {"dtype": kind, "shape": [2], "data_offsets": [0, size]}}).encode()
+    (tmp_path / NAME).write_bytes(len(text).to_bytes(8, "little") + text + bytes(size))
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors is damaged \(.*\); delete it, or start anew"):
+        checkpoint.read(tmp_path / NAME)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("settings", [], "settings is of type list, not dict"),
+        ("choices", None, "choices is of type NoneType, not dict"),
+        ("done", {}, "done is of type dict, not list"),
+        ("done", [[[]]], r"done\[0\] has 1 items, not 2"),
+        ("done", [[[1], {}]], r"done\[0\]\[0\]\[0\] is of type int, not dict"),
+        ("loop", "middle", "loop is 'middle', not dict or null"),
+        ("seconds", "long", "seconds is of type str, not float"),
+        ("seconds", None, "seconds is of type NoneType, not float"),
+    ],
+)
+def test_facts_of_another_form_are_damage(tmp_path: Path, name: str, value: object, fault: str) -> None:
+    checkpoint.write(tmp_path / NAME, FACTS | {name: value}, ARRAYS)
+    with pytest.raises(RunError, match=rf"checkpoint\.safetensors is damaged \({fault}\); delete it, or start anew"):
+        checkpoint.read(tmp_path / NAME)
+    checkpoint.write(tmp_path / NAME, {key: fact for key, fact in FACTS.items() if key != name}, ARRAYS)
+    with pytest.raises(RunError, match=rf"is damaged \({name} is missing\)"):
+        checkpoint.read(tmp_path / NAME)
+
+
 def test_another_schema_is_named(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / NAME, FACTS | {"schema": 2}, {})
     with pytest.raises(RunError, match="has schema 2, this tlkit reads 1; go on with the tlkit that wrote it"):
@@ -158,6 +189,8 @@ def test_metrics_hold_a_row_for_each_epoch(keeper: Keeper, tmp_path: Path) -> No
     keeper.tell([{"phase": "top", "loss": 0.25}])
     rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
     assert rows == [{"phase": "head", "loss": "0.5"}, {"phase": "top", "loss": "0.25"}]
+    keeper.tell([{"phase": "top", "accuracy": 0.5}])
+    assert (tmp_path / "metrics.csv").read_text() == "phase,loss,accuracy\nhead,0.5,\ntop,,0.5\n"
 
 
 def test_variables_of_another_shape_are_refused() -> None:

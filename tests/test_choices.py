@@ -11,7 +11,7 @@ import pytest
 
 import tlkit
 from tlkit import cache, choices, frontier, precision
-from tlkit.errors import InputError
+from tlkit.errors import InputError, RunError
 from tlkit.spec import Compute
 
 ONE = {0: (40, 20)}  # a cut whose examples take 40 bytes as float32
@@ -194,3 +194,34 @@ def test_steps_are_not_measured_where_the_rules_decide(
 ) -> None:
     monkeypatch.setattr(precision, "has_units", lambda: units)
     assert choices.tails(compute, STEPS, lambda _: pytest.fail("it was measured")) == dict.fromkeys(STEPS, expected)
+
+
+# === What was written down ===
+
+TOLD = {
+    "precision": "bfloat16", "tails": {"2": "float32", "all": "bfloat16"}, "views": 2,
+    "stores": {"2": "float16", "all": "stream"}, "budget": 100, "bytes": 50,
+}  # fmt: skip
+
+
+def test_choices_come_back_from_json() -> None:
+    found = choices.Choices.of(TOLD, ("all", 2))
+    assert found.tails == {"all": "bfloat16", 2: "float32"} and list(found.stores) == ["all", 2]
+    assert (found.precision, found.views, found.budget, found.bytes) == ("bfloat16", 2, 100, 50)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"precision": "int8"}, "precision is 'int8', not 'float32' or 'bfloat16'"),
+        ({"tails": []}, "tails is of type list, not dict"),
+        ({"stores": {"2": "float16", "all": "disk"}}, "stores.all is 'disk', not 'float32' or 'float16' or 'stream'"),
+        ({"stores": {"2": "float16"}}, "they are of other phases"),
+        ({"tails": {"2": "float32", "two": "float32"}}, "they are of other phases"),
+        ({"views": 1.5}, "views is of type float, not int"),
+        ({"more": 1}, "they are of other phases"),
+    ],
+)
+def test_choices_that_no_training_wrote(change: dict, fault: str) -> None:
+    with pytest.raises(RunError, match=rf"the checkpoint's choices are damaged \({fault}\); start anew in another"):
+        choices.Choices.of(TOLD | change, ("all", 2))

@@ -160,6 +160,31 @@ def test_a_stop_in_the_frozen_pass_or_in_a_phase_keeps_what_was_done(
     assert checkpoint.read(tmp_path / NAME)[0]["loop"]["epoch"] == 2
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"epoch": "two"}, r"the checkpoint's state is damaged \(epoch is of type str, not int\); start anew"),
+        ({"sums": [1.0]}, r"the checkpoint's state is damaged \(sums has 1 items, not 2\); start anew"),
+        ({"more": 1}, r"the checkpoint's state is damaged \(it is another\); start anew"),
+        ({}, "the checkpoint's best does not fit this classifier; start anew"),
+    ],
+)
+def test_a_state_that_no_training_wrote(tmp_path: Path, eager: None, change: dict, said: str) -> None:
+    clf, data = pictures(tmp_path)
+    keeper = Keeper(tmp_path)
+    keeper.stop.asked = True
+    begin, keeper.begin = keeper.begin, lambda made: begin(made)
+    with pytest.raises(KeyboardInterrupt):
+        fit(clf, data, keeper)
+    facts, arrays = checkpoint.read(tmp_path / NAME)
+    record = {"best": 0.5, "best_epoch": 0, "epoch": 1, "steps": 2, "sums": [1.0, 2.0], "rate": 0.1}
+    state = record | {"records": [], "trouble": ""} | change
+    optimizer = {name: array for name, array in arrays.items() if name[:4] != "best"}
+    checkpoint.write(tmp_path / NAME, facts | {"loop": state}, optimizer)
+    with pytest.raises(RunError, match=said):
+        fit(pictures(tmp_path)[0], data, tmp_path)
+
+
 # === Numbers that go wrong ===
 
 

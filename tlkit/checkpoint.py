@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import files
+from tlkit import files, forms
 from tlkit.errors import RunError
 from tlkit.interrupts import Stop, listening
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import os
 
 NAME, METRICS, SCHEMA = "checkpoint.safetensors", "metrics.csv", 1
+# of the facts, as `forms.mismatches` takes it
+FORM = {"settings": {}, "choices": {}, "done": [([{}], {})], "loop": dict | None, "seconds": float}
 EVERY = 10.0  # seconds of training that a killed process may lose
 SHARE = 10  # times as long as a checkpoint takes to write has to pass before the next
 Arrays = Mapping[str, np.ndarray]
@@ -74,7 +76,10 @@ def read(path: Path) -> State | None:
             raise ValueError("its digest is another")
         facts = json.loads(about["facts"])
         schema = facts["schema"]
-    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
+        if schema == SCHEMA and (fault := next(forms.mismatches(facts, FORM), None)):
+            raise ValueError(fault)
+    # AttributeError: a type of numbers that NumPy lacks
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{path} is damaged ({error}); delete it, or start anew in another directory") from error
     if schema != SCHEMA:
         raise RunError(f"{path} has schema {schema}, this tlkit reads {SCHEMA}; go on with the tlkit that wrote it")
@@ -194,7 +199,8 @@ class Keeper:
         if self.directory is not None:
             rows = [*(record for earlier, _ in self.progress.done for record in earlier), *records]
             text = io.StringIO()
-            table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+            names = dict.fromkeys(name for row in rows for name in row)
+            table = csv.DictWriter(text, list(names), lineterminator="\n")
             table.writeheader()
             table.writerows(rows)
             files.write_text(self.directory / METRICS, text.getvalue())
@@ -229,8 +235,8 @@ def variables(part: str, found: Sequence[Any]) -> dict[str, np.ndarray]:
     return {f"{part}/{place}": variable.numpy() for place, variable in enumerate(found)}
 
 
-def restore(part: str, found: Sequence[Any], arrays: Arrays) -> None:
-    """Assign what `variables` returned.
+def values(part: str, found: Sequence[Any], arrays: Arrays) -> list[np.ndarray]:
+    """Return what `variables` returned, in the order of these variables.
 
     Raises:
         RunError: it is of other variables.
@@ -238,5 +244,10 @@ def restore(part: str, found: Sequence[Any], arrays: Arrays) -> None:
     kept = [arrays.get(f"{part}/{place}") for place in range(len(found))]
     if any(value is None or value.shape != tuple(variable.shape) for value, variable in zip(kept, found, strict=True)):
         raise RunError(f"the checkpoint's {part} does not fit this classifier; start anew in another directory")
-    for variable, value in zip(found, kept, strict=True):
+    return kept
+
+
+def restore(part: str, found: Sequence[Any], arrays: Arrays) -> None:
+    """Assign what `variables` returned; raise RunError where it is of other variables."""
+    for variable, value in zip(found, values(part, found, arrays), strict=True):
         variable.assign(value)

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import cache, filling, frontier, keys, precision
-from tlkit.errors import InputError
+from tlkit import cache, filling, forms, frontier, keys, precision
+from tlkit.errors import InputError, RunError
 from tlkit.spec import Compute
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ VIEWS = 4  # augmented versions stored of each picture: each costs a pass over t
 HALF = 2  # bytes of a float16
 WORTH = 50  # training steps from which on a measurement of a few of them pays
 KINDS = ("float32", "float16", "stream")
+# of choices in JSON, as `forms.mismatches` takes it
+FORM = {
+    "precision": Literal["float32", "bfloat16"], "tails": {"*": Literal["float32", "bfloat16"]}, "views": int,
+    "stores": {"*": Literal["float32", "float16", "stream"]}, "budget": int, "bytes": int,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,25 @@ class Choices:
     bytes: int
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Choices:
-        """Read what was written down as JSON, whose keys are all strings."""
-        by_depth = {name: {_depth(key): value for key, value in told[name].items()} for name in ("tails", "stores")}
+    def of(cls, told: Mapping[str, Any], depths: Sequence[int | str]) -> Choices:
+        """Read what was written down as JSON, whose keys are all strings.
+
+        Args:
+            told: the fields.
+            depths: every `unfreeze` of the training.
+
+        Raises:
+            RunError: they are not those of such a training.
+        """
+        fault = next(forms.mismatches(told, FORM), None)
+        names = {str(depth) for depth in depths}
+        if fault or set(told) != set(FORM) or not set(told["tails"]) == set(told["stores"]) == names:
+            raise RunError(
+                f"the checkpoint's choices are damaged ({fault or 'they are of other phases'}); start anew in another "
+                f"directory"
+            )
+        by_depth = {name: {depth: told[name][str(depth)] for depth in depths} for name in ("tails", "stores")}
         return cls(**{**told, **by_depth})
-
-
-def _depth(key: int | str) -> int | str:
-    return key if key == "all" else int(key)
 
 
 def check(compute: Compute) -> None:

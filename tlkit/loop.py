@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import steps
-from tlkit.checkpoint import Keeper, State, restore, variables
+from tlkit import forms, steps
+from tlkit.checkpoint import Keeper, State, restore, values, variables
+from tlkit.errors import RunError
 from tlkit.spec import Phase
 from tlkit.store import Features
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     import keras
 
 SCORED = 64  # examples scored at a time
+# of a phase's state in JSON, as `forms.mismatches` takes it
+FORM = {
+    "best": float, "best_epoch": int, "epoch": int, "steps": int, "sums": (float, float), "rate": float,
+    "records": [{}], "trouble": str,
+}  # fmt: skip
 WINDOW = 16  # batches among which examples of like length are brought together
 
 
@@ -121,7 +127,7 @@ def train(
         first = _score(scores, validation)[0]
         now = _Standing(first if np.isfinite(first) else np.inf, _weights(tail))
     else:
-        now = _resumed(optimizer, keeper)
+        now = _resumed(tail, optimizer, keeper)
 
     def state() -> State:
         kept = {f"best/{place}": array for place, array in enumerate(now.weights)}
@@ -141,12 +147,16 @@ def train(
     return Result(now.records, now.best_epoch, now.trouble)
 
 
-def _resumed(optimizer: Any, keeper: Keeper) -> _Standing:
-    """Take up the state that another process left in the middle of a phase."""
+def _resumed(tail: keras.Model, optimizer: Any, keeper: Keeper) -> _Standing:
+    """Take up the state that another process left in the middle of a phase; raise RunError where it cannot be."""
     kept = keeper.progress
+    fault = next(forms.mismatches(kept.loop, FORM), None)
+    if fault or set(kept.loop) != set(FORM):
+        raise RunError(
+            f"the checkpoint's state is damaged ({fault or 'it is another'}); start anew in another directory"
+        )
     restore("optimizer", optimizer.variables, kept.arrays)
-    weights = [kept.arrays[f"best/{place}"] for place in range(sum(name.startswith("best/") for name in kept.arrays))]
-    return _Standing(**kept.loop, weights=weights)
+    return _Standing(**kept.loop, weights=values("best", tail.trainable_variables, kept.arrays))
 
 
 def _epoch(

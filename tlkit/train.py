@@ -107,7 +107,7 @@ def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper:
     sources = planning.sources(clf, data, plan.augment, asked.seed)
     told = options.settings(plan.phases, plan.augment, asked)
     if keeper.directory is not None and keeper.open(told | planning.identity(clf, data, plan, cuts)):
-        chosen = Choices.of(keeper.progress.choices)
+        chosen = Choices.of(keeper.progress.choices, list(cuts))
     else:
         chosen = planning.choose(clf, cuts, sources, plan, asked.batch_size)
         keeper.begin(dataclasses.asdict(chosen))
