@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable
@@ -116,6 +117,63 @@ def test_a_shard_under_another_shards_digest_is_not_taken(tmp_path: Path) -> Non
     (first,), (second,) = ((tmp_path / "a").glob(f"0000{n}.0-*.npy") for n in (0, 1))
     first.write_bytes(second.read_bytes())
     assert list(opened(tmp_path / "a").shards) == [1, 2]
+
+
+def header(shape: str, kind: str = "'<f4'") -> bytes:
+    """Return a file of NumPy with room for 12 numbers, whatever its header says."""
+    text = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(48)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"(lp0\n.",  # a pickle
+        b"PK\3\4" + bytes(100),  # what numpy.load takes for an archive
+        header("()"),
+        header("(-1,)"),
+        header("(4611686018427387904,)"),
+        header("(4294967296, 4294967296)"),
+        header("(" + "9" * 4500 + ",)"),
+        header("(4L, 3)"),
+        header("(" * 300),
+        header("(4, 3"),
+        header("(4, 3)", "'|O'"),
+        header("(4, 3)", "'|V0'"),
+        header("(4, 3)", "[('a', '<f4')]"),
+        header("(4, 3)", "'<M8[ns]'"),
+        header("(4, 3)", "'a4'"),
+        header("(4, 3)", "__import__('os')"),
+    ],
+)
+def test_a_file_that_bears_its_digest_and_holds_no_numbers(tmp_path: Path, content: bytes) -> None:
+    _, arrays = filled(tmp_path / "a")
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    (file,) = (tmp_path / "a").glob("00001.0-*.npy")
+    file.unlink()
+    (forged := tmp_path / "a" / f"00001.0-{digest}.npy").write_bytes(content)
+    again = opened(tmp_path / "a")
+    assert list(again.shards) == [0, 2] and not forged.exists()
+    assert np.array_equal(again.shards[2][0], arrays[2][0])
+
+
+@pytest.mark.parametrize(
+    "name", ["a-b.npy", "1-b.npy", "1.2.3-b.npy", "-b.npy", "\u0661.0-b.npy", "1_0.0-b.npy", ".0-b.npy"]
+)
+def test_what_is_no_shard_by_its_name_is_let_be(tmp_path: Path, name: str) -> None:
+    filled(tmp_path / "a")
+    (tmp_path / "a" / name).write_bytes(b"")
+    assert list(opened(tmp_path / "a").shards) == [0, 1, 2] and (tmp_path / "a" / name).exists()
+
+
+def test_what_is_no_file_is_no_shard(tmp_path: Path) -> None:
+    filled(tmp_path / "a")
+    digest = "0" * 32
+    (tmp_path / "a" / f"00001.0-{digest}.npy").mkdir()
+    os.mkfifo(tmp_path / "a" / f"00002.0-{digest}.npy")
+    (tmp_path / "a" / f"00003.0-{digest}.npy").symlink_to("/dev/zero")
+    assert list(opened(tmp_path / "a").shards) == [0, 1, 2]
 
 
 # === Full and read-only disks ===

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tlkit import cache, files
 from tlkit.errors import InputError, RunError
 
 DIGITS = 32  # of the SHA-256, in the file's name
+NAME = re.compile(rf"(\d{{1,9}})\.(\d{{1,9}})-([0-9a-f]{{{DIGITS}}})\.npy", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +75,12 @@ class Folder:
         return sum(array.nbytes for arrays in self.shards.values() for array in arrays)
 
     def open(self) -> None:
-        """Map every shard that is whole, and delete what is not."""
+        """Map every shard that is whole, and delete what is not; let be what is no shard by its name."""
         there: dict[tuple[int, int], np.ndarray] = {}
         for file in sorted(self.path.glob("*-*.npy")):
-            number, tensor = map(int, file.name.partition("-")[0].split("."))
-            if (array := _checked(file)) is not None:
-                there[number, tensor] = array
+            name = NAME.fullmatch(file.name)
+            if name and (array := _checked(file, name[3])) is not None:
+                there[int(name[1]), int(name[2])] = array
         numbers = {number for number, _ in there}
         found = {number: [there.get((number, tensor)) for tensor in range(self.tensors)] for number in numbers}
         whole = {number: arrays for number, arrays in found.items() if all(array is not None for array in arrays)}
@@ -146,12 +148,20 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:DIGITS]
 
 
-def _checked(file: Path) -> np.ndarray | None:
-    """Map a file that bears its digest; delete any other."""
+def _checked(file: Path, digest: str) -> np.ndarray | None:
+    """Map a file that bears its digest and holds numbers; delete any other."""
     try:
-        if file.stem.partition("-")[2] == _digest(file):
-            return np.load(file, mmap_mode="r")
-        file.unlink(missing_ok=True)
+        if not os.path.isfile(file):  # a pipe would never end
+            return None
+        if digest == _digest(file):
+            array = np.lib.format.open_memmap(file, mode="r")  # unlike numpy.load it takes neither archives nor pickles
+            if array.ndim and array.dtype.kind in "fiub":
+                return array
     except FileNotFoundError:  # another process made room meanwhile
+        return None
+    except OSError:
+        raise
+    except Exception:  # NumPy's reader of headers raises anything, and a digest vouches for nobody
         pass
+    file.unlink(missing_ok=True)
     return None
