@@ -116,7 +116,6 @@ def patched(path: Path, record: bytes, offset: int, value: bytes) -> Path:
     [
         (b"PK\3\4", 33, b"\xff\xff"),  # the compressed bytes
         (b"PK\1\2", 8, b"\1\0"),  # a flag: encrypted
-        (b"PK\1\2", 10, b"\x63\0"),  # the method of compression
         (b"PK\1\2", 42, b"\xff\xff\0\0"),  # where the member begins
     ],
 )
@@ -124,6 +123,23 @@ def test_damage_is_of_known_kinds(tmp_path: Path, record: bytes, offset: int, va
     path = patched(write(tmp_path / "a.zip", {"aa": bytes(range(256)) * 4}), record, offset, value)
     with pytest.raises(archives.DAMAGE):
         archives.take(path, "aa", tmp_path / "out", size=1024)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 0x63])
+def test_other_compressions_are_not_read(tmp_path: Path, method: int) -> None:
+    path = write(tmp_path / "a.zip", {"aa": b"12"}, method=zipfile.ZIP_STORED)
+    patched(path, b"PK\1\2", 10, method.to_bytes(2, "little"))
+    with pytest.raises(UnsafeError, match="holds 'aa', which is stored in a way that is not read"):
+        archives.check(path)
+    with pytest.raises(UnsafeError, match="holds 'aa', which is stored in a way that is not read"):
+        archives.take(path, "aa", tmp_path / "out", size=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_member_that_begins_before_the_archive(tmp_path: Path) -> None:
+    path = patched(write(tmp_path / "a.zip", {"aa": b"12"}), b"PK\5\6", 16, b"\xff\xff\xff\0")  # where the list begins
+    with pytest.raises(UnsafeError, match="holds 'aa', which is stored in a way that is not read"):
+        archives.take(path, "aa", tmp_path / "out", size=2)
 
 
 def test_an_archive_that_ends_too_early(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 MOST_MEMBERS = 10_000
 EXPANSION = 20  # times an archive's own size; weights hardly shrink, a bomb grows a thousandfold
 FLOOR = 64_000_000  # bytes that any archive may unpack to
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others may take much memory, and fail in ways of their own
 # what `zipfile` raises for archives that are damaged, encrypted, or compressed in a way it does not know
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
@@ -84,3 +85,5 @@ def _check_kind(member: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise UnsafeError(f"holds {name[:100]!r}, which is a link or another special file")
+    if member.compress_type not in METHODS or member.header_offset < 0:
+        raise UnsafeError(f"holds {name[:100]!r}, which is stored in a way that is not read")
