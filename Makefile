@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow test-all lint bench notebooks clean
+.PHONY: demo test test-slow test-all fuzz lint bench notebooks clean
 
 demo: $(STAMP)
 	$(PY) recipes/demo.py
@@ -16,6 +16,9 @@ test-slow: $(STAMP)
 
 test-all: $(STAMP)
 	$(PY) -m pytest
+
+fuzz: $(STAMP)
+	$(PY) -m pytest -m all tests/test_fuzz.py
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
@@ -31,7 +34,7 @@ notebooks: $(STAMP)
 
 # The environment stays: it takes minutes to make. `rm -r .venv` removes it.
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 $(STAMP): requirements.txt setup.cfg pyproject.toml

@@ -189,7 +189,7 @@ def _stable(
             counts = np.bincount(side[mine], minlength=parts + 1)
             giver = int(counts.argmax())
             spare = mine[side[mine] == giver]
-            if place and len(np.unique(units[spare])) < 2:  # train takes the last one, or the class could not be learned
+            if place and len(np.unique(units[spare])) < 2:  # train takes even the last one
                 continue
             # the nearest to the border, so that it is the same one as long as the class is what it is
             chosen = spare[draw[spare].argmin() if place else draw[spare].argmax()]
