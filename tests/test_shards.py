@@ -132,6 +132,7 @@ def header(shape: str, kind: str = "'<f4'") -> bytes:
         b"(lp0\n.",  # a pickle
         b"PK\3\4" + bytes(100),  # what numpy.load takes for an archive
         header("()"),
+        header("(0, 3)"),
         header("(-1,)"),
         header("(4611686018427387904,)"),
         header("(4294967296, 4294967296)"),

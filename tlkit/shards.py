@@ -155,7 +155,7 @@ def _checked(file: Path, digest: str) -> np.ndarray | None:
             return None
         if digest == _digest(file):
             array = np.lib.format.open_memmap(file, mode="r")  # unlike numpy.load it takes neither archives nor pickles
-            if array.ndim and array.dtype.kind in "fiub":
+            if array.ndim and len(array) and array.dtype.kind in "fiub":
                 return array
     except FileNotFoundError:  # another process made room meanwhile
         return None
