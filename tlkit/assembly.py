@@ -84,12 +84,7 @@ def assemble(
     unused = [name for number, name in enumerate(names) if number not in used]
     given = {key: Split(s.items, np.searchsorted(used, s.labels), s.traits) for key, s in given.items()}
     splits, drawn = _drawn(given, about.kind, splitting)
-    if lacking := [names[used[number]] for number in np.setdiff1d(range(len(used)), splits["train"].labels)]:
-        raise DataError(
-            f"no example of {_some(lacking)} in {about.source} is left for train: all belong to groups, or to examples "
-            f"they are copies of, that went elsewhere. Add some, do without group_by, or draw copies on their own with "
-            f"near_duplicates='anywhere'"
-        )
+    _insist_on_all(splits["train"], [names[number] for number in used], about)
     left = f"Left out for want of examples: {', '.join(unused)}." if unused else ""
     return Data(
         **splits,
@@ -109,6 +104,16 @@ def _split(part: Part, order: Mapping[Any, int], about: About, splitting: Splitt
     if splitting.group_by is not None and seen.groups is None and len(labels):
         seen = drawing.grouped(seen, splitting.group_by, about.source)
     return Split(part.items, labels, seen)
+
+
+def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
+    """Raise DataError where train has no example of a class."""
+    if lacking := [names[number] for number in np.setdiff1d(range(len(names)), train.labels)]:
+        raise DataError(
+            f"no example of {_some(lacking)} in {about.source} is left for train: all belong to groups, or to examples "
+            f"they are copies of, that went elsewhere. Add some, do without group_by, or draw copies on their own with "
+            f"near_duplicates='anywhere'"
+        )
 
 
 def _from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
