@@ -20,6 +20,11 @@ from tlkit.run import run_job
 from tlkit.spec import Backbone, Compute
 from tlkit.vision import VISION, ImageInput
 
+
+class AbortedError(Exception):
+    """Stands for TensorFlow's, known by its name."""
+
+
 NOTHING = train.History(epochs=(), phases=(), trunk_seconds=0, trunk_examples=0, seconds=0, settings={})
 BAD_OPTIONS = [
     ({"batch_size": 0}, "give a batch size of 1"),
@@ -199,6 +204,8 @@ def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
             "^interrupted; what was done is kept; go on with: tlkit train --resume .*out",
         ),
         (MemoryError(), RunError, "the memory is full; free some, and then: what was done .*--resume .*out$"),
+        (AbortedError("Operation received an exception:Status: 1, message: x"), RunError, "the memory is full; free"),
+        (AbortedError("Operation received an exception:Status: 2, message: x"), AbortedError, "Status: 2"),
         (RunError("cannot write x: the disk is full"), RunError, "the disk is full; what was done .*--resume .*out$"),
         (ZeroDivisionError("a bug"), ZeroDivisionError, "^a bug$"),
     ],

@@ -122,9 +122,16 @@ def _onward(out: Path) -> Iterator[None]:
             raise Interrupted(f"interrupted; {how}") from None
         if isinstance(error, RunError):
             raise RunError(f"{error}; {how}") from error
-        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        if _is_out_of_memory(error):
             raise RunError(f"the memory is full; free some, and then: {how}") from error
         raise
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether Python, TensorFlow, or oneDNN within it, lacked memory; the last says so by its status 1 alone."""
+    kind = type(error).__name__
+    of_onednn = kind == "AbortedError" and "Operation received an exception:Status: 1," in str(error)
+    return isinstance(error, MemoryError) or kind == "ResourceExhaustedError" or of_onednn
 
 
 def _resuming(there: dict[str, Any]) -> str:
