@@ -165,6 +165,14 @@ def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
     assert choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
 
 
+def test_what_cannot_be_remembered_is_measured_all_the_same(monkeypatch: pytest.MonkeyPatch, stored: Path) -> None:
+    def full(path: Path, text: str) -> None:
+        raise RunError(f"cannot write {path}: the disk is full")
+
+    monkeypatch.setattr(cache.files, "write_text", full)
+    assert choices.remembered({"what": "x"}, lambda: "bfloat16") == "bfloat16"
+
+
 STEPS = {2: 300, 1: choices.WORTH - 1, 0: 0}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -168,7 +169,8 @@ def remembered(about: Mapping[str, Any], measured: Callable[[], str]) -> str:
     if (known := cache.recall(key)) in precision.PRECISIONS:
         return known
     found = measured()
-    cache.remember(key, found)
+    with contextlib.suppress(RunError):  # a folder that cannot be written costs a measurement, not the training
+        cache.remember(key, found)
     return found
 
 
