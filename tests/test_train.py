@@ -424,7 +424,7 @@ def precisions(clf: object) -> set[str]:
     return {layer.dtype_policy.name for layer in clf._flatten_layers()}
 
 
-def test_bfloat16_trains_float32_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_trains_float32_weights(monkeypatch: pytest.MonkeyPatch, stored: Path) -> None:
     seen, original = [], loop.train
 
     def train(tail: object, *arguments: object) -> object:
