@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
     ("spec", "errors", "files", "forms", "interrupts"),
-    ("archives", "fetch", "cache", "checkpoint"),
+    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
     ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),

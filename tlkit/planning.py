@@ -132,6 +132,8 @@ def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: sto
     about = {"steps": keys.functions(frontier.parts(clf, cut, None), values=False), "length": length}
 
     def measured() -> str:
-        return precision.measure(clf, lambda: steps.gradients(frontier.segment(clf, cut, None)), features)
+        return precision.measure(
+            clf, lambda: steps.gradients(frontier.segment(clf, cut, None), clf.spec.target), features
+        )
 
     return choices.remembered(about, measured)

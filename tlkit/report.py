@@ -68,6 +68,11 @@ class Report:
     def __str__(self) -> str:
         return self.table()
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """The headline figures, the first one before all."""
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "loss": self.loss}
+
     def table(self) -> str:
         """Write the figures as a table for a terminal; of many classes it shows the 20 worst by F1, and says so.
 
