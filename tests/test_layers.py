@@ -20,7 +20,7 @@ LAYERS = (
     ("freeze", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling"),
     ("steps", "loop", "choices", "options", "planning", "train"),
-    ("plots", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
+    ("plots", "measured", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
     ("doctor",),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),

@@ -14,8 +14,8 @@ import numpy as np
 from tlkit import graphs, inventory
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError
+from tlkit.measured import Measured
 from tlkit.networks import read_keras
-from tlkit.report import Report
 from tlkit.spec import Backbone, resolve
 from tlkit.targets import Target
 
@@ -61,10 +61,10 @@ class Artifact:
             raise ArtifactError(f"{path} is not loaded: {error}; export the model again") from error
 
     @functools.cached_property
-    def report(self) -> Report:
+    def report(self) -> Measured:
         """The report of the evaluation the artifact was exported with."""
         try:
-            return Report.load(self.path)
+            return Measured.load(self.path)
         except RecursionError:
             raise ArtifactError(f"{self.path / 'report.json'} is nested too deeply; evaluate again") from None
 

@@ -21,7 +21,7 @@ from tlkit.build import Spec
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
 from tlkit.ledger import versions
-from tlkit.report import Report
+from tlkit.measured import Measured
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +32,7 @@ TOLERANCE = 1e-5  # the most an answer of the SavedModel may differ from the Ker
 
 
 def export(
-    clf: keras.Model, out: str | os.PathLike, *, report: Report | None = None, overwrite: bool = False
+    clf: keras.Model, out: str | os.PathLike, *, report: Measured | None = None, overwrite: bool = False
 ) -> Artifact:
     """Write a classifier as an artifact: SavedModel, Keras model, facts, model card and report.
 
@@ -165,7 +165,7 @@ def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[bytes
 # === Facts ===
 
 
-def _facts(clf: keras.Model, report: Report | None, parity: dict[str, Any]) -> dict[str, Any]:
+def _facts(clf: keras.Model, report: Measured | None, parity: dict[str, Any]) -> dict[str, Any]:
     """Gather what `tlkit.json` says."""
     spec: Spec = clf.spec
     row = spec.backbone

@@ -47,6 +47,9 @@ class Target(Protocol):
     def shape(self) -> tuple[int, ...]:
         """The shape of one truth."""
 
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return the truth of each example of a split, (n, *shape), for this classifier."""
+
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Close a head: (batch, channels) -> what the model answers."""
 
@@ -101,6 +104,10 @@ class Label:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", _names(self.labels, 2, "a classifier needs at least two labels"))
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return what the reader found."""
+        return split.labels
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Add Dense(classes, softmax), named "probabilities"."""
@@ -161,6 +168,10 @@ class Tags:
     def shape(self) -> tuple[int, ...]:
         """The shape of one truth: (tags,)."""
         return (len(self.labels),)
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return what the reader found."""
+        return split.labels
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Add Dense(tags, sigmoid), named "probabilities"."""
@@ -226,6 +237,10 @@ class Value:
             raise InputError(f"a value has one name, not {len(self.labels)}: {', '.join(self.labels[:5])}")
         if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale > 0):
             raise InputError(f"mean={self.mean}, scale={self.scale}: give finite numbers, and a scale above 0")
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return what the reader found."""
+        return split.labels
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Add Dense(1), named "value", and bring it to the unit of the data: (batch, 1)."""
