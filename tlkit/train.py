@@ -78,8 +78,7 @@ def fit(
         augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on float32 pixels.
         views: augmented versions stored of each picture, cycled over the epochs; 4, or as many as fit, by default.
         patience: epochs without a better validation loss that are waited for.
-        class_weight, sampling: "balanced" or label -> weight in the loss; "balanced" draws classes equally often (of
-            one label each).
+        class_weight, sampling: "balanced" or label -> weight in the loss; "balanced" draws classes equally often.
         weight_decay, label_smoothing: of the kernels, decoupled; share of each label spread over all classes, < 1.
         seed: of order, dropout and augmentation (the head's first weights: `keras.utils.set_random_seed`).
         compute: precision, room on disk, determinism; `Compute()` by default.
