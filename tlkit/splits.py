@@ -104,9 +104,20 @@ class Data:
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of examples by split and class."""
-        sizes = {name: np.bincount(split.labels, minlength=len(self.labels)) for name, split in self.splits().items()}
+        """Return the number of examples by split and class, or tag; of a value, that of all by its name."""
+        count = {
+            "label": lambda split: np.bincount(split.labels, minlength=len(self.labels)),
+            "tags": lambda split: split.labels.sum(0),
+            "value": lambda split: [len(split)],
+        }[self.task]
+        sizes = {name: count(split) for name, split in self.splits().items()}
         return {name: dict(zip(self.labels, map(int, size), strict=True)) for name, size in sizes.items()}
+
+    def described(self, truth: Any) -> str:
+        """Write what one of `Split.labels` stands for: a class, tags joined by |, or a number."""
+        if self.task == "label":
+            return self.labels[truth]
+        return str(truth) if self.task == "value" else "|".join(self.labels[tag] for tag in np.flatnonzero(truth))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of labels, splits and contents; a picture file counts by name and content."""
@@ -114,7 +125,8 @@ class Data:
 
     @functools.cached_property
     def _digest(self) -> str:
-        total = hashlib.sha256(repr((self.kind, self.labels, self.flip)).encode())
+        other = () if self.task == "label" else (self.task,)
+        total = hashlib.sha256(repr((self.kind, self.labels, self.flip, *other)).encode())
         for name, split in self.splits().items():
             total.update(f"{name} {len(split)}".encode() + np.ascontiguousarray(split.labels).tobytes())
             total.update(split.digest(self.kind).encode())
@@ -128,7 +140,7 @@ class Data:
         for name, split in self.splits().items():
             seen = split.seen(self.kind)
             for number, label in enumerate(split.labels):
-                yield seen.names[number], self.labels[label], name, seen.hexdigest(number)
+                yield seen.names[number], self.described(label), name, seen.hexdigest(number)
 
     def write_quarantine(self, path: str | Path) -> None:
         """Write the examples that were left out, as CSV: example, reason."""
@@ -137,7 +149,12 @@ class Data:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
-        return f"Data({self.source}: {self.kind}, {len(self.labels)} classes; {sizes}{lost})"
+        return f"Data({self.source}: {self.kind}, {learned(self.task, self.labels)}; {sizes}{lost})"
+
+
+def learned(task: str, labels: Sequence[str]) -> str:
+    """Say in two words what is learned: "5 classes", "12 tags", or the name of the value."""
+    return f"value {labels[0]}" if task == "value" else f"{len(labels)} {'tags' if task == 'tags' else 'classes'}"
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
