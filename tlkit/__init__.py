@@ -72,8 +72,10 @@ _HOMES = {
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
+    "tags_report": ("TagsReport",),
     "targets": ("Label", "Tags", "Value"),
     "train": ("History", "fit"),
+    "value_report": ("ValueReport",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
