@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,7 +25,7 @@ class Examples:
     Args:
         data: where they come from.
         names: what each is called, once only, strings as objects (n,).
-        labels: numbers into `data.labels`, int64 (n,).
+        labels: the truths, as in `Split`, (n,) or (n, tags).
         sides: numbers into SPLITS, int64 (n,), in order.
         seen: their traits.
     """
@@ -34,6 +35,13 @@ class Examples:
     labels: np.ndarray
     sides: np.ndarray
     seen: Traits
+
+    @functools.cached_property
+    def facets(self) -> np.ndarray:
+        """Numbers that agree where the truths do: of classes their own, int64 (n,)."""
+        if self.data.task == "label":
+            return self.labels
+        return np.unique(self.labels, axis=0, return_inverse=True)[1].reshape(-1)
 
     def __len__(self) -> int:
         return len(self.labels)
