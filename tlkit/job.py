@@ -33,6 +33,7 @@ class Job:
         batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
+        target: what the column of the labels holds: "label", "tags" or "value" (tables).
         text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
         strict: raise an error where anything cannot be read.
@@ -63,6 +64,7 @@ class Job:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     cache_budget: int | None = None
     deterministic: bool = False
+    target: Literal["label", "tags", "value"] = "label"
     text_column: str | None = None
     image_column: str | None = None
     label_column: str | None = None
@@ -77,7 +79,8 @@ class Job:
     def read(self) -> data.Data:
         """Read the data; raises as `tlkit.read` does."""
         splitting = Splitting(self.seed, self.split, self.splits, self.group_by, self.near_duplicates)
-        return data.read(self.data, splitting=splitting, **{name: getattr(self, name) for name in READ})
+        columns = {name: getattr(self, name) for name in READ}
+        return data.read(self.data, splitting=splitting, task=self.target, **columns)
 
 
 def schedule(job: Job) -> tuple[Phase, ...]:
