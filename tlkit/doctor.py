@@ -40,7 +40,9 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     """
     judged: list[Finding] = []
     lengths, size = {}, None
-    if labels:
+    if labels and data.task != "label":
+        judged.append(_unjudged(f"that is done for one label each, not for {data.task}"))
+    if labels and (data.task == "label" or data.kind == "text"):  # of pictures there is nothing else to be asked
         backbone, head = DEFAULTS[data.kind]
         try:
             clf = classifier(backbone, head, data.target)
@@ -52,8 +54,6 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
             lengths = {name: clf.spec.input.lengths(pre, split.items) for name, split in data.splits().items()}
             if data.task == "label":
                 judged += _labels(clf, data, lengths, seed, progress)
-            else:
-                judged.append(_unjudged(f"that is done for one label each, not for {data.task}"))
     known = {name: each for name, each in lengths.items() if each is not None}  # pictures have none
     found = [*checks.check(data, lengths=known, size=size), *judged]
     sizes = {name: len(split) for name, split in data.splits().items()}
