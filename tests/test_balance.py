@@ -89,6 +89,12 @@ def test_one_value_for_most() -> None:
     assert found(made(rows, ("price",)))["usual_value"].title == "60 of 100 examples have the same price, -1"
 
 
+def test_the_short_form_names_the_target() -> None:
+    data = made(np.arange(100) % 2 + 0.0, ("price",))
+    told = Diagnosis("t.csv", "text", data.labels, data.counts(), tuple(check(data)), "value").brief()
+    assert told.endswith("what to do about it: tlkit doctor t.csv --target value")
+
+
 def test_values_far_out() -> None:
     rows = values()
     rows[7] = 5000

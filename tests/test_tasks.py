@@ -280,10 +280,13 @@ def test_pipelines_of_tags_and_values() -> None:
 
 
 @pytest.mark.slow
-def test_a_pretrained_backbone_beats_words_on_a_real_value(shared: Path) -> None:
+def test_a_pretrained_backbone_beats_words_on_a_real_value(shared: Path, tmp_path: Path) -> None:
     path = str(shared / "text" / "amazon_snippets.csv")
     data = tlkit.read(path, label_column="mean_valence", task="value")
     clf = tlkit.minilm_classifier(data.target)
     tlkit.fit(clf, data, phases=(Phase("head", 15, 1e-3, 0),), progress=False)
     found, words = tlkit.evaluate(clf, data.test), tlkit.baseline(data)
     assert found.r2 > words.r2 > 0.4 and found.mae < words.mae < found.trivial["mae"]
+    texts = list(data.test.items[:20])
+    told = tlkit.export(clf, tmp_path / "out", report=found).predict(texts)
+    assert np.allclose([one.value for one in told], found.values[:20], atol=1e-4)

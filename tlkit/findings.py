@@ -103,6 +103,7 @@ class Diagnosis:
         more = f"{len(grave) - limit} more; " if len(grave) > limit else ""
         # what lies in memory has no name that the command line could read
         source = "" if self.source == "arrays" else f" {shlex.quote(clean(self.source))}"
+        source += "" if self.task == "label" or not source else f" --target {self.task}"
         return "\n".join([*lines, f"{more}what to do about it: tlkit doctor{source}"]) if lines else ""
 
     def to_dict(self) -> dict[str, Any]:

@@ -45,21 +45,21 @@ def carve_tags(tags: np.ndarray, seed: int, *parts: float, units: np.ndarray | N
     """
     _, unit = np.unique(np.arange(len(tags)) if units is None else units, return_inverse=True)
     # those without any tag count as of one more
-    columns = np.column_stack([tags > 0, ~(tags > 0).any(1)]).astype(np.float64)
-    counts = np.zeros((unit.max(initial=-1) + 1, columns.shape[1]))
+    columns = np.column_stack([tags > 0, ~(tags > 0).any(1)]).astype(np.float32)
+    counts = np.zeros((unit.max(initial=-1) + 1, columns.shape[1]), np.float32)
     np.add.at(counts, unit, columns)
-    sizes, total = np.bincount(unit), columns.sum(0)
+    sizes, total, has = np.bincount(unit), columns.sum(0), counts > 0
     wanted = np.stack([np.maximum(share * total, 1) for share in parts])
     wanted = np.concatenate([np.maximum(total - wanted.sum(0), 1)[None], wanted])
     room = np.array([1 - sum(parts), *parts]) * len(tags)
-    side, left = np.full(len(counts), -1), np.random.default_rng(seed).permutation(len(counts))
-    while len(left):
-        present = (counts[left] > 0).sum(0)
-        rarest = np.where(present > 0, present, len(counts) + 1).argmin()
-        for number in left[counts[left, rarest] > 0]:
+    side, order = np.full(len(counts), -1), np.random.default_rng(seed).permutation(len(counts))
+    left = has.sum(0)
+    while left.any():
+        rarest = np.where(left > 0, left, len(counts) + 1).argmin()
+        for number in order[has[order, rarest] & (side[order] < 0)]:
             # of equals the side with most room, which for a rare tag is the one that is learned from
             side[number] = place = np.lexsort((room, wanted[:, rarest]))[-1]
             wanted[place] -= counts[number]
             room[place] -= sizes[number]
-        left = left[side[left] < 0]
+            left -= has[number]
     return [np.flatnonzero(side[unit] == place) for place in range(len(parts) + 1)]
