@@ -89,14 +89,14 @@ def assemble(
     given, kept = _settled(given, names, about)
     splits, drawn = _drawn(given, about, splitting)
     _insist_on_all(splits["train"], kept, about)
-    unused = [name for name in names if name not in kept]
-    left = f"Left out for want of examples: {', '.join(unused)}." if unused else ""
     return Data(
         **splits,
         labels=kept,
         kind=about.kind,
         source=about.source,
-        splitting=" ".join(filter(None, [sentence if splitting.file is not None else drawn, about.note, left])),
+        splitting=" ".join(
+            filter(None, [sentence if splitting.file is not None else drawn, about.note, _unused(names, kept)])
+        ),
         unreadable=about.unreadable,
         flip=about.flip,
         licence=about.licence,
@@ -211,6 +211,13 @@ def _settled(
     if about.task == "value":
         return dict(given), kept
     return {key: Split(s.items, s.labels[:, used], s.traits) for key, s in given.items()}, kept
+
+
+def _unused(names: Sequence[str], kept: Sequence[str]) -> str:
+    """Say which names no example has."""
+    known = set(kept)
+    unused = [name for name in names if name not in known]
+    return f"Left out for want of examples: {', '.join(unused)}." if unused else ""
 
 
 def _check(given: Mapping[str, Split], names: tuple[str, ...], about: About) -> None:
