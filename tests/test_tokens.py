@@ -182,7 +182,8 @@ def test_every_family_reloads_in_a_fresh_process(tmp_path: Path) -> None:
     given = reload(tmp_path, models.TEXTS, *FAMILIES)
     for family, answers in expected.items():
         assert np.array_equal(given[f"{family} keras"], answers), family
-        assert np.array_equal(given[f"{family} served"], answers), family
+        # eager and compiled softmaxes differ in their last bit
+        assert np.abs(given[f"{family} served"] - answers).max() <= 1e-6, family
         assert not np.allclose(np.roll(answers, 1, axis=0), answers, atol=1e-2)
 
 
@@ -193,7 +194,8 @@ def test_pairs_reload_in_a_fresh_process(tmp_path: Path) -> None:
     given = reload(tmp_path, lexicons.PAIRS, *families)
     for family, answers in expected.items():
         assert np.array_equal(given[f"{family} keras"], answers), family
-        assert np.array_equal(given[f"{family} served"], answers), family
+        # eager and compiled softmaxes differ in their last bit
+        assert np.abs(given[f"{family} served"] - answers).max() <= 1e-6, family
 
 
 def test_no_word_that_was_seen_is_exported(tmp_path: Path) -> None:

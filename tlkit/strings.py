@@ -94,6 +94,7 @@ class TextInput:
             segments=self.segments,
             name="pre",
         )
+        bare = _loadable(bare)
         return pre, keras.Model(bare.input, _features(bare, self.family), name=row.name)
 
     def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
@@ -176,6 +177,57 @@ class TextInput:
 
 
 # === Backbone ===
+
+
+@keras.saving.register_keras_serializable(package="tlkit")
+class RelativePositions(keras.layers.Layer):
+    """Give the normalised vectors of a DeBERTa's relative positions, the same for each example of a batch.
+
+    It stands for KerasHub's RelativeEmbedding, which lacks a `build`: a `.keras` file that holds one cannot be loaded.
+
+    Args:
+        count: relative positions.
+        width: of their vectors.
+    """
+
+    def __init__(
+        self, count: int, width: int, *, name: str | None = None, trainable: bool = True, dtype: Any = None
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.count, self.width = count, width
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-7, dtype=self.dtype_policy, name="layer_norm")
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights."""
+        self.positions = self.add_weight(shape=(self.count, self.width), name="positions")
+        self.norm.build((1, self.count, self.width))
+
+    def call(self, inputs: Any) -> Any:
+        """Return the vectors (batch, count, width)."""
+        vectors = self.norm(keras.ops.expand_dims(keras.ops.convert_to_tensor(self.positions), 0))
+        return keras.ops.repeat(vectors, keras.ops.shape(inputs)[0], axis=0)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int, int]:
+        """Return (batch, count, width)."""
+        return (input_shape[0], self.count, self.width)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return everything the layer is rebuilt from, except for its weights."""
+        return {**super().get_config(), "count": self.count, "width": self.width}
+
+
+def _loadable(bare: keras.Model) -> keras.Model:
+    """Return a backbone on the same layers, but for the one that cannot be loaded."""
+    place = "rel_embedding"
+    theirs = next((layer for layer in bare.layers if layer.name == place), None)
+    if theirs is None:
+        return bare
+    own = RelativePositions(2 * theirs.bucket_size, theirs.hidden_dim, name=place)
+    made = keras.models.clone_model(
+        keras.Model(bare.input, bare.output), clone_function=lambda layer: own if layer.name == place else layer
+    )
+    own.set_weights(theirs.get_weights())
+    return made
 
 
 def _features(bare: keras.Model, family: str) -> dict[str, keras.KerasTensor]:
