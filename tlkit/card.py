@@ -63,7 +63,7 @@ def write(facts: dict[str, Any]) -> str:
             "",
             "## Use",
             "",
-            *_use(given["kind"], target),
+            *_use(given, target),
             "",
         ]
     )
@@ -76,7 +76,8 @@ def _escape(label: str) -> str:
 
 def _input(given: dict[str, Any]) -> str:
     if given["kind"] == "text":
-        return f"strings, cut after {given['size']} tokens"
+        what = "pairs of strings" if given.get("segments") == 2 else "strings"
+        return f"{what}, cut after {given['size']} tokens"
     return f"encoded pictures (JPEG, PNG, WebP, BMP, GIF), brought to {given['size']} pixels by {given['resize']}"
 
 
@@ -93,9 +94,10 @@ def _figures(metrics: dict[str, Any] | None, target: str) -> list[str]:
     ]
 
 
-def _use(kind: str, target: str) -> list[str]:
+def _use(given: dict[str, Any], target: str) -> list[str]:
+    kind, text = given["kind"], '["...", "..."]' if given.get("segments") == 2 else '"..."'
     extra = ["import tensorflow_text  # the tokenizer's operations"] if kind == "text" else []
-    argument = 'text=tf.constant(["..."])' if kind == "text" else "image_bytes=tf.constant([photo])"
+    argument = f"text=tf.constant([{text}])" if kind == "text" else "image_bytes=tf.constant([photo])"
     extra = extra or ['photo = open("photo.jpg", "rb").read()']
     return [
         "```python",

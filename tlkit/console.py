@@ -77,10 +77,11 @@ def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
         nargs="?" if optional else None,
         help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news",
     )
-    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined")
+    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined, or with --pairs two texts")
     add("--image-column", metavar="NAME", help="of a table that lists picture files")
     add("--label-column", metavar="NAME", help="of a table")
     add("--target", choices=("label", "tags", "value"), default="label", help="what that column holds (default: label)")
+    add("--pairs", action="store_true", help="each example is two texts")
     add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
     add("--split", choices=("random", "stable"), default="random", help="stable: more examples move none of the others")
     add("--splits", metavar="FILE", help="a splits.csv of an earlier run, used again")
@@ -98,8 +99,9 @@ def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
 def read(options: argparse.Namespace) -> Any:
     """Read the data that the options of `data_options` name; raises as `tlkit.read` does."""
     from tlkit import data
+    from tlkit.job import READ
     from tlkit.spec import Splitting
 
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
-    columns = {name: getattr(options, name) for name in ("text_column", "image_column", "label_column", "root")}
-    return data.read(options.data, splitting=splitting, strict=options.strict, task=options.target, **columns)
+    columns = {name: getattr(options, name) for name in READ}
+    return data.read(options.data, splitting=splitting, task=options.target, **columns)
