@@ -15,7 +15,7 @@ LAYERS = (
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
     ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),
-    ("networks", "tokens", "vision", "text"),
+    ("networks", "zoo", "flat", "tokens", "vision", "presets", "text"),
     ("build",),
     ("freeze", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling"),

@@ -48,17 +48,28 @@ def table() -> dict[str, Backbone]:
     return {**VISION, **TEXT}
 
 
-def find_backbone(backbone: str | Backbone) -> Backbone:
+def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
     """Return a row by name, or the user's own as it is.
+
+    Args:
+        backbone: a name from `tlkit backbones`; "keras_hub:NAME" or "keras_cv:NAME" for a preset of pictures; or the
+            path of a folder, a preset of those or one of Hugging Face or timm.
 
     Raises:
         InputError: no such name; the nearest ones are named.
+        WeightsError: a preset that is not here and cannot be fetched, or a folder that cannot be read.
     """
     if isinstance(backbone, Backbone):
         return backbone
     from tlkit.vision import VISION
 
-    rows = VISION if backbone in VISION else table()  # the texts' table imports TensorFlow, which takes seconds
+    if backbone in VISION:
+        return VISION[backbone]  # the texts' table imports TensorFlow, which takes seconds
+    from tlkit import presets
+
+    rows = table()
+    if backbone not in rows and (derived := presets.find(backbone)) is not None:
+        return derived
     if backbone not in rows:
         raise unknown("backbone", backbone, rows)
     return rows[backbone]
@@ -80,7 +91,7 @@ def class_names(labels: int | Iterable[str]) -> tuple[str, ...]:
 
 
 def classifier(
-    backbone: str | Backbone,
+    backbone: str | os.PathLike | Backbone,
     head: str | heads.Head,
     labels: int | Iterable[str],
     *,
@@ -98,7 +109,8 @@ def classifier(
     `tlkit.fit` or a `fit` of your own. `clf.base` gives features, `clf.head` takes them, `clf.spec` says what it is.
 
     Args:
-        backbone: a name from `tlkit backbones`, or your own `Backbone`.
+        backbone: a name from `tlkit backbones`, "keras_hub:NAME", "keras_cv:NAME", the path of a folder with an image
+            backbone (of KerasHub, keras-cv, Hugging Face or timm), or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
         labels: the class names, or their number.
         size: pixels of a side, or tokens of a text; the backbone's own by default.

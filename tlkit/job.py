@@ -118,7 +118,7 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
     if job.backbone is None and kind is None:
         return job
     row = find_backbone(job.backbone or DEFAULTS[kind][0])
-    job = dataclasses.replace(job, backbone=row.name, head=job.head or DEFAULTS[row.input.kind][1])
+    job = dataclasses.replace(job, backbone=job.backbone or row.name, head=job.head or DEFAULTS[row.input.kind][1])
     heads.check_fit(heads.get(job.head), row.input.features, row.name)
     schedule(job)
     row.input.sized(job.size)
