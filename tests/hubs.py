@@ -45,7 +45,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], int, bool]] = {
     "swin": (
         "SwinTransformer",
         {"image_shape": PICTURE, "embed_dim": 8, "depths": (1, 2), "num_heads": (1, 2), "window_size": 4},
-        2,
+        3,
         False,
     ),
     "mit": (
@@ -80,7 +80,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], int, bool]] = {
     "resnet_v2": (
         "ResNet",
         {
-            "input_conv_filters": [16],
+            "input_conv_filters": [64],
             "input_conv_kernel_sizes": [7],
             "stackwise_num_filters": [64, 64],
             "stackwise_num_blocks": [2, 1],
@@ -101,7 +101,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], int, bool]] = {
             "stackwise_strides": [2, 2],
             "stackwise_num_filters": [16, 32],
             "block_type": "dark_block",
-            "stage_type": "csp",
+            "stage_type": "dark",
         },
         2,
         False,
@@ -119,7 +119,6 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], int, bool]] = {
             "stackwise_block_types": ["v1", "v1"],
             "width_coefficient": 1.0,
             "depth_coefficient": 1.0,
-            "num_features": 32,
         },
         2,
         False,
@@ -127,7 +126,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], int, bool]] = {
     "densenet": ("DenseNet", {"stackwise_num_repeats": [1, 2, 1], "growth_rate": 8}, 3, False),
     "xception": (
         "Xception",
-        {"stackwise_conv_filters": [[8, 16], [16, 16], [24, 24]], "stackwise_pooling": [False, True, False]},
+        {"stackwise_conv_filters": [[8, 16], [24, 24], [32, 32]], "stackwise_pooling": [False, True, False]},
         2,
         False,
     ),
@@ -197,6 +196,12 @@ def keras_hub_folder(folder: Path, name: str) -> tuple[Path, Any]:
     converter = getattr(keras_hub.layers, f"{NETWORKS[name][0]}ImageConverter")
     converter(image_size=(SIZE, SIZE), scale=SCALE, offset=OFFSET).save_to_preset(str(folder))
     return folder, backbone
+
+
+def answer(backbone: Any, pixels: np.ndarray) -> np.ndarray:
+    """Return what a backbone makes of scaled pixels; of several maps the last."""
+    given = backbone(dict.fromkeys(backbone.input, pixels) if isinstance(backbone.input, dict) else pixels)
+    return (given[backbone.stage_names[-1]] if isinstance(given, dict) else given).numpy()
 
 
 def scaled(pixels: np.ndarray) -> np.ndarray:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +15,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, freeze, frontier
+from tlkit import build, exporting, freeze, frontier
 from tlkit.spec import Phase
 from tlkit.text import TEXT
 from tlkit.vision import VISION
@@ -132,19 +137,61 @@ def _now(backbone: object, path: str) -> np.ndarray:
     return next(variable for variable in backbone.weights if variable.path == path).numpy()
 
 
-@pytest.mark.parametrize("name", rows())
-def test_pictures(name: str) -> None:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which the classifiers are kept that one process reloads in the end."""
+    return tmp_path_factory.mktemp("exported")
+
+
+def built(name: str, exported: Path) -> object:
+    """Build a row's classifier a second time, as Keras names some layers anew then; keep a SavedModel of it."""
     size = max(VISION[name].input.minimum, 64)
-    for _ in range(2):  # Keras names some layers anew in a second build
-        clf = tlkit.classifier(name, "pool_dense", 3, size=size, weights=None)
-        tlkit.unfreeze(clf, 1)
+    clf = tlkit.classifier(name, "pool_dense", 3, size=size, weights=None)
+    tlkit.unfreeze(clf, 1)
     clf = models.image_classifier(name, size=size)
+    if name in FAMILIES:
+        exporting._write_saved_model(clf, exported / name)
+        raw = clf.spec.input.served(list(models.pictures(4, size, seed=9)))
+        (exported / f"{name}.json").write_text(json.dumps([base64.b64encode(each).decode() for each in raw]))
+        served = clf.spec.input.signatures(*exporting.answers(clf), "crop")["serving_default"][0]
+        np.save(exported / f"{name}.npy", served(raw)["probabilities"])
+    return clf
+
+
+@pytest.mark.parametrize("name", rows())
+def test_pictures(name: str, exported: Path) -> None:
+    size = max(VISION[name].input.minimum, 64)
+    clf = built(name, exported)
     pixels = models.pictures(12, size, seed=4)
     data = tlkit.arrays(pixels.astype(np.uint8), [clf.spec.labels[number % 3] for number in range(12)])
     assert build.pieces(clf)[1].count_params() == VISION[name].params
     run_blocks_test(clf, CROSSING.get(name, 1))
     run_exact_folding_test(clf, name, pixels[:5])
     run_backbone_test(clf, pixels[:5], data)
+
+
+RELOAD = """
+import base64, json, pathlib, sys
+import numpy as np, tensorflow as tf
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.json")):
+    loaded = tf.saved_model.load(str(path.with_suffix("")))
+    raw = tf.constant([base64.b64decode(each) for each in json.loads(path.read_text())])
+    np.save(path.with_suffix(".reloaded.npy"), loaded.signatures["serving_default"](raw)["probabilities"])
+"""
+
+
+@pytest.mark.slow
+def test_one_process_reloads_them_all(exported: Path) -> None:
+    for name in FAMILIES:
+        if not (exported / f"{name}.npy").exists():  # where this test is run alone
+            built(name, exported)
+    command = [sys.executable, "-I", "-c", RELOAD, str(exported)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in FAMILIES:
+        expected, given = (np.load(exported / f"{name}{kind}.npy") for kind in ("", ".reloaded"))
+        assert np.abs(given - expected).max() <= exporting.TOLERANCE, name
+        assert np.abs(np.roll(given, 1, axis=0) - expected).max() > 1e-2, name
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
+import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,15 @@ if TYPE_CHECKING:
     import keras
 
 END = "end_of_block_"
-ENCODERS = ("ViTEncoder", "DeiTEncoder", "DINOV2Encoder")  # one layer that calls numbered layers one after another
+CHAINS = {  # layers that call others one after another, and where they keep those
+    "ViTEncoder": "encoder_layers",
+    "DeiTEncoder": "encoder_layers",
+    "DINOV2Encoder": "layers",
+    "SwinTransformerStage": "blocks",
+}
+# settings that a layer forgets to write, and where it holds them
+FORGOTTEN = {"HierarchicalTransformerEncoder": {"sr_ratio": "attn.sr_ratio", "drop_prob": "drop_prop"}}
+LIBRARIES = ("keras_hub.", "keras_cv.")
 HALVED = 0.7  # a map whose side is below this share of the one before belongs to the next stage
 
 _log = logging.getLogger("tlkit")
@@ -42,9 +52,11 @@ def flatten(bare: keras.Model, size: int, scale: Any, offset: Any) -> keras.Mode
     names = set(_ends(bare))
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        if type(operation).__name__ in ENCODERS:
+        if type(operation).__name__ in CHAINS:
             return [_unrolled(operation, args[0], marked)]
-        value = operation(*args, **kwargs)
+        if type(operation).__name__ == "PatchEmbedding":
+            return _embedded(operation, args[0])
+        value = _mended(operation)(*args, **kwargs)
         return marked(value) if operation.name in names else value
 
     pixels = keras.Input((size, size, 3), dtype="float32", name="pixels")
@@ -61,15 +73,34 @@ def ends(model: Any) -> tuple[str, ...]:
     return tuple(layer.name for layer in model.layers if layer.name.startswith(END))
 
 
-def _unrolled(encoder: Any, value: Any, marked: Callable[[Any], Any]) -> Any:
-    """Call what an encoder calls, layer by layer, so that the graph shows them."""
-    layers = getattr(encoder, "encoder_layers", None) or encoder.layers
-    dropout, norm = (getattr(encoder, name, None) for name in ("dropout", "layer_norm"))
-    value = dropout(value) if dropout is not None else value
-    for layer in layers:
-        given = layer(value)
+def _unrolled(chain: Any, value: Any, marked: Callable[[Any], Any]) -> Any:
+    """Call what a layer calls, one by one, so that the graph shows them."""
+    # without the scores it gives a None beside its output, which no graph can hold
+    options = {"return_attention_scores": True} if type(chain).__name__ == "DeiTEncoder" else {}
+    dropout, norm, downsample = (getattr(chain, name, None) for name in ("dropout", "layer_norm", "downsample"))
+    value = _part(chain, dropout)(value) if dropout is not None else value
+    for layer in getattr(chain, CHAINS[type(chain).__name__]):
+        given = _part(chain, layer)(value, **options)
         value = marked(given[0] if isinstance(given, list | tuple) else given)
-    return norm(value) if norm is not None else value
+    if downsample is not None:
+        height, width = chain.input_resolution
+        value = _part(chain, downsample)(value, H=height, W=width)
+    return _part(chain, norm)(value) if norm is not None else value
+
+
+def _embedded(layer: Any, value: Any) -> Any:
+    """Call what Swin's first layer calls: its settings hold a class, which Keras cannot write."""
+    import keras
+
+    value = _part(layer, layer.proj)(value)
+    value = keras.layers.Reshape((-1, layer.embed_dim), name=f"{layer.name}_tokens")(value)
+    return value if layer.norm is None else _part(layer, layer.norm)(value)
+
+
+def _part(owner: Any, layer: Any) -> Any:
+    """Give a part of a layer a name that no other layer of the graph has."""
+    layer.name = f"{owner.name}_{layer.name}"
+    return _mended(layer)
 
 
 def _features(value: Any, size: int, bare: Any) -> list[Any]:
@@ -92,6 +123,24 @@ def _features(value: Any, size: int, bare: Any) -> list[Any]:
     return given
 
 
+def _mended(layer: Any) -> Any:
+    """Let a layer write what its class takes, and nothing else: Keras could not load the saved model otherwise."""
+    import keras
+
+    kind = type(layer)
+    if not kind.__module__.startswith(LIBRARIES) or not isinstance(layer, keras.layers.Layer):
+        return layer
+    taken = {name for each in kind.__mro__ for name in inspect.signature(each.__init__).parameters}
+    found, forgotten = layer.get_config(), FORGOTTEN.get(kind.__name__, {})
+    settings = {key: value for key, value in found.items() if key in taken}
+    settings |= {key: operator.attrgetter(path)(layer) for key, path in forgotten.items()}
+    if settings.keys() != found.keys():
+        layer.get_config = lambda: dict(settings)
+    if kind.build is keras.layers.Layer.build:
+        layer.get_build_config = lambda: None  # it is built by being called
+    return layer
+
+
 # === Blocks ===
 
 
@@ -102,7 +151,7 @@ def _ends(bare: keras.Model) -> list[str]:
     something to train.
     """
     nodes = _nodes(bare)
-    if any(type(node.operation).__name__ in ENCODERS for node in nodes):
+    if any(type(node.operation).__name__ in CHAINS for node in nodes):
         return []
     cuts = list(_cuts(bare, nodes))
     places = {node.operation.name for node in cuts}
