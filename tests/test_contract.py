@@ -145,6 +145,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def built(name: str, exported: Path) -> object:
     """Build a row's classifier a second time, as Keras names some layers anew then; keep a SavedModel of it."""
+    import tensorflow as tf
+
     size = max(VISION[name].input.minimum, 64)
     clf = tlkit.classifier(name, "pool_dense", 3, size=size, weights=None)
     tlkit.unfreeze(clf, 1)
@@ -154,7 +156,7 @@ def built(name: str, exported: Path) -> object:
         raw = clf.spec.input.served(list(models.pictures(4, size, seed=9)))
         (exported / f"{name}.json").write_text(json.dumps([base64.b64encode(each).decode() for each in raw]))
         served = clf.spec.input.signatures(*exporting.answers(clf), "crop")["serving_default"][0]
-        np.save(exported / f"{name}.npy", served(raw)["probabilities"])
+        np.save(exported / f"{name}.npy", served(tf.constant(raw))["probabilities"])
     return clf
 
 
