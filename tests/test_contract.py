@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, exporting, freeze, frontier
+from tlkit import build, exporting, folding, freeze, frontier
 from tlkit.spec import Phase
 from tlkit.text import TEXT
 from tlkit.vision import VISION
@@ -121,6 +121,10 @@ def run_exact_folding_test(clf: object, name: str, pixels: np.ndarray) -> None:
     """Check in float64, where nothing hides in rounding, that folding is exact, and how much of it there is."""
     import keras
 
+    backbone = build.pieces(clf)[1]
+    if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in backbone.layers):
+        assert NORMS.get(name, (0, 0)) == (0, 0) and folding.fold(backbone) is backbone
+        return
     folded, plain = models.folded_in_float64(clf)
     norms = [sum(isinstance(layer, keras.layers.BatchNormalization) for layer in m.layers) for m in (plain, folded)]
     assert (norms[0], norms[0] - norms[1]) == NORMS.get(name, (norms[0], norms[0] - norms[1]))
@@ -168,7 +172,8 @@ def test_pictures(name: str, exported: Path) -> None:
     data = tlkit.arrays(pixels.astype(np.uint8), [clf.spec.labels[number % 3] for number in range(12)])
     assert build.pieces(clf)[1].count_params() == VISION[name].params
     run_blocks_test(clf, CROSSING.get(name, 1))
-    run_exact_folding_test(clf, name, pixels[:5])
+    if name in NORMS or name not in FAMILIES:  # it takes long; what folds is looked at in one row of each kind
+        run_exact_folding_test(clf, name, pixels[:5])
     run_backbone_test(clf, pixels[:5], data)
 
 
