@@ -143,6 +143,8 @@ def folded_in_float64(clf: Any) -> tuple[Any, Any]:
     from tlkit import build, folding
 
     def widened(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):
+            return layer  # an operation such as a sum computes in the type it is given
         return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
 
     plain = keras.models.clone_model(build.pieces(clf)[1], clone_function=widened)

@@ -15,7 +15,7 @@ LAYERS = (
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
     ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),
-    ("networks", "families", "tokens", "presets", "strings", "vision", "text"),
+    ("networks", "families", "zoo", "flat", "tokens", "text_presets", "strings", "vision", "presets", "text"),
     ("build",),
     ("freeze", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling"),

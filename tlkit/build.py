@@ -53,41 +53,33 @@ def table() -> dict[str, Backbone]:
     return {**VISION, **TEXT}
 
 
-def find_backbone(backbone: str | Backbone) -> Backbone:
+def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
     """Return a row by name, or the user's own as it is.
 
     Args:
-        backbone: a name of the tables; "keras_hub:PRESET"; the path of a KerasHub or Hugging Face folder; or a row.
+        backbone: a name from `tlkit backbones`; "keras_hub:NAME" or "keras_cv:NAME" for a preset; the path of a folder
+            with one of KerasHub, keras-cv, Hugging Face or timm; or a row.
 
     Raises:
         InputError: no such name; the nearest ones are named.
-        WeightsError: a folder that cannot be read.
+        WeightsError: a preset that is not here and cannot be fetched, or a folder that cannot be read.
     """
     if isinstance(backbone, Backbone):
         return backbone
-    if backbone.startswith("keras_hub:") or os.path.isfile(os.path.join(os.path.expanduser(backbone), "config.json")):
-        return _described(backbone)
     from tlkit.vision import VISION
 
-    rows = VISION if backbone in VISION else table()  # the texts' table imports TensorFlow, which takes seconds
-    if backbone not in rows:
+    if backbone in VISION:
+        return VISION[backbone]  # the texts' table imports TensorFlow, which takes seconds
+    from tlkit import presets, text
+
+    rows = table()
+    if (row := rows.get(backbone) or text.find(backbone) or presets.find(backbone)) is None:
         raise unknown("backbone", backbone, rows)
-    return rows[backbone]
-
-
-def _described(name: str) -> Backbone:
-    """Return the row of what a folder or a preset of KerasHub holds."""
-    from tlkit import text
-
-    if row := text.find(name):
-        return row
-    raise InputError(
-        f"{name} holds no backbone that tlkit reads; it reads texts' of {', '.join(text.FAMILIES)}, or give a row"
-    )
+    return row
 
 
 def classifier(
-    backbone: str | Backbone,
+    backbone: str | os.PathLike | Backbone,
     head: str | heads.Head,
     labels: int | Iterable[str] | targets.Target,
     *,
@@ -107,7 +99,8 @@ def classifier(
     them, `clf.spec` tells all.
 
     Args:
-        backbone: a name from `tlkit backbones`, "keras_hub:PRESET", the path of a folder, or your own `Backbone`.
+        backbone: a name from `tlkit backbones`, "keras_hub:NAME", "keras_cv:NAME", the path of a folder (of KerasHub,
+            keras-cv, Hugging Face or timm), or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
         labels: the class names, or their number; or a target, such as `data.target`, which may also be tags or a value.
         size: pixels of a side, or tokens of a text; the backbone's own by default.

@@ -71,6 +71,76 @@ def efficientnet_lite0_pool_dense(
     return classifier("efficientnet_lite0", "pool_dense", labels, size=size, weights=weights, name=name)
 
 
+def xception_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build Xception -> average pooling -> Dropout -> Dense(classes, softmax); 299 pixels by default."""
+    return classifier("xception", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def densenet121_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build DenseNet121 -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("densenet121", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def nasnet_mobile_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build NASNetMobile -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("nasnet_mobile", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def efficientnet_b0_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build EfficientNetB0 -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("efficientnet_b0", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def efficientnet_v2_b0_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build EfficientNetV2B0 -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("efficientnet_v2_b0", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def convnext_tiny_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build ConvNeXtTiny -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("convnext_tiny", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def inception_resnet_v2_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build InceptionResNetV2 -> average pooling -> Dropout -> Dense(classes, softmax); 299 pixels by default."""
+    return classifier("inception_resnet_v2", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def resnet50_v2_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build ResNet50V2 -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("resnet50_v2", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def mobilenet_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build MobileNet -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("mobilenet", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
+def mobilenet_v3_large_pool_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build MobileNetV3Large -> average pooling -> Dropout -> Dense(classes, softmax); 224 pixels by default."""
+    return classifier("mobilenet_v3_large", "pool_dense", labels, size=size, weights=weights, name=name)
+
+
 def bert_classifier(
     labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
 ) -> keras.Model:
@@ -165,6 +235,16 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "inception_v3_pool_dense": (inception_v3_pool_dense, "inception_v3", "pool_dense"),
     "mobilenet_v2_pool_dense": (mobilenet_v2_pool_dense, "mobilenet_v2", "pool_dense"),
     "efficientnet_lite0_pool_dense": (efficientnet_lite0_pool_dense, "efficientnet_lite0", "pool_dense"),
+    "xception_pool_dense": (xception_pool_dense, "xception", "pool_dense"),
+    "densenet121_pool_dense": (densenet121_pool_dense, "densenet121", "pool_dense"),
+    "nasnet_mobile_pool_dense": (nasnet_mobile_pool_dense, "nasnet_mobile", "pool_dense"),
+    "efficientnet_b0_pool_dense": (efficientnet_b0_pool_dense, "efficientnet_b0", "pool_dense"),
+    "efficientnet_v2_b0_pool_dense": (efficientnet_v2_b0_pool_dense, "efficientnet_v2_b0", "pool_dense"),
+    "convnext_tiny_pool_dense": (convnext_tiny_pool_dense, "convnext_tiny", "pool_dense"),
+    "inception_resnet_v2_pool_dense": (inception_resnet_v2_pool_dense, "inception_resnet_v2", "pool_dense"),
+    "resnet50_v2_pool_dense": (resnet50_v2_pool_dense, "resnet50_v2", "pool_dense"),
+    "mobilenet_pool_dense": (mobilenet_pool_dense, "mobilenet", "pool_dense"),
+    "mobilenet_v3_large_pool_dense": (mobilenet_v3_large_pool_dense, "mobilenet_v3_large", "pool_dense"),
     "bert_classifier": (bert_classifier, "bert_base_en_uncased", "cls_dense"),
     "minilm_classifier": (minilm_classifier, "minilm_l6", "mean_dense"),
     "distil_bert_classifier": (distil_bert_classifier, "distil_bert_base_en_uncased", "mean_dense"),

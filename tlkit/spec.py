@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -170,7 +171,18 @@ class Preset:
     size: int = 0
 
 
-Weights = Wheel | Download | Preset
+@dataclass(frozen=True)
+class Folder:
+    """Name a folder of this machine that holds the network and its weights.
+
+    Args:
+        path: a preset of KerasHub or keras-cv, or a folder of Hugging Face or timm.
+    """
+
+    path: Path
+
+
+Weights = Wheel | Download | Preset | Folder
 
 
 # === Backbones ===

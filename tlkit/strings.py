@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tlkit import pairing, presets
+from tlkit import pairing, text_presets
 from tlkit.errors import InputError, WeightsError
 from tlkit.families import FAMILIES
-from tlkit.presets import Lexicon
 from tlkit.spec import Backbone, Reading, Wheel, resolve
+from tlkit.text_presets import Lexicon
 from tlkit.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class TextInput:
         """Build the tokenizing `pre` and the backbone (ids -> {"sequence", "mask", "pooled"})."""
         folder = found.path if found is not None and found.path.is_dir() else None
         if folder is not None:
-            bare, known = presets.read(folder, self.family, row.name)
+            bare, known = text_presets.read(folder, self.family, row.name)
             most = getattr(bare, "max_sequence_length", self.size)
             if self.size > most:
                 raise InputError(
@@ -262,7 +262,7 @@ def _lexicon(row: Backbone, given: TextInput, random: bool) -> Lexicon:
         (path,) = paths.values()
         return Lexicon(tuple(path.read_text(encoding="utf-8").splitlines()), lowercase=given.lowercase)
     if random:
-        return presets.made_up(given.family, given.lowercase)
+        return text_presets.made_up(given.family, given.lowercase)
     raise WeightsError(
         f"backbone {row.name!r} has no vocabulary without its preset; give weights=FOLDER, a KerasHub preset or "
         f"Hugging Face folder"

@@ -6,6 +6,7 @@ Importing this registers `Tokens`, which is what loading the `model.keras` of a 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +14,10 @@ from typing import Any
 
 import keras
 
-from tlkit import presets
-from tlkit.errors import WeightsError, unknown
+from tlkit import text_presets
+from tlkit.errors import WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Backbone, File, Phase, Preset, Wheel
+from tlkit.spec import Backbone, File, Folder, Phase, Preset, Wheel
 from tlkit.strings import TextInput
 from tlkit.tokens import Tokens
 
@@ -215,7 +216,7 @@ TEXT: dict[str, Backbone] = {row.name: row for row in _rows()}
 # === Backbones by folder or preset ===
 
 
-def find(name: str) -> Backbone | None:
+def find(name: str | os.PathLike) -> Backbone | None:
     """Return the row of a text backbone that a folder or a preset of KerasHub describes.
 
     Args:
@@ -225,15 +226,14 @@ def find(name: str) -> Backbone | None:
         The row, whose pretrained weights are those of the folder or preset; None where it holds no text backbone.
 
     Raises:
-        InputError: KerasHub has no preset of this name.
         WeightsError: a folder whose config.json cannot be read.
     """
-    if name.startswith("keras_hub:"):
-        return _of_preset(name.removeprefix("keras_hub:"))
+    if str(name).startswith("keras_hub:"):
+        return _of_preset(str(name).removeprefix("keras_hub:"))
     folder = Path(name).expanduser().absolute()
-    if not (folder / "config.json").is_file() or (family := presets.family_of(folder)) is None:
+    if not (folder / "config.json").is_file() or (family := text_presets.family_of(folder)) is None:
         return None
-    return _derived(folder.name, family, presets.arguments(folder), Preset(str(folder)))
+    return _derived(folder.name, family, text_presets.arguments(folder), Folder(folder))
 
 
 def _of_preset(preset: str) -> Backbone | None:
@@ -242,8 +242,7 @@ def _of_preset(preset: str) -> Backbone | None:
 
     if preset in TEXT:
         return TEXT[preset]
-    if preset not in (known := keras_hub.models.Backbone.presets):
-        raise unknown("KerasHub preset", preset, known)
+    known = keras_hub.models.Backbone.presets
     for family, about in FAMILIES.items():
         if preset in getattr(keras_hub.models, about.backbone).presets:
             told = known[preset]
@@ -252,7 +251,7 @@ def _of_preset(preset: str) -> Backbone | None:
     return None
 
 
-def _derived(name: str, family: str, arguments: dict[str, Any], weights: Preset, params: int = 0) -> Backbone:
+def _derived(name: str, family: str, arguments: dict[str, Any], weights: Preset | Folder, params: int = 0) -> Backbone:
     limit = arguments.get("max_sequence_length", TERMS[family][1])
     given = TextInput(size=min(128, limit), limit=limit, family=family)
     # Keras takes no slash in a name, nor TensorFlow a blank

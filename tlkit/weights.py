@@ -17,7 +17,7 @@ from typing import Literal
 
 from tlkit import fetch, files
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
-from tlkit.spec import Backbone, Download, File, Preset, Wheel
+from tlkit.spec import Backbone, Download, File, Folder, Preset, Wheel
 
 FORMS = (".h5", ".keras", ".safetensors", ".pth")  # .weights.h5 is an .h5
 KERAS = "https://storage.googleapis.com/"
@@ -86,6 +86,8 @@ def find(
         return None
     if os.fspath(weights) != "pretrained":
         return _explicit(Path(weights).expanduser())
+    if isinstance(row.weights, Folder):
+        return _explicit(row.weights.path)
     if row.weights is None:
         raise WeightsError(f"{row.name} has no pretrained weights; give weights=None (random) or a path")
     damage = verify(row) if status(row).here else None
@@ -152,8 +154,8 @@ def _place(row: Backbone) -> Path | None:
     match row.weights:
         case None:
             return None
-        case Preset(handle=handle) if os.path.isabs(handle):
-            return Path(handle)
+        case Folder(path=path):
+            return path
         case Preset():
             held = None if (own / "config.json").is_file() else _kaggle_folder(row)
             return held or own
@@ -201,7 +203,9 @@ def _origin(row: Backbone) -> str:
         case Download(url=url):
             return _mirrored(url)
         case Preset(handle=handle):
-            return f"the folder {handle}" if os.path.isabs(handle) else f"the KerasHub preset {handle}"
+            return f"the KerasHub preset {handle}"
+        case Folder(path=path):
+            return f"the folder {path}"
     return "nowhere"
 
 
@@ -262,8 +266,6 @@ def _kaggle_folder(row: Backbone) -> Path | None:
 
 
 def _fetch_preset(row: Backbone) -> None:
-    if os.path.isabs(row.weights.handle):
-        raise WeightsError(f"the folder {row.weights.handle} is no longer there; put it back or give weights=PATH")
     address = "/".join(_address(row))
     if fetch.offline():
         raise OfflineError(f"TLKIT_OFFLINE is set, so the preset {row.weights.handle} is not fetched")
