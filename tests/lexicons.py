@@ -12,7 +12,7 @@ from typing import Any
 import models
 
 from tlkit.families import FAMILIES
-from tlkit.presets import Lexicon
+from tlkit.text_presets import Lexicon
 from tlkit.spec import Backbone, resolve
 from tlkit.text import TEXT
 

@@ -116,7 +116,7 @@ def test_a_preset_that_keras_hub_lacks() -> None:
     with pytest.raises(InputError, match="unknown keras_hub preset 'bert_tiny_en'; did you mean bert_tiny_en_uncased"):
         build.find_backbone("keras_hub:bert_tiny_en")
     with pytest.raises(
-        InputError, match="keras_hub:whisper_tiny_en holds no backbone of pictures or texts that tlkit reads"
+        InputError, match="keras_hub:whisper_tiny_en holds no backbone of pictures or texts that"
     ):
         build.find_backbone("keras_hub:whisper_tiny_en")
 
