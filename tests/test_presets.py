@@ -154,7 +154,7 @@ def keras_cv_network() -> object:
     import keras_cv
 
     keras.utils.set_random_seed(3)
-    stages = {"stackwise_filters": [16, 32], "stackwise_blocks": [1, 2], "stackwise_strides": [1, 2]}
+    stages = {"stackwise_filters": [16, 32], "stackwise_blocks": [2, 2], "stackwise_strides": [1, 2]}
     return keras_cv.models.ResNetV2Backbone(**stages, include_rescaling=True)
 
 
