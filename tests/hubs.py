@@ -286,7 +286,7 @@ def _timm_name(name: str) -> str:
     kind = {"bn": "norm", "conv": "conv"}.get(kind, kind)
     if place.startswith("transition"):
         return f"features.{place}.{kind}"
-    if not place.startswith("stack"):
+    if not place.startswith("stack") or kind not in ("norm", "conv"):
         return name
     stack, block, number = place.split("_")
     return f"features.dense{stack.replace('stack', 'block')}.dense{block.replace('block', 'layer')}.{kind}{number}"

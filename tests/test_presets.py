@@ -154,7 +154,7 @@ def keras_cv_network() -> object:
     import keras_cv
 
     keras.utils.set_random_seed(3)
-    stages = {"stackwise_filters": [16, 32], "stackwise_blocks": [1, 2], "stackwise_strides": [1, 2]}
+    stages = {"stackwise_filters": [16, 32], "stackwise_blocks": [2, 2], "stackwise_strides": [1, 2]}
     return keras_cv.models.ResNetV2Backbone(**stages, include_rescaling=True)
 
 
@@ -168,7 +168,7 @@ def test_a_folder_of_keras_cv(tmp_path: Path) -> None:
     pixels = models.pictures(12, hubs.SIZE)
     expected = backbone(pixels, training=False).numpy()
     assert np.abs(clf.base(pixels)["map"].numpy() - expected).max() < 1e-5 * np.abs(expected).max()
-    assert len(clf.spec.backbone.blocks) == 2 and clf.spec.backbone.input.size == hubs.SIZE
+    assert len(clf.spec.backbone.blocks) == 2 and clf.spec.input.size == hubs.SIZE
     test_contract.run_blocks_test(models.spread(clf, pixels))
 
 

@@ -118,7 +118,9 @@ def keras_cv_presets() -> dict[str, tuple[str, int]]:
         kind = getattr(_keras_cv().models, name)
         if name.endswith("Backbone") and name not in ("VideoSwinBackbone", "Backbone"):
             found |= {
-                key: (facts["kaggle_handle"], facts["metadata"].get("params", 0)) for key, facts in kind.presets.items()
+                key: (facts["kaggle_handle"], facts["metadata"].get("params", 0))
+                for key, facts in kind.presets.items()
+                if "kaggle_handle" in facts
             }
     return found
 
