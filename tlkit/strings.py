@@ -76,9 +76,7 @@ class TextInput:
             bare, known = text_presets.read(folder, self.family, row.name)
             most = getattr(bare, "max_sequence_length", self.size)
             if self.size > most:
-                raise InputError(
-                    f"size {self.size} does not suit {folder}, which has {most} positions; give size={most}"
-                )
+                raise InputError(f"size {self.size} does not suit {folder}; it has positions for {most} tokens")
         else:
             bare = resolve(row.builder)(**row.arguments)
             known = _lexicon(row, self, found is None)

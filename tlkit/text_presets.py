@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import string
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,9 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
                 f"folder as backbone="
             )
         bare = keras_hub.models.Backbone.from_preset(str(folder))
-        tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
+            tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
     except (ValueError, KeyError, OSError, TypeError) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}") from error
