@@ -12,9 +12,9 @@ from typing import Any
 import models
 
 from tlkit.families import FAMILIES
-from tlkit.text_presets import Lexicon
 from tlkit.spec import Backbone, resolve
 from tlkit.text import TEXT
+from tlkit.text_presets import Lexicon
 
 # one row of each family, which the slow tests build; `make test-all` builds all
 FIRST = {family: next(name for name, row in TEXT.items() if row.input.family == family) for family in FAMILIES}

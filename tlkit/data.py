@@ -124,8 +124,7 @@ def read(
             with .gz; "digits"; "bbc_news"; "tfds:NAME" or "tfds:NAME:CONFIG". Folders and tables may be addresses.
         text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
             also says whether it holds texts or lists pictures.
-        root: for a table of pictures, the folder that relative paths start from.
-        pairs: for a table of texts, as for `text_table`.
+        root, pairs: for a table of pictures, the folder that relative paths start from; of texts, as for `text_table`.
         seed, splitting, strict: as for `image_folder`.
         task: for a table, what its column of labels holds: "label", "tags" or "value"; everything else has labels.
 

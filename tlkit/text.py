@@ -242,13 +242,13 @@ def _of_preset(preset: str) -> Backbone | None:
 
     if preset in TEXT:
         return TEXT[preset]
-    known = keras_hub.models.Backbone.presets
-    for family, about in FAMILIES.items():
-        if preset in getattr(keras_hub.models, about.backbone).presets:
-            told = known[preset]
-            params = told.get("metadata", {}).get("params", 0)
-            return _derived(preset, family, {}, Preset(told["kaggle_handle"], size=4 * params), params)
-    return None
+    classes = {family: getattr(keras_hub.models, about.backbone) for family, about in FAMILIES.items()}
+    if not (matching := [family for family, kind in classes.items() if preset in kind.presets]):
+        return None
+    family = max(matching, key=lambda family: len(classes[family].__mro__))  # a class has the presets of its subclasses
+    told = classes[family].presets[preset]
+    params = told.get("metadata", {}).get("params", 0)
+    return _derived(preset, family, {}, Preset(told["kaggle_handle"], size=4 * params), params)
 
 
 def _derived(name: str, family: str, arguments: dict[str, Any], weights: Preset | Folder, params: int = 0) -> Backbone:

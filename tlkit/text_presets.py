@@ -89,15 +89,33 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
                 f"folder as backbone="
             )
         bare = keras_hub.models.Backbone.from_preset(str(folder))
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        raise _unreadable(folder, error) from error
+    if type(bare).__name__ != FAMILIES[family].backbone:
+        raise WeightsError(f"{folder} holds a {type(bare).__name__}, but {row} is a {FAMILIES[family].backbone}")
+    return bare, lexicon(folder, family)
+
+
+def lexicon(folder: Path, family: str) -> Lexicon:
+    """Read what the tokenizer of a folder knows.
+
+    Raises:
+        WeightsError: it cannot be read, or is of another kind.
+    """
+    import keras_hub
+
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
             tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
     except (ValueError, KeyError, OSError, TypeError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}") from error
-    if type(bare).__name__ != FAMILIES[family].backbone:
-        raise WeightsError(f"{folder} holds a {type(bare).__name__}, but {row} is a {FAMILIES[family].backbone}")
-    return bare, _lexicon(tokenizer, family, folder)
+        raise _unreadable(folder, error) from error
+    return _lexicon(tokenizer, family, folder)
+
+
+def _unreadable(folder: Path, error: Exception) -> WeightsError:
+    reason = str(error).strip().split("\n")[0][:200]
+    return WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}")
 
 
 def _lexicon(tokenizer: Any, family: str, folder: Path) -> Lexicon:
