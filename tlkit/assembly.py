@@ -38,7 +38,7 @@ class Part:
 class About:
     """State what a reader knows of a data set besides its examples: fields of `Data`, and a note on the splits."""
 
-    kind: Literal["image", "text"]
+    kind: Literal["image", "text", "table"]
     source: str
     note: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     import keras
 
 
-DEFAULTS = {"image": ("efficientnet_lite0", "pool_dense"), "text": ("minilm_l6", "mean_dense")}  # backbone and head
+# backbone and head
+DEFAULTS = {
+    "image": ("efficientnet_lite0", "pool_dense"),
+    "text": ("minilm_l6", "mean_dense"),
+    "table": ("autoencoder", "vector_dense"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ class Spec:
 
 def table() -> dict[str, Backbone]:
     """Return every known backbone by name."""
+    from tlkit.tabular import TABULAR
     from tlkit.text import TEXT
     from tlkit.vision import VISION
 
-    return {**VISION, **TEXT}
+    return {**VISION, **TEXT, **TABULAR}
 
 
 def find_backbone(backbone: str | Backbone) -> Backbone:
@@ -61,9 +67,11 @@ def find_backbone(backbone: str | Backbone) -> Backbone:
     """
     if isinstance(backbone, Backbone):
         return backbone
+    from tlkit.tabular import TABULAR
     from tlkit.vision import VISION
 
-    rows = VISION if backbone in VISION else table()  # the texts' table imports TensorFlow, which takes seconds
+    light = {**VISION, **TABULAR}
+    rows = light if backbone in light else table()  # the texts' table imports TensorFlow, which takes seconds
     if backbone not in rows:
         raise unknown("backbone", backbone, rows)
     return rows[backbone]
@@ -83,8 +91,9 @@ def classifier(
 ) -> keras.Model:
     """Build a classifier, a pretrained backbone under a new head, as one plain functional Keras model.
 
-    Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,). Probabilities
-    (batch, classes), float32, come out, or a value (batch, 1). Normalisation and tokenization are inside. The backbone
+    Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,); rows of tables as
+    float32 (batch, columns). Probabilities (batch, classes), float32, come out, or a value (batch, 1). Normalisation,
+    tokenization and the like are inside. The backbone
     is frozen, ready for `tlkit.fit` or a `fit` of your own. `clf.base` gives features, `clf.head` takes them,
     `clf.spec` says what it is.
 

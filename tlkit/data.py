@@ -17,6 +17,7 @@ from tlkit.drawing import settled
 from tlkit.folders import image_folder
 from tlkit.manifests import image_table, kind_of
 from tlkit.samples import bbc_news, digits, tfds
+from tlkit.sheets import table
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split
 from tlkit.tables import text_table
@@ -32,6 +33,7 @@ __all__ = [
     "image_table",
     "kind_of",
     "read",
+    "table",
     "text_table",
     "tfds",
 ]

@@ -2,7 +2,8 @@
 
     python fresh.py SAVED_MODEL REQUEST ANSWERS
 
-REQUEST is JSON: {"ops": modules to import for their ops, "output": name of an answer, "samples": [base64, ...]};
+REQUEST is JSON: {"ops": modules to import for their ops, "output": name of an answer, "samples": [base64, or a list
+of them for a row of cells, ...]};
 ANSWERS gets that answer, such as probabilities (samples, classes), as .npy.
 """
 
@@ -24,9 +25,14 @@ def main(saved_model: str, request: str, answers: str) -> None:
     for module in wanted["ops"]:
         importlib.import_module(module)
     loaded = tf.saved_model.load(saved_model)
-    samples = tf.constant([base64.b64decode(sample) for sample in wanted["samples"]])
+    samples = tf.constant(decoded(wanted["samples"]))
     given = loaded.signatures["serving_default"](samples)
     np.save(answers, given[wanted["output"]].numpy())
+
+
+def decoded(samples: list | str) -> list | bytes:
+    """Undo base64, in lists of lists too."""
+    return base64.b64decode(samples) if isinstance(samples, str) else [decoded(each) for each in samples]
 
 
 if __name__ == "__main__":

@@ -169,17 +169,28 @@ class Preset:
     size: int = 0
 
 
-Weights = Wheel | Download | Preset
+@dataclass(frozen=True)
+class Local:
+    """Name a file of one's own, such as an autoencoder pretrained here.
+
+    Args:
+        path: the file; empty where the weights do not exist before somebody's own data are seen.
+    """
+
+    path: str = ""
+
+
+Weights = Wheel | Download | Preset | Local
 
 
 # === Backbones ===
 
 
 class Input(Protocol):
-    """What differs between pictures and texts; everything after the backbone is blind to it."""
+    """What differs between pictures, texts and tables; everything after the backbone is blind to it."""
 
-    kind: str  # "image" or "text"
-    size: int  # pixels of a side, or tokens of a text
+    kind: str  # "image", "text" or "table"
+    size: int  # pixels of a side, tokens of a text, or columns of a table
     features: tuple[str, ...]  # what the backbone gives to a head
     ops: tuple[str, ...]  # modules whose TensorFlow operations the exported model needs
 
