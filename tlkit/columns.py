@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,3 +86,52 @@ def as_number(cell: Any) -> float | None:
         return None
     except OverflowError:  # a whole number of JSON that no float holds
         return math.inf
+
+
+# === Rows ===
+
+
+def row(table: Sequence[Column], item: Any, number: int) -> list[float]:
+    """Return one row as the model takes it.
+
+    Args:
+        table: the columns.
+        item: a mapping of column to cell, in which more columns may stand; the cells in the order of the columns; an
+            array (columns,) of numbers and codes; or a text: a line of CSV without a header, or a JSON object.
+        number: what the row is called in an error.
+
+    Raises:
+        InputError: a column is missing, there are more or fewer of them, or a cell does not suit its column.
+    """
+    names = [column.name for column in table]
+    item = _unwritten(item, number) if isinstance(item, str) else item
+    if isinstance(item, Mapping):
+        if lacking := [name for name in names if name not in item]:
+            some = ", ".join(map(repr, lacking[:5]))
+            raise InputError(f"row {number} lacks the column {some}; give its cell, or None where it is missing")
+        item = [item[name] for name in names]
+    cells = item.tolist() if hasattr(item, "tolist") else list(item)
+    if len(cells) != len(names):
+        raise InputError(unlike(f"row {number}", len(cells), names))
+    if hasattr(item, "dtype") and item.dtype.kind in "uif":  # codes already
+        return [float(cell) for cell in cells]
+    try:
+        return [column.number(cell) for column, cell in zip(table, cells, strict=True)]
+    except InputError as error:
+        raise InputError(f"row {number}: {error}") from error
+
+
+def unlike(what: str, count: int, names: Sequence[str]) -> str:
+    """Say that something has another number of columns."""
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"{what} has {count} columns, but the model takes {len(names)}: {shown}"
+
+
+def _unwritten(text: str, number: int) -> Any:
+    """Read a row that is written as a JSON object or as a line of CSV."""
+    if not text.lstrip().startswith("{"):
+        return next(csv.reader([text]), [])
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"row {number} is no JSON object: {error}; mend it, or give a line of CSV") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -229,14 +230,12 @@ def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bo
     pre, (val, train) = given.pre(), (rows[order[:held]], rows[order[held:]])
     keras.utils.set_random_seed(how.seed)
     network = _network(pre.output.shape[-1], how.width)
-    steps = how.epochs * -(-len(train) // how.batch_size)
-    network.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(how.learning_rate, steps)), "mse")
+    epoch_of = _compiled(network, how, -(-len(train) // how.batch_size))
     clean, judged, spoiled = _through(pre, train), _through(pre, val), _through(pre, _corrupted(val, how, rng))
     losses, best, weights = [], np.inf, network.get_weights()
     for epoch in range(1, how.epochs + 1):
-        given_rows = _through(pre, _corrupted(train, how, rng))
-        network.fit(given_rows, clean, batch_size=how.batch_size, verbose=0)
-        losses.append(float(network.evaluate(spoiled, judged, batch_size=SCORED, verbose=0)))
+        epoch_of(_through(pre, _corrupted(train, how, rng)), clean, rng.permutation(len(train)))
+        losses.append(float(np.mean(np.square(_through(network, spoiled) - judged))))
         if losses[-1] < best:
             best, weights = losses[-1], network.get_weights()
         if progress and (epoch % 10 == 0 or epoch == how.epochs):
@@ -245,6 +244,27 @@ def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bo
             break
     network.set_weights(weights)
     return network, losses
+
+
+def _compiled(network: keras.Model, how: Pretraining, steps: int) -> Callable:
+    """Compile an epoch: (spoiled rows, rows as they were, their order)."""
+    import keras
+    import tensorflow as tf
+
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(how.learning_rate, how.epochs * steps))
+    optimizer.build(network.trainable_variables)
+    rows = tf.TensorSpec((None, network.input.shape[-1]), tf.float32)
+
+    @tf.function(input_signature=[rows, rows, tf.TensorSpec((None,), tf.int64)])
+    def epoch(spoiled: tf.Tensor, clean: tf.Tensor, order: tf.Tensor) -> None:
+        for start in tf.range(0, tf.shape(order)[0], how.batch_size):
+            batch = order[start : start + how.batch_size]
+            with tf.GradientTape() as tape:
+                answer = network(tf.gather(spoiled, batch), training=True)
+                loss = tf.reduce_mean(tf.square(answer - tf.gather(clean, batch)))
+            optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
+
+    return epoch
 
 
 def _through(pre: keras.Model, rows: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlkit import columns, labelled, rows, traits
-from tlkit.assembly import About, assemble
+from tlkit.assembly import About, Part, assemble
 from tlkit.columns import Column
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
@@ -64,22 +64,31 @@ def table(
         rows.column(read, name, (), "ignore")
     taken = {label, group, rows.guess(read, ["split"]), *ignore}
     found = _like(read, like) if like is not None else _columns(read, taken, set(categorical))
+    parts, lost, note = _labelled(read, label, group, found)
+    others, more = _unlabeled(read, label, found)
+    _check_varied([*(part.items for part in parts.values()), *([] if others is None else [others])], read.path)
+    data = assemble(parts, About("table", str(path), note, (*lost, *more)), splitting, strict=strict)
+    return replace(data, columns=found, unlabeled=others)
+
+
+def _labelled(
+    read: rows.Table, label: str, group: str | None, found: Sequence[Column]
+) -> tuple[dict[str, Part], list[tuple[str, str]], str]:
+    """Return the rows with a label by split, name and reason of those that cannot be read, and a note."""
     named = [(line, row) for line, row in read.rows if not columns.is_missing(row.get(label))]
     if not named:
-        raise DataError(f"no row of {path} has a label in the column {label!r}; give some rows theirs")
+        raise DataError(f"no row of {read.path} has a label in the column {label!r}; give some rows theirs")
     known, lost, note = labelled.examples(replace(read, rows=named), label, group, lambda row: _row(row, found))
     items = _array([row.value for row in known], found)
     seen = traits.look(items, "table", [f"line {row.line}" for row in known])
     parts = labelled.parts(known, items, seen, grouped=group is not None)
-    parts = {name: replace(part, items=_array(part.items, found)) for name, part in parts.items()}
-    others, more = _unlabeled(read, label, found)
-    everything = items if others is None else np.concatenate([items, others])
-    if len(items) and not any(len(np.unique(column)) > 1 for column in everything.T):
-        raise DataError(
-            f"every column of {path} holds the same in all rows, so there is nothing to learn from; add some"
-        )
-    data = assemble(parts, About("table", str(path), note, (*lost, *more)), splitting, strict=strict)
-    return replace(data, columns=found, unlabeled=others)
+    return {name: replace(part, items=_array(part.items, found)) for name, part in parts.items()}, lost, note
+
+
+def _check_varied(parts: Sequence[np.ndarray], path: str) -> None:
+    everything = np.concatenate(parts) if parts else np.zeros((0, 0))
+    if len(everything) and not any(len(np.unique(column)) > 1 for column in everything.T):
+        raise DataError(f"every column of {path} holds the same in all rows: there is nothing to learn from; add some")
 
 
 def _array(values: Sequence[Any], found: Sequence[Column]) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit import columns
 from tlkit.columns import MISSING, Column
 from tlkit.errors import InputError
 from tlkit.spec import Backbone, Local, Phase, Reading, resolve
@@ -53,7 +52,7 @@ class TableInput:
         object.__setattr__(self, "categories", tuple(map(tuple, self.categories)))
 
     @classmethod
-    def of(cls, columns: Sequence[Column], rows: np.ndarray) -> TableInput:
+    def of(cls, table: Sequence[Column], rows: np.ndarray) -> TableInput:
         """Fit the input to rows, float32 (n, columns).
 
         Raises:
@@ -68,11 +67,11 @@ class TableInput:
         scales = np.where(scales > 1e-7 * np.abs(means), scales, 0.0)
         if not (scales > 0).any() and not (gaps.any(0) & ~gaps.all(0)).any():
             raise InputError("every column holds the same in all rows, so there is nothing to learn from; add columns")
-        plain = [bool(column.categories) for column in columns]
+        plain = [bool(column.categories) for column in table]
         means, scales = np.where(plain, 0.0, means), np.where(plain, np.sign(scales), scales)
         return cls(
-            tuple(column.name for column in columns),
-            tuple(column.categories for column in columns),
+            tuple(column.name for column in table),
+            tuple(column.categories for column in table),
             tuple(means.tolist()),
             tuple(scales.tolist()),
             tuple((gaps.any(0) & ~gaps.all(0)).tolist()),
@@ -203,39 +202,15 @@ class TableInput:
         Raises:
             InputError: a column is missing, there are more or fewer of them, or a cell does not suit its column.
         """
-        if not isinstance(items, np.ndarray):
-            items = [self._row(item, number) for number, item in enumerate(items)]
+        if not isinstance(items, np.ndarray) or items.dtype.kind not in "uif":
+            items = [columns.row(self.table, item, number) for number, item in enumerate(items)]
         rows = np.asarray(items, np.float32).reshape(len(items), -1) if len(items) else np.zeros((0, self.size))
         if rows.shape[1] != self.size:
-            raise InputError(f"the rows have {rows.shape[1]} columns, but the model takes {self.size}: {self._names()}")
+            raise InputError(columns.unlike("each row", rows.shape[1], self.columns))
         if np.isinf(rows).any():
             row, place = np.argwhere(np.isinf(rows))[0]
             raise InputError(f"row {row}: the column {self.columns[place]!r} is infinite; give a finite number or NaN")
         return rows.astype(np.float32)
-
-    def _row(self, item: Any, number: int) -> Any:
-        if isinstance(item, str):
-            item = _written(item, number)
-        if isinstance(item, np.ndarray) and item.dtype.kind in "uif":
-            cells = item.tolist()
-        elif isinstance(item, Mapping):
-            if lacking := [name for name in self.columns if name not in item]:
-                names = ", ".join(map(repr, lacking[:5]))
-                raise InputError(f"row {number} lacks the column {names}; give its cell, or None where it is missing")
-            cells = [item[name] for name in self.columns]
-        else:
-            cells = list(item)
-        if len(cells) != self.size:
-            raise InputError(f"row {number} has {len(cells)} columns, but the model takes {self.size}: {self._names()}")
-        if isinstance(item, np.ndarray):
-            return cells
-        try:
-            return [column.number(cell) for column, cell in zip(self.table, cells, strict=True)]
-        except InputError as error:
-            raise InputError(f"row {number}: {error}") from error
-
-    def _names(self) -> str:
-        return ", ".join(self.columns[:20]) + (", ..." if self.size > 20 else "")
 
     def alone(self, items: Any) -> bool:
         """Tell one row from several; an array (n, columns) is n rows, a list is a list of them."""
@@ -266,16 +241,6 @@ class TableInput:
         """Return the arguments that build this input again."""
         lists = {name: list(getattr(self, name)) for name in ("columns", "means", "scales", "gaps")}
         return lists | {"categories": [list(names) for names in self.categories]}
-
-
-def _written(text: str, number: int) -> Any:
-    """Read a row that is written as a JSON object or as a line of CSV."""
-    if not text.lstrip().startswith("{"):
-        return next(csv.reader([text]), [])
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"row {number} is no JSON object: {error}; mend it, or give a line of CSV") from error
 
 
 def _cell(value: np.float32, categories: Sequence[str]) -> str:
