@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tlkit.errors import InputError
@@ -14,7 +15,9 @@ from tlkit.errors import InputError
 MISSING = ("", "?", "na", "n/a", "nan", "null", "none")  # cells, in any case, that hold nothing
 LARGEST = 3.4e38  # of float32
 # what `TableInput.facts` writes, as `forms.mismatches` takes it
-FACTS = {"columns": [str], "categories": [[str]], "means": [float], "scales": [float], "gaps": [bool]}
+FACTS = {
+    "columns": [str], "categories": [[str]], "means": [float], "scales": [float], "edges": [[float]], "gaps": [bool],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ def faults(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with facts that have the form FACTS."""
     counts = {name: len(facts[name]) for name in FACTS}
     if len(set(counts.values())) > 1 or not counts["columns"]:
-        yield f"its columns, categories, means, scales and gaps are not of one number: {list(counts.values())}"
-    for name in ("means", "scales"):
-        if not all(math.isfinite(value) for value in facts[name]) or (name == "scales" and min(facts[name]) < 0):
-            yield f"its {name} are not finite, or below 0"
+        yield f"its columns, categories, means, scales, edges and gaps are not of one number: {list(counts.values())}"
+    if not all(map(math.isfinite, facts["means"])) or not all(0 <= scale < math.inf for scale in facts["scales"]):
+        yield "its means or scales are not finite, or a scale is below 0"
+    if not all(-math.inf < low < high < math.inf for edges in facts["edges"] for low, high in pairwise(edges)):
+        yield "its edges are not finite and ascending"
 
 
 def is_missing(cell: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+BINS = 8  # of a column
+
 # === Input ===
 
 
@@ -25,22 +28,28 @@ if TYPE_CHECKING:
 class TableInput:
     """State what rows a backbone takes: float32 (batch, columns), numbers and codes of categories, NaN where missing.
 
-    Standardisation, the filling of gaps and one-hot codes are part of the model: a number becomes its distance from the
-    mean in standard deviations, or 0 where it is missing; a category a one among zeros, or zeros alone; and each column
-    that had gaps among the rows it was fitted to also tells whether there is one.
+    What brings them near 0 and 1 is part of the model. A number becomes its distance from the mean in standard
+    deviations and, for each of at most 8 bins that hold as many rows each, how far it has come through the bin, 0..1: a
+    network tells a threshold from that as easily as a tree does. A category becomes a one among zeros. What is missing
+    is zeros, and each column that had gaps among the rows it was fitted to tells whether there is one.
 
     Args:
         columns: their names, in order.
         categories: of each column, the texts with the codes 0, 1, ...; none for numbers.
         means, scales: mean and standard deviation of each column of numbers; a column whose scale is 0 said nothing
             among the rows that this was fitted to, and is not read.
+        edges: of each column of numbers, those of its bins, ascending; none where there are fewer than two bins.
         gaps: which columns had missing cells.
+
+    Source:
+        Y. Gorishniy et al., On Embeddings for Numerical Features in Tabular Deep Learning, NeurIPS 2022 (the bins).
     """
 
     columns: tuple[str, ...] = ()
     categories: tuple[tuple[str, ...], ...] = ()
     means: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
+    edges: tuple[tuple[float, ...], ...] = ()
     gaps: tuple[bool, ...] = ()
     kind: str = "table"
     features: tuple[str, ...] = ("vector",)
@@ -49,7 +58,8 @@ class TableInput:
     def __post_init__(self) -> None:
         for name in ("columns", "means", "scales", "gaps"):  # JSON has lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "categories", tuple(map(tuple, self.categories)))
+        for name in ("categories", "edges"):
+            object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
 
     @classmethod
     def of(cls, table: Sequence[Column], rows: np.ndarray) -> TableInput:
@@ -69,11 +79,13 @@ class TableInput:
             raise InputError("every column holds the same in all rows, so there is nothing to learn from; add columns")
         plain = [bool(column.categories) for column in table]
         means, scales = np.where(plain, 0.0, means), np.where(plain, np.sign(scales), scales)
+        cuts = ~np.array(plain) & (scales > 0)
         return cls(
             tuple(column.name for column in table),
             tuple(column.categories for column in table),
             tuple(means.tolist()),
             tuple(scales.tolist()),
+            tuple(_edges(cells) if cut else () for cut, cells in zip(cuts, rows.T, strict=True)),
             tuple((gaps.any(0) & ~gaps.all(0)).tolist()),
         )
 
@@ -119,6 +131,12 @@ class TableInput:
             layer = keras.layers.Normalization(mean=spread[0], variance=spread[1], name="standardise")
             x = layer(ops.take(raw, numbers, axis=1))
             parts.append(ops.where(ops.isnan(x), ops.zeros_like(x), x))
+        bins = [(place, *pair) for place in numbers for pair in itertools.pairwise(self.edges[place])]
+        if bins:
+            places, lows, highs = zip(*bins, strict=True)
+            widths = [(high - low) ** 2 for low, high in zip(lows, highs, strict=True)]
+            x = keras.layers.Normalization(mean=lows, variance=widths, name="bins")(ops.take(raw, places, axis=1))
+            parts.append(ops.clip(ops.where(ops.isnan(x), ops.zeros_like(x), x), 0.0, 1.0))
         if pairs:
             codes = keras.layers.Rescaling(1.0, [-float(code) for _, code in pairs], name="codes")
             apart = codes(ops.take(raw, [place for place, _ in pairs], axis=1))
@@ -240,7 +258,16 @@ class TableInput:
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
         lists = {name: list(getattr(self, name)) for name in ("columns", "means", "scales", "gaps")}
-        return lists | {"categories": [list(names) for names in self.categories]}
+        return lists | {name: [list(each) for each in getattr(self, name)] for name in ("categories", "edges")}
+
+
+def _edges(cells: np.ndarray) -> tuple[float, ...]:
+    """Return the edges of bins that hold as many rows each, as far as values differ."""
+    known = cells[~np.isnan(cells)].astype(np.float64)
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))
+    # Keras takes no deviation below 1e-7 for what it is
+    edges = edges[np.concatenate([[True], np.diff(edges) > 1e-6])]
+    return tuple(edges.tolist()) if len(edges) > 2 else ()
 
 
 def _cell(value: np.float32, categories: Sequence[str]) -> str:
