@@ -185,3 +185,22 @@ def test_data_with_other_columns_are_refused(row: Any, data: tlkit.Data, tmp_pat
     clf = tlkit.classifier(row, "vector_dense", data.target)
     with pytest.raises(InputError, match="the columns of the data are not those of the classifier"):
         tlkit.fit(clf, tlkit.table(tmp_path / "a.csv"), phases=PHASES, compute=Compute())
+
+
+# === A run ===
+
+
+def test_a_run_pretrains_trains_and_says_what_no_label_would_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(pretraining, "Pretraining", lambda: HOW)
+    job = tlkit.Job(data=str(write(tmp_path / "a.csv")), out=str(tmp_path / "out"), kind="table", epochs=(2, 1))
+    run = tlkit.run_job(job)
+    assert run.ledger["settings"]["backbone"] == "autoencoder" and "280 without a label" in capsys.readouterr().out
+    assert any("the errors of reconstruction alone reach" in note for note in run.report.notes)
+    assert "average_precision" in run.artifact.facts["metrics"]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "rows of cells as they are written" in card and "cells=tf.constant(rows)" in card
+    assert run.artifact.predict("100,90,33.3,debit")[0].label in ("no", "yes")
+    assert tlkit.run_job(job, progress=False).already

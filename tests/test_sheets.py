@@ -10,6 +10,7 @@ import pytest
 
 import tlkit
 from tlkit import checks
+from tlkit import data as data_module
 from tlkit.columns import Column
 from tlkit.errors import DataError, InputError
 
@@ -136,3 +137,35 @@ def test_copies_and_conflicts_among_rows_are_told(tmp_path: Path) -> None:
     codes = {finding.code: finding.title for finding in checks.check(data)}
     assert "identical rows" in codes["conflict"] and "an identical row in train" in codes["leak"]
     assert "rows are identical" in codes["duplicate_row"]
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "kind"),
+    [("a,b,label", "1,?,x", "table"), ("a,text,label", "1,2,x", "text"), ("a,b,label", "1,red,x", None)],
+)
+def test_a_table_of_numbers_is_known_by_them(header: str, line: str, kind: str | None, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [line], header)
+    if kind is None:
+        with pytest.raises(DataError, match="kind='table' for numbers and categories"):
+            data_module.kind_of(path)
+    else:
+        assert data_module.kind_of(path) == kind
+
+
+def test_read_takes_what_a_table_needs_and_nothing_else(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "a.csv", lines()))
+    data = tlkit.read(path, kind="table", ignore=["city"], label_column="fraud")
+    assert data.columns == (Column("amount"),)
+    with pytest.raises(InputError, match="unknown kind 'sound'"):
+        tlkit.read(path, kind="sound")
+    with pytest.raises(InputError, match="holds numbers and categories; leave out text_column"):
+        tlkit.read(path, kind="table", text_column="city")
+    with pytest.raises(InputError, match="ignore=.* give kind='table' too"):
+        tlkit.read(path, text_column="city", ignore=["amount"])
+
+
+def test_the_doctor_does_not_judge_the_labels_of_a_table(tmp_path: Path) -> None:
+    found = tlkit.diagnose(tlkit.table(write(tmp_path / "a.csv", lines())))
+    assert any("no backbone that knows this table" in finding.title for finding in found.findings)
+    found.save(tmp_path / "out", tlkit.table(tmp_path / "a.csv"))
+    assert (tmp_path / "out" / "doctor.html").exists()

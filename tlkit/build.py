@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit import heads, targets
 from tlkit.errors import InputError, unknown
-from tlkit.spec import Backbone, Input
+from tlkit.spec import Backbone, Input, resolve
 
 if TYPE_CHECKING:
     import keras
@@ -115,6 +115,8 @@ def classifier(
     import keras
 
     row, top, target = find_backbone(backbone), heads.get(head), targets.of(labels)
+    if row.prepare and weights not in ("pretrained", None):
+        row, weights = resolve(row.prepare)(row, None, weights, False), "pretrained"
     heads.check_fit(top, row.input.features, row.name)
     _check_options(dropout, hidden, resize)
     given = row.input.sized(size)

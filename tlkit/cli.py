@@ -105,6 +105,7 @@ def _data_options(parser: argparse.ArgumentParser, *, optional: bool = False) ->
     add("--image-column", metavar="NAME", help="of a table that lists picture files")
     add("--label-column", metavar="NAME", help="of a table")
     add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
+    console.table_options(parser)
     add("--split", choices=("random", "stable"), default="random", help="stable: more examples move none of the others")
     add("--splits", metavar="FILE", help="a splits.csv of an earlier run, used again")
     add("--group-by", metavar="WHAT", help="a column, or a pattern of file names: what agrees in it is not parted")
@@ -218,7 +219,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise InputError(f"{options.out} is a run or artifact with a report of its own; give another --out")
     hush()
     artifact = load(options.artifact)
-    examples = _read(options)
+    examples = console.read(options, like=getattr(artifact.input, "table", None))
     if examples.kind != artifact.input.kind:
         raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
     if examples.labels != artifact.labels:
@@ -229,22 +230,13 @@ def _evaluate(options: argparse.Namespace) -> None:
         measured.save(options.out)
 
 
-def _read(options: argparse.Namespace) -> Any:
-    from tlkit import data
-    from tlkit.spec import Splitting
-
-    splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
-    columns = {name: getattr(options, name) for name in ("text_column", "image_column", "label_column", "root")}
-    return data.read(options.data, splitting=splitting, strict=options.strict, **columns)
-
-
 def _doctor(options: argparse.Namespace) -> None:
     import json
 
     hush()
     from tlkit.doctor import diagnose
 
-    examples = _read(options)
+    examples = console.read(options)
     found = diagnose(examples, labels=options.labels, seed=options.seed, progress=not options.json)
     print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else found)
     if options.out:

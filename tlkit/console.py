@@ -33,6 +33,26 @@ def hush() -> None:
         os.close(nowhere)
 
 
+def table_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a table of numbers and categories is read."""
+    parser.add_argument("--kind", choices=("table",), help="table: of numbers and categories, each row an example")
+    ignored = "of such a table: columns, as A,B, that are not read, such as numbers of customers"
+    parser.add_argument("--ignore", type=lambda text: tuple(text.split(",")), metavar="NAMES", help=ignored)
+
+
+def read(options: argparse.Namespace, *, like: Any = None) -> Any:
+    """Read the data that a command names; the rows of a table with the columns `like` another's, where given."""
+    from tlkit import data
+    from tlkit.job import READ
+    from tlkit.spec import Splitting
+
+    splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
+    if like is not None:
+        about = {"label_column": options.label_column, "strict": options.strict}
+        return data.table(options.data, like=like, splitting=splitting, **about)
+    return data.read(options.data, splitting=splitting, **{name: getattr(options, name) for name in READ})
+
+
 def numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
     """Return a reader of comma-separated numbers for argparse; `kind` reads one."""
 

@@ -100,6 +100,8 @@ def read(
     image_column: str | None = None,
     label_column: str | None = None,
     root: str | None = None,
+    kind: str | None = None,
+    ignore: Sequence[str] | None = None,
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
@@ -112,6 +114,7 @@ def read(
         text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
             also says whether it holds texts or lists pictures.
         root: for a table of pictures, the folder that relative paths start from.
+        kind, ignore: "table" for one of numbers and categories, where that is not plain; its columns not to be read.
         seed, splitting, strict: as for `image_folder`.
 
     Raises:
@@ -121,15 +124,13 @@ def read(
     path, splitting = Path(source), settled(seed, splitting)
     options = {"splitting": splitting, "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
-    columns = {name: value for name, value in columns.items() if value is not None}
+    columns = {key: value for key, value in (columns | {"kind": kind, "ignore": ignore}).items() if value is not None}
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
         return _table(source, columns, options)
     if columns:
         raise errors.InputError(f"{source} is not a table file; leave out {' and '.join(columns)}")
-    if paths.is_remote(source):
-        return image_folder(source, **options)
-    if os.path.isdir(source):
-        data = image_folder(path, **options)
+    if paths.is_remote(source) or os.path.isdir(source):
+        data = image_folder(source, **options)
         note = f"The folder {source} was read, not the packaged sample of the same name."
         return replace(data, splitting=f"{data.splitting} {note}") if source in SAMPLES else data
     if source in SAMPLES:
@@ -143,8 +144,19 @@ def read(
     raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
 
 
-def _table(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:
-    if kind_of(path, **{name: value for name, value in columns.items() if name != "label_column"}) == "image":
+def _table(path: str, columns: dict[str, Any], options: dict[str, Any]) -> Data:
+    kind, ignore = columns.pop("kind", None), columns.pop("ignore", ())
+    if kind not in (None, "table"):
+        raise errors.unknown("kind", kind, ["table"])
+    if kind is None:
+        kind = kind_of(path, **{name: value for name, value in columns.items() if name != "label_column"})
+    if kind == "table" and (strange := sorted(columns.keys() - {"label_column"})):
+        raise errors.InputError(f"{path} holds numbers and categories; leave out {' and '.join(strange)}")
+    if kind == "table":
+        return table(path, ignore=ignore, **columns, **options)
+    if ignore:
+        raise errors.InputError(f"ignore={list(ignore)} is for tables of numbers and categories; give kind='table' too")
+    if kind == "image":
         return image_table(path, **columns, **options)
     if "root" in columns:
         raise errors.InputError(f"{path} holds texts, which have no folder; leave out root, or name an image_column")

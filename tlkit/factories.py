@@ -99,6 +99,23 @@ def minilm_classifier(
     return classifier("minilm_l6", "mean_dense", labels, size=size, weights=weights, name=name)
 
 
+def autoencoder_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build a pretrained autoencoder's encoder -> Dropout -> Dense(classes, softmax), over rows of a table.
+
+    Args:
+        labels: the class names, or their number; or a target, such as `data.target`.
+        size: leave it out; the number of columns follows from the table.
+        weights: the folder that `tlkit.pretrain_autoencoder(data, FOLDER)` wrote; there are none without data.
+        name: of the model.
+
+    Raises:
+        InputError, WeightsError: as `tlkit.classifier` and `tlkit.autoencoder`.
+    """
+    return classifier("autoencoder", "vector_dense", labels, size=size, weights=weights, name=name)
+
+
 # what `--recipe` takes: the factory, its backbone and its head
 FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "vgg16_flatten_dense": (vgg16_flatten_dense, "vgg16", "flatten_dense"),
@@ -109,4 +126,5 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "efficientnet_lite0_pool_dense": (efficientnet_lite0_pool_dense, "efficientnet_lite0", "pool_dense"),
     "bert_classifier": (bert_classifier, "bert_base_en_uncased", "cls_dense"),
     "minilm_classifier": (minilm_classifier, "minilm_l6", "mean_dense"),
+    "autoencoder_dense": (autoencoder_dense, "autoencoder", "vector_dense"),
 }

@@ -14,7 +14,7 @@ from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
 from tlkit.spec import Phase, Splitting
 
-READ = ("text_column", "image_column", "label_column", "root", "strict")
+READ = ("text_column", "image_column", "label_column", "root", "kind", "ignore", "strict")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Job:
         batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
-        text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
+        text_column, image_column, label_column, root, kind, ignore: of a table, as for `tlkit.read`.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
         strict: raise an error where anything cannot be read.
         seed: of the splits, the head's weights, the order, dropout and augmentation; 0 or more.
@@ -67,6 +67,8 @@ class Job:
     image_column: str | None = None
     label_column: str | None = None
     root: str | None = None
+    kind: Literal["table"] | None = None
+    ignore: Sequence[str] | None = None
     split: Literal["random", "stable"] = "random"
     splits: str | None = None
     group_by: str | None = None
@@ -104,8 +106,8 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
-    if os.path.isdir(job.data):
-        return "image"
+    if os.path.isdir(job.data) or job.kind is not None:
+        return job.kind or "image"
     if os.path.exists(job.data):
         return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
     return {"digits": "image", "bbc_news": "text"}.get(job.data)

@@ -77,11 +77,7 @@ def pretrain_autoencoder(
         DataError: fewer than 20 rows.
         RunError: the folder cannot be written.
     """
-    how = how or Pretraining()
-    _check(data, how)
-    rows = data.train.items if data.unlabeled is None else np.concatenate([data.train.items, data.unlabeled])
-    if len(rows) < LEAST:
-        raise DataError(f"{data.source} has {len(rows)} rows to pretrain on; at least {LEAST} are needed: add some")
+    rows = _rows(data, how := how or Pretraining())
     folder = _kept(data, rows, how) if out is None else Path(out)
     if out is None and (folder / ABOUT).is_file():
         return autoencoder(folder)
@@ -148,6 +144,27 @@ def reconstruction_errors(row: Backbone, items: Any) -> np.ndarray:
     return np.concatenate(errors)
 
 
+def prepared(row: Backbone, data: Data | None, weights: str | os.PathLike | None, progress: bool) -> Backbone:
+    """Fit the backbone to a table: pretrain it, read `weights` from where they were kept, or leave them random."""
+    if weights is None:
+        return dataclasses.replace(row, input=TableInput.of(data.columns, _rows(data, Pretraining())))
+    if weights == "pretrained":
+        return pretrain_autoencoder(data, progress=progress)
+    path = Path(weights)
+    return autoencoder(path if path.is_dir() else path.parent)
+
+
+def notes(row: Backbone, data: Data) -> tuple[str, ...]:
+    """Say what the errors of reconstruction alone reach on the test split, where one of two classes is wanted."""
+    if not isinstance(row.weights, Local) or not row.weights.path or len(data.labels) != 2:
+        return ()
+    from sklearn.metrics import average_precision_score
+
+    rare = int(np.bincount(data.test.labels, minlength=2).argmin())
+    found = average_precision_score(data.test.labels == rare, reconstruction_errors(row, data.test.items))
+    return (f"without labels: the errors of reconstruction alone reach an average precision of {found:.3f}",)
+
+
 # === Networks ===
 
 
@@ -206,11 +223,16 @@ def _read(path: str | Path) -> keras.Model:
 # === Pretraining ===
 
 
-def _check(data: Data, how: Pretraining) -> None:
+def _rows(data: Data, how: Pretraining) -> np.ndarray:
+    """Return the rows to pretrain on; refuse data and settings that do not suit."""
     if data.kind != "table":
         raise InputError(f"an autoencoder is pretrained on tables of numbers and categories, not on {data.kind}s")
     if not 0 < how.corruption < 1 or min(how.width, how.epochs, how.batch_size) < 1 or not how.learning_rate > 0:
         raise InputError(f"{how}: give 0 < corruption < 1, and numbers above 0 for the others")
+    rows = data.train.items if data.unlabeled is None else np.concatenate([data.train.items, data.unlabeled])
+    if len(rows) < LEAST:
+        raise DataError(f"{data.source} has {len(rows)} rows to pretrain on; at least {LEAST} are needed: add some")
+    return rows
 
 
 def _kept(data: Data, rows: np.ndarray, how: Pretraining) -> Path:

@@ -118,6 +118,15 @@ def _row(row: dict[str, Any], found: Sequence[Column]) -> tuple[list[float], str
         return [], str(error)
 
 
+def is_numeric(read: rows.Table) -> bool:
+    """Tell whether a table has labels, and nothing but numbers and missing cells beside them."""
+    label = rows.guess(read, LABELS)
+    rest = set(read.columns) - {label, rows.guess(read, ["split"])}
+    cells = [row.get(name) for _, row in read.rows for name in rest]
+    known = [columns.as_number(cell) is not None for cell in cells if not columns.is_missing(cell)]
+    return label is not None and bool(known) and all(known)
+
+
 # === Columns ===
 
 

@@ -261,6 +261,9 @@ class Backbone:
         arguments: passed on to the builder.
         weights: where the pretrained weights come from.
         loader: "module:function" or a callable, called as `loader(model, path)` with the fetched file or folder.
+        prepare: "module:function" or a callable, called by a run as `prepare(row, data, weights, progress)` where the
+            backbone has first to be fitted to the data; returns the fitted row, with weights unless they are None.
+            Where `weights` is a path, all that is needed lies there, and `data` may be None.
         phases: the default training schedule.
         licence: of the weights, as an SPDX name where there is one.
         params: parameters of the bare backbone.
@@ -275,6 +278,7 @@ class Backbone:
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     weights: Weights | None = None
     loader: str | Callable[[Any, Any], None] = ""
+    prepare: str | Callable[..., Backbone] = ""
     phases: tuple[Phase, ...] = TWO_PHASE
     licence: str = ""
     params: int = 0

@@ -290,6 +290,7 @@ TABULAR: dict[str, Backbone] = {
         arguments=MappingProxyType({"width": 128}),
         weights=Local(),
         loader="tlkit.pretraining:load_encoder",
+        prepare="tlkit.pretraining:prepared",
         phases=PHASES,
         source="https://doi.org/10.1145/1390156.1390294",  # Vincent et al., denoising autoencoders
     )
