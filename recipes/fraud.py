@@ -2,7 +2,10 @@
 
 Run:    python recipes/fraud.py --data payments.csv --out runs/fraud
 Smoke:  python recipes/fraud.py --smoke
-Expect: EXPECT_HERE
+Expect: test average precision 0.850, the mean of seeds 0, 1 and 2 (0.822, 0.851, 0.877), on page_blocks of
+        benchmarks/anomalies.py, where 325 training rows have a label and 3,449 have none. On the same labels, logistic
+        regression reaches 0.754 (0.725, 0.740, 0.796), the same network from scratch 0.843 (0.842, 0.859, 0.829),
+        gradient boosting 0.858 (0.839, 0.839, 0.897), and the errors of reconstruction, without labels, 0.423.
 """
 
 from __future__ import annotations

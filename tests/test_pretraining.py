@@ -16,7 +16,7 @@ from tlkit.pretraining import Pretraining
 from tlkit.spec import Compute, Phase
 
 HOW = Pretraining(width=16, epochs=12, batch_size=32)
-PHASES = (Phase("head", 6, 1e-2, 0), Phase("top", 2, 1e-3, 1))
+PHASES = (Phase("head", 30, 2e-2, 0), Phase("top", 2, 1e-3, 1))
 
 
 def write(path: Path, rows: int = 400, labelled: int = 120) -> Path:
@@ -25,7 +25,7 @@ def write(path: Path, rows: int = 400, labelled: int = 120) -> Path:
     lines = ["amount,fee,ratio,card,fraud"]
     for number in range(rows):
         amount, fraud = rng.normal(100, 20), number % 8 == 0
-        fee = amount * 0.1 + rng.normal(0, 0.1) + 4 * fraud
+        fee = amount * 0.1 + rng.normal(0, 0.1) + 8 * fraud
         label = ("yes" if fraud else "no") if number < labelled else ""
         gap = "?" if number % 17 == 0 else f"{amount / 3 + rng.normal(0, 0.5) - 9 * fraud:.4f}"
         lines.append(f"{amount:.4f},{fee:.4f},{gap},{('debit', 'credit')[number % 2]},{label}")
@@ -54,7 +54,7 @@ def trained(data: tlkit.Data, row: Any) -> tuple[Any, tlkit.History]:
 
     keras.utils.set_random_seed(0)
     clf = tlkit.classifier(row, "vector_dense", data.target)
-    return clf, tlkit.fit(clf, data, phases=PHASES, progress=False)
+    return clf, tlkit.fit(clf, data, phases=PHASES, patience=30, progress=False)
 
 
 def test_the_reconstruction_gets_better_and_the_best_is_kept(row: Any, folder: Path, data: tlkit.Data) -> None:

@@ -160,7 +160,7 @@ def test_read_takes_what_a_table_needs_and_nothing_else(tmp_path: Path) -> None:
         tlkit.read(path, kind="sound")
     with pytest.raises(InputError, match="holds numbers and categories; leave out text_column"):
         tlkit.read(path, kind="table", text_column="city")
-    with pytest.raises(InputError, match="ignore=.* give kind='table' too"):
+    with pytest.raises(InputError, match=r"ignore=.* give kind='table' too"):
         tlkit.read(path, text_column="city", ignore=["amount"])
 
 

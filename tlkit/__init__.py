@@ -56,7 +56,7 @@ _HOMES = {
     ),
     "exporting": ("export",),
     "factories": (
-        "autoencoder_dense",
+        "autoencoder_vector_dense",
         "bert_classifier",
         "efficientnet_lite0_pool_dense",
         "inception_v3_pool_dense",

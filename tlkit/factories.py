@@ -99,7 +99,7 @@ def minilm_classifier(
     return classifier("minilm_l6", "mean_dense", labels, size=size, weights=weights, name=name)
 
 
-def autoencoder_dense(
+def autoencoder_vector_dense(
     labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
 ) -> keras.Model:
     """Build a pretrained autoencoder's encoder -> Dropout -> Dense(classes, softmax), over rows of a table.
@@ -126,5 +126,5 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "efficientnet_lite0_pool_dense": (efficientnet_lite0_pool_dense, "efficientnet_lite0", "pool_dense"),
     "bert_classifier": (bert_classifier, "bert_base_en_uncased", "cls_dense"),
     "minilm_classifier": (minilm_classifier, "minilm_l6", "mean_dense"),
-    "autoencoder_dense": (autoencoder_dense, "autoencoder", "vector_dense"),
+    "autoencoder_vector_dense": (autoencoder_vector_dense, "autoencoder", "vector_dense"),
 }
