@@ -36,3 +36,18 @@ def bert(layers: int) -> str:
     keras_hub.models.BertBackbone(vocabulary_size=len(vocabulary), **shape).save_to_preset(folder)
     keras_hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=True).save_to_preset(folder)
     return folder
+
+
+def payments(folder: str, rows: int = 300) -> str:
+    """Write a table of payments, one in eight a fraud and two in three without a label, and return its path."""
+    rng = np.random.default_rng(0)
+    lines = ["amount,fee,card,fraud"]
+    for number in range(rows):
+        amount, fraud = rng.normal(100, 20), number % 8 == 0
+        fee = amount / 10 + rng.normal(0, 0.1) + 4 * fraud
+        label = "" if number % 3 else ("yes" if fraud else "no")
+        lines.append(f"{amount:.2f},{fee:.2f},{('debit', 'credit')[number % 2]},{label}")
+    path = f"{folder}/payments.csv"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return path

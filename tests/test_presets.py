@@ -17,7 +17,7 @@ import test_contract
 import tlkit
 from tlkit import build, flat, networks, presets
 from tlkit.errors import InputError, OfflineError, WeightsError
-from tlkit.spec import Folder, Preset
+from tlkit.spec import Local, Preset
 
 SLOW = ("deit", "mit", "darknet", "efficientnet", "densenet")
 MARKS = {"vit": (), "resnet_vd": (), **dict.fromkeys(SLOW, pytest.mark.slow)}
@@ -232,7 +232,7 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
 def test_odd_names_of_folders(folders: dict, tmp_path: Path) -> None:
     folder = shutil.copytree(folders["vit"][0], tmp_path / "my ViT: (v2)")
     row = build.find_backbone(folder)
-    assert row.name == "folder_my_ViT___v2" and row.weights == Folder(folder)
+    assert row.name == "folder_my_ViT___v2" and row.weights == Local(folder)
 
 
 # === Presets ===

@@ -14,7 +14,7 @@ import tlkit
 from tlkit import build, text, text_presets
 from tlkit.errors import InputError, WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Folder
+from tlkit.spec import Local
 from tlkit.text import TEXT
 
 
@@ -44,7 +44,7 @@ def test_a_hugging_face_folder_is_a_backbone(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
     row = build.find_backbone(str(folder))
-    assert row.input.family == "distil_bert" and row.weights == Folder(folder)
+    assert row.input.family == "distil_bert" and row.weights == Local(folder)
     with pytest.raises(WeightsError, match="nobody knows the architecture of this backbone without its weights"):
         tlkit.classifier(row, "cls_dense", 2, weights=None)
 
@@ -124,7 +124,7 @@ def test_a_preset_that_keras_hub_lacks() -> None:
 
 
 def test_a_folder_that_went_away(tmp_path: Path) -> None:
-    row = text._derived("own", "bert", {}, Folder(tmp_path / "own"))
+    row = text._derived("own", "bert", {}, Local(tmp_path / "own"))
     with pytest.raises(WeightsError, match=r"no weights at .*own; give a"):
         tlkit.classifier(row, "cls_dense", 2)
 

@@ -37,6 +37,7 @@ _HOMES = {
         "image_folder",
         "image_table",
         "read",
+        "table",
         "text_table",
         "tfds",
     ),
@@ -56,6 +57,7 @@ _HOMES = {
     "exporting": ("export",),
     "factories": (
         "albert_classifier",
+        "autoencoder_vector_dense",
         "bert_classifier",
         "convnext_tiny_pool_dense",
         "deberta_v3_classifier",
@@ -86,6 +88,7 @@ _HOMES = {
     "heads": ("Head",),
     "job": ("Job", "resumed"),
     "predictions": ("Prediction", "TagsPrediction", "ValuePrediction"),
+    "pretraining": ("Pretraining", "autoencoder", "pretrain_autoencoder", "reconstruction_errors"),
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit import heads, targets
 from tlkit.errors import InputError, unknown
-from tlkit.spec import Backbone, Input
+from tlkit.spec import Backbone, Input, resolve
 
 if TYPE_CHECKING:
     import keras
 
 
-DEFAULTS = {"image": ("efficientnet_lite0", "pool_dense"), "text": ("minilm_l6", "mean_dense")}  # backbone and head
+# backbone and head
+DEFAULTS = {
+    "image": ("efficientnet_lite0", "pool_dense"),
+    "text": ("minilm_l6", "mean_dense"),
+    "table": ("autoencoder", "vector_dense"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ class Spec:
 
 def table() -> dict[str, Backbone]:
     """Return every known backbone by name."""
+    from tlkit.tabular import TABULAR
     from tlkit.text import TEXT
     from tlkit.vision import VISION
 
-    return {**VISION, **TEXT}
+    return {**VISION, **TEXT, **TABULAR}
 
 
 def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
@@ -66,10 +72,12 @@ def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
     """
     if isinstance(backbone, Backbone):
         return backbone
+    from tlkit.tabular import TABULAR
     from tlkit.vision import VISION
 
-    if backbone in VISION:
-        return VISION[backbone]  # the texts' table imports TensorFlow, which takes seconds
+    light = {**VISION, **TABULAR}
+    if backbone in light:
+        return light[backbone]  # the texts' table imports TensorFlow, which takes seconds
     from tlkit import presets, text
 
     rows = table()
@@ -94,9 +102,9 @@ def classifier(
     """Build a classifier, a pretrained backbone under a new head, as one plain functional Keras model.
 
     Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,), pairs of texts as
-    strings (batch, 2). Probabilities (batch, classes), float32, come out, or a value (batch, 1). Normalisation and
-    tokenization are inside. The backbone is frozen, ready for a `fit`. `clf.base` gives features, `clf.head` takes
-    them, `clf.spec` tells all.
+    strings (batch, 2); rows of tables as float32 (batch, columns). Probabilities (batch, classes), float32, come out,
+    or a value (batch, 1). Normalisation, tokenization and the like are inside. The backbone is frozen, ready for a
+    `fit`. `clf.base` gives features, `clf.head` takes them, `clf.spec` tells all.
 
     Args:
         backbone: a name from `tlkit backbones`, "keras_hub:NAME", "keras_cv:NAME", the path of a folder (of KerasHub,
@@ -105,10 +113,9 @@ def classifier(
         labels: the class names, or their number; or a target, such as `data.target`, which may also be tags or a value.
         size: pixels of a side, or tokens of a text; the backbone's own by default.
         weights: "pretrained"; None for random ones; or a path to a weights file or preset folder.
-        dropout: rate before the dense layers, 0 <= dropout < 1; the head's own by default.
-        hidden: width of the head's hidden layer, 0 for none; the head's own by default.
-        resize: how pictures of other shapes are brought to `size` by the readers and the exported model.
-        pairs: each example is two texts, such as a question and an answer.
+        dropout, hidden: of the head: rate before its dense layers, 0 <= dropout < 1; width of its hidden layer, 0 for
+            none; its own by default.
+        resize, pairs: how pictures are brought to `size`; whether each example is two texts, a question and an answer.
         name: of the model; "<backbone>_<head>" by default.
 
     Raises:
@@ -117,7 +124,8 @@ def classifier(
     """
     import keras
 
-    row, top, target = find_backbone(backbone), heads.get(head), targets.of(labels)
+    row, weights = _fitted(find_backbone(backbone), weights)
+    top, target = heads.get(head), targets.of(labels)
     heads.check_fit(top, row.input.features, row.name)
     _check_options(dropout, hidden, resize)
     given = (row.input.paired() if pairs else row.input).sized(size)
@@ -128,6 +136,13 @@ def classifier(
     blocks = row.blocks(body) if callable(row.blocks) else row.blocks
     row = dataclasses.replace(row, blocks=tuple(blocks), params=row.params or body.count_params())
     return attach(clf, Spec(row, top.name, target, given, resize, origin))
+
+
+def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
+    """Return a backbone, fitted to its data where they left weights at a path, and what weights it is to have."""
+    if row.prepare and weights not in ("pretrained", None):
+        return resolve(row.prepare)(row, None, weights, False), "pretrained"
+    return row, weights
 
 
 def _base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:

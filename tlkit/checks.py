@@ -118,7 +118,7 @@ def _unreadable(data: Data) -> list[Finding]:
         return []
     ordered = sorted(groups.values(), key=len, reverse=True)
     told = "; ".join(f"{len(group):,}: {group[0][1]}" for group in ordered[:3])
-    what = "rows" if data.kind == "text" else "files"
+    what = "files" if data.kind == "image" else "rows"
     return [
         Finding(
             "unreadable",

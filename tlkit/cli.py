@@ -197,7 +197,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     options.target = options.target or artifact.target.name
     if options.target != artifact.target.name:
         raise InputError(f"the model answers --target {artifact.target.name}, not {options.target}; leave it out")
-    examples = read(options)
+    examples = read(options, like=getattr(artifact.input, "table", None))
     if examples.kind != artifact.input.kind:
         raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
     if examples.labels != artifact.labels and options.target != "value":

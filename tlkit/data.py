@@ -17,6 +17,7 @@ from tlkit.drawing import settled
 from tlkit.folders import image_folder
 from tlkit.manifests import image_table, kind_of
 from tlkit.samples import bbc_news, digits, tfds
+from tlkit.sheets import table
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split
 from tlkit.tables import text_table
@@ -32,6 +33,7 @@ __all__ = [
     "image_table",
     "kind_of",
     "read",
+    "table",
     "text_table",
     "tfds",
 ]
@@ -112,6 +114,8 @@ def read(
     label_column: str | None = None,
     root: str | None = None,
     pairs: bool = False,
+    kind: str | None = None,
+    ignore: Sequence[str] | None = None,
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
@@ -125,6 +129,7 @@ def read(
         text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
             also says whether it holds texts or lists pictures.
         root, pairs: for a table of pictures, the folder that relative paths start from; of texts, as for `text_table`.
+        kind, ignore: "table" for one of numbers and categories, where that is not plain; its columns not to be read.
         seed, splitting, strict: as for `image_folder`.
         task: for a table, what its column of labels holds: "label", "tags" or "value"; everything else has labels.
 
@@ -132,27 +137,24 @@ def read(
         InputError: no sample has this name, or an option was given that is for something else.
         DataError: a missing path, or data that cannot be read or learned from.
     """
-    path, splitting = Path(source), settled(seed, splitting)
-    options = {"splitting": splitting, "strict": strict}
+    path, options = Path(source), {"splitting": settled(seed, splitting), "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
-    columns = {name: value for name, value in (columns | {"pairs": pairs or None}).items() if value is not None}
+    columns |= {"pairs": pairs or None, "kind": kind, "ignore": ignore}
+    columns = {name: value for name, value in columns.items() if value is not None}
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
-        return _table(source, columns, options | {"task": task})
+        return _table(source, columns, options, task)
     _check_options(source, columns, task)
-    if paths.is_remote(source):
-        return image_folder(source, **options)
-    if os.path.isdir(source):
-        data = image_folder(path, **options)
+    if paths.is_remote(source) or os.path.isdir(source):
+        data = image_folder(source, **options)
         note = f"The folder {source} was read, not the packaged sample of the same name."
         return replace(data, splitting=f"{data.splitting} {note}") if source in SAMPLES else data
     if source in SAMPLES:
-        return SAMPLES[source](splitting=splitting)
+        return SAMPLES[source](splitting=options["splitting"])
     if source.startswith("tfds:"):
         return tfds(source.removeprefix("tfds:"), **options)
     if len(path.parts) > 1 or path.suffix or source.endswith("/"):
-        raise errors.DataError(
-            f"there is no file or folder {source}; check the path (tables end in {', '.join(rows.SUFFIXES)})"
-        )
+        tables = ", ".join(rows.SUFFIXES)
+        raise errors.DataError(f"there is no file or folder {source}; check the path (tables end in {tables})")
     raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
 
 
@@ -164,12 +166,29 @@ def _check_options(source: str, columns: dict[str, str], task: str) -> None:
         raise errors.InputError(f"{source} has one label for each example; only tables hold {task}: give a table of it")
 
 
-def _table(path: str, columns: dict[str, Any], options: dict[str, Any]) -> Data:
-    places = {name: value for name, value in columns.items() if name not in ("label_column", "pairs")}
-    if kind_of(path, **places) == "image":
+def _table(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+    kind, ignore = columns.pop("kind", None), columns.pop("ignore", ())
+    if kind not in (None, "table"):
+        raise errors.unknown("kind", kind, ["table"])
+    if kind is None:
+        kind = kind_of(path, **{name: columns[name] for name in columns.keys() - {"label_column", "pairs"}})
+    if kind == "table":
+        return _sheet(path, columns, options | {"ignore": ignore}, task)
+    options = options | {"task": task}
+    if ignore:
+        raise errors.InputError(f"ignore={list(ignore)} is for tables of numbers and categories; give kind='table' too")
+    if kind == "image":
         if "pairs" in columns:
             raise errors.InputError(f"{path} lists pictures; leave out pairs, or name two columns of texts")
         return image_table(path, **columns, **options)
     if "root" in columns:
         raise errors.InputError(f"{path} holds texts, which have no folder; leave out root, or name an image_column")
     return text_table(path, **columns, **options)
+
+
+def _sheet(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+    if strange := sorted(columns.keys() - {"label_column"}):
+        raise errors.InputError(f"{path} holds numbers and categories; leave out {' and '.join(strange)}")
+    if truths.known(task) != "label":
+        raise errors.InputError(f"{path} holds numbers and categories, of which one label is learned, not {task}")
+    return table(path, **columns, **options)

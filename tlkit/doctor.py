@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tlkit import checks, choices, duplicates, filling, frontier, pairing, store, suspects
-from tlkit.build import DEFAULTS, classifier, pieces
+from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
 from tlkit.freeze import unfreeze
@@ -45,6 +45,8 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     if labels and (data.task == "label" or data.kind == "text"):  # of pictures there is nothing else to be asked
         backbone, head = DEFAULTS[data.kind]
         try:
+            if find_backbone(backbone).prepare:
+                raise WeightsError("there is no backbone that knows this table before it is trained")
             clf = classifier(backbone, head, data.target, pairs=pairing.are_pairs(data.train.items))
         except WeightsError as error:
             judged.append(_unjudged(str(error)))

@@ -98,6 +98,8 @@ def _pooled(features: dict[str, tf.Tensor]) -> tf.Tensor:
 
     if "pooled" in features:
         return features["pooled"]
+    if "vector" in features:
+        return features["vector"]
     if "map" in features:
         return tf.reduce_mean(features["map"], axis=(1, 2))
     real = tf.cast(features["mask"], features["sequence"].dtype)[..., None]
@@ -163,6 +165,11 @@ def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[Any],
             reason = done.stderr.strip().split("\n")[-1][:300]
             raise ArtifactError(f"a fresh process cannot load the exported model: {reason}")
         return np.load(given)
+
+
+def _encoded(samples: Any) -> Any:
+    """Write bytes, or lists of them, for JSON."""
+    return base64.b64encode(samples).decode() if isinstance(samples, bytes) else [_encoded(each) for each in samples]
 
 
 # === Facts ===

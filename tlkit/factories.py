@@ -227,6 +227,23 @@ def gpt2_classifier(
     return classifier("gpt2_base_en", "cls_dense", labels, size=size, weights=weights, name=name)
 
 
+def autoencoder_vector_dense(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build a pretrained autoencoder's encoder -> Dropout -> Dense(classes, softmax), over rows of a table.
+
+    Args:
+        labels: the class names, or their number; or a target, such as `data.target`.
+        size: leave it out; the number of columns follows from the table.
+        weights: the folder that `tlkit.pretrain_autoencoder(data, FOLDER)` wrote; there are none without data.
+        name: of the model.
+
+    Raises:
+        InputError, WeightsError: as `tlkit.classifier` and `tlkit.autoencoder`.
+    """
+    return classifier("autoencoder", "vector_dense", labels, size=size, weights=weights, name=name)
+
+
 # what `--recipe` takes: the factory, its backbone and its head
 FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "vgg16_flatten_dense": (vgg16_flatten_dense, "vgg16", "flatten_dense"),
@@ -254,4 +271,5 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "electra_classifier": (electra_classifier, "electra_base_discriminator_uncased_en", "mean_dense"),
     "deberta_v3_classifier": (deberta_v3_classifier, "deberta_v3_base_en", "cls_dense"),
     "gpt2_classifier": (gpt2_classifier, "gpt2_base_en", "cls_dense"),
+    "autoencoder_vector_dense": (autoencoder_vector_dense, "autoencoder", "vector_dense"),
 }

@@ -3,7 +3,8 @@
     python fresh.py SAVED_MODEL REQUEST ANSWERS
 
 REQUEST is JSON: {"ops": modules to import for their ops, "output": name of an answer, "samples": [base64, ...]}, where
-a pair is a list of two; ANSWERS gets that answer, such as probabilities (samples, classes), as .npy.
+a pair of texts or a row of cells is a list of them; ANSWERS gets that answer, such as probabilities (samples, classes),
+as .npy.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tlkit import archives, files, forms
+from tlkit import archives, columns, files, forms
 from tlkit.errors import ArtifactError
 from tlkit.families import FAMILIES
 from tlkit.vision import NORMALISATION
@@ -43,6 +43,7 @@ LEAST = {"label": 2, "tags": 1, "value": 1}  # so many labels it has at least
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
     "text": {"size": int, "limit": int, "lowercase": bool, "family": str, "segments": int},
+    "table": columns.FACTS,
 }
 ADDED = {"family", "segments"}  # older artifacts lack them, and are what the defaults say
 CHOICES = {"resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
@@ -193,6 +194,8 @@ def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     yield from forms.mismatches(given, form, "input")
     for key in given.keys() - form.keys() - {"kind", "resize"}:
         yield f"input.{key[:100]} is not known"
+    if given["kind"] == "table":
+        yield from columns.faults(given)
     for key, known in CHOICES.items():
         if key in given and given[key] not in known:
             yield f"input.{key} is {given[key]!r:.100}, which this tlkit does not know"

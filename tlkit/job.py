@@ -14,7 +14,7 @@ from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
 from tlkit.spec import Phase, Splitting
 
-READ = ("text_column", "image_column", "label_column", "root", "pairs", "strict")
+READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Job:
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
         target: what the column of the labels holds: "label", "tags" or "value" (tables).
-        text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
+        text_column, image_column, label_column, root, kind, ignore: of a table, as for `tlkit.read`.
         pairs: two text columns are two texts, a pair, and not one.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
         strict: raise an error where anything cannot be read.
@@ -71,6 +71,8 @@ class Job:
     label_column: str | None = None
     root: str | None = None
     pairs: bool = False
+    kind: Literal["table"] | None = None
+    ignore: Sequence[str] | None = None
     split: Literal["random", "stable"] = "random"
     splits: str | None = None
     group_by: str | None = None
@@ -109,8 +111,8 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
-    if os.path.isdir(job.data):
-        return "image"
+    if os.path.isdir(job.data) or job.kind is not None:
+        return job.kind or "image"
     if os.path.exists(job.data):
         return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
     return {"digits": "image", "bbc_news": "text"}.get(job.data)

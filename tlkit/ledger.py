@@ -33,7 +33,8 @@ OWN = (
 )  # fmt: skip
 PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {
-    "seed", "flip", "target", "text_column", "image_column", "label_column", "root", "pairs", "split", "splits",
+    "seed", "flip", "target", "text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "split",
+    "splits",
     "group_by", "near_duplicates",
 }  # fmt: skip
 # data that only moved are the same data; what the budget made of the features stands among the choices

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit import flat, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
-from tlkit.spec import Backbone, Folder, Preset
+from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     path = Path(text).expanduser()
     if path.is_dir():
         row = Backbone(f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flat.ends, loader=LOADER)
-        return _derived(dataclasses.replace(row, weights=Folder(path)), path)
+        return _derived(dataclasses.replace(row, weights=Local(path)), path)
     if isinstance(name, os.PathLike) or os.sep in text or text.startswith("~"):
         raise InputError(
             f"there is no folder {path} to take a backbone from; {USABLE}, or a name from `tlkit backbones`"

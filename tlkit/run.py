@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import artifact, checkpoint, checks, data, doctor, exporting, ledger, report, train
-from tlkit.build import classifier, pieces
+from tlkit import artifact, checkpoint, checks, data, doctor, exporting, ledger, pretraining, report, train
+from tlkit.build import classifier, find_backbone, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.job import Job, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
-from tlkit.spec import Compute, Phase
+from tlkit.spec import Compute, Phase, resolve
 
 BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
 FIT = (
@@ -82,7 +82,7 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         found = doctor.diagnose(examples, labels=False)
         say(_resuming(there) if there else found.brief() or "")
         keras.utils.set_random_seed(job.seed)
-        clf = classifier(job.backbone, job.head, examples.target, **{name: getattr(job, name) for name in BUILD})
+        clf = _built(job, examples, progress)
         say(_plan(clf, phases))
         facts |= {"job": ledger.given(asked), "findings": found.to_dict()["findings"]}
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
@@ -91,6 +91,15 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
             measured = report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
             exporting.export(clf, out, report=measured, overwrite=True)
             return _finish(out, measured, history)
+
+
+def _built(job: Job, examples: data.Data, progress: bool) -> Any:
+    """Build the classifier, its backbone first fitted to the data where it has to be."""
+    row, options = find_backbone(job.backbone), {name: getattr(job, name) for name in BUILD}
+    if row.prepare:
+        row = resolve(row.prepare)(row, examples, job.weights, progress)
+        options["weights"] = None if job.weights is None else "pretrained"
+    return classifier(row, job.head, examples.target, **options)
 
 
 def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: data.Data) -> None:
@@ -169,7 +178,7 @@ def _notes(clf: Any, examples: data.Data, history: train.History) -> tuple[str, 
             notes.append(f"phase {phase['name']} stopped early: {phase['trouble']}")
         if not phase["best_epoch"]:
             notes.append(f"phase {phase['name']} brought no lower validation loss: the weights from before it are kept")
-    return tuple(notes)
+    return (*notes, *pretraining.notes(clf.spec.backbone, examples))
 
 
 def _plan(clf: Any, phases: Sequence[Phase]) -> str:

