@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import models
+import pytest
 
 from tlkit.families import FAMILIES
 from tlkit.spec import Backbone, resolve
@@ -18,6 +19,9 @@ from tlkit.text_presets import Lexicon
 
 # one row of each family, which the slow tests build; `make test-all` builds all
 FIRST = {family: next(name for name, row in TEXT.items() if row.input.family == family) for family in FAMILIES}
+# one of each way of splitting, and a decoder, in the fast tests; the others, which take as long again, in all
+QUICK = ("bert", "albert", "gpt2")
+EACH = [pytest.param(family, marks=() if family in QUICK else pytest.mark.all) for family in FAMILIES]
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 

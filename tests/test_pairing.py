@@ -72,7 +72,7 @@ def test_arrays_take_pairs() -> None:
     assert data.kind == "text" and all(isinstance(item, Pair) for item in data.train.items)
     grid = np.array([[f"a{n}", f"b{n}"] for n in range(12)])
     assert isinstance(tlkit.arrays(grid, ["x", "y", "x", "y"] * 3).train.items[0], Pair)
-    with pytest.raises(InputError, match=r"x holds 'c'|x holds \('a', 'b'\\); give texts, or pairs of them"):
+    with pytest.raises(InputError, match=r"x holds ('c'|\('a', 'b'\)); give texts, or pairs of them"):
         tlkit.arrays([("a", "b"), "c"], ["x", "y"])
 
 

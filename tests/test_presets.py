@@ -205,6 +205,7 @@ def test_folders_that_cannot_be_used(files: dict, error: type, message: str, fol
         build.find_backbone(broken(tmp_path, folders["vit"][0], **files))
 
 
+@pytest.mark.filterwarnings("ignore:(?s).*unbuilt state:UserWarning")  # KerasHub's own, of T5
 def test_a_folder_of_another_kind(tmp_path: Path) -> None:
     import keras_hub
 

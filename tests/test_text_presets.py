@@ -24,7 +24,7 @@ def features(clf: object) -> np.ndarray:
     return clf.base(tf.constant(models.TEXTS))["pooled"].numpy()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", lexicons.EACH)
 def test_a_folder_is_weights_and_a_backbone(family: str, tmp_path: Path) -> None:
     folder = lexicons.save_preset(family, tmp_path / "my own.model")
     clf = tlkit.classifier(str(folder), "cls_dense", 2, size=16)
@@ -129,7 +129,7 @@ def test_a_folder_that_went_away(tmp_path: Path) -> None:
         tlkit.classifier(row, "cls_dense", 2)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", lexicons.EACH)
 def test_random_weights_read_letters(family: str) -> None:
     import tensorflow as tf
 

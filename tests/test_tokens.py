@@ -59,7 +59,7 @@ def ids(layer: Tokens, texts: list) -> list[list[int]]:
     ]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", lexicons.EACH)
 def test_tokens_are_those_of_keras_hub(family: str) -> None:
     import tensorflow as tf
 
@@ -76,7 +76,7 @@ def test_tokens_are_those_of_keras_hub(family: str) -> None:
     assert layer.lengths(tf.constant(ODD)).numpy().tolist() == [len(row) for row in expected]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", lexicons.EACH)
 def test_pairs_are_packed_with_what_stands_between_them(family: str) -> None:
     import tensorflow as tf
 
@@ -124,7 +124,7 @@ def test_special_tokens_in_a_text_are_text(family: str) -> None:
     )
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", lexicons.EACH)
 def test_tokens_come_back_from_their_config(family: str) -> None:
     layer = tokens(family, 16, name="pre")
     again = Tokens.from_config(json.loads(json.dumps(layer.get_config())))
