@@ -3,8 +3,9 @@
     python several.py OUT RECIPE.py ...
 
 OUT/NAME becomes the `--out` of each, OUT/NAME.txt what it printed and, where it failed, the traceback. Exits 0 whatever
-fails; OUT/NAME.ok says what did not. What an export asks a fresh process is asked here, for the same reason; the tests
-of `export`, and of recipes/demo.py, start a real one.
+fails; OUT/NAME.ok says what did not. What an export asks a fresh process is asked here, for the same reason, and of the
+recipes with the same backbone and head only the first is exported; the tests of `export`, and of recipes/demo.py, start
+real processes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,18 @@ def here(command: list[str], **_: Any) -> subprocess.CompletedProcess:
     with arguments(command[2:]):
         runpy.run_path(command[2], run_name="__main__")
     return subprocess.CompletedProcess(command, 0)
+
+
+def once(export: Callable) -> Callable:
+    """Return an `export` that does nothing where the same backbone and head have been exported before."""
+    seen = set()
+
+    def chosen(clf: Any, out: str, **options: Any) -> Any:
+        known, made = len(seen), (clf.spec.backbone.name, clf.spec.head)
+        seen.add(made)
+        return export(clf, out, **options) if len(seen) > known else None
+
+    return chosen
 
 
 @contextlib.contextmanager
@@ -56,8 +70,10 @@ def main(out: str, *recipes: str) -> None:
     """Run the recipes one after another."""
     import keras
 
+    import tlkit
     from tlkit import exporting
 
+    tlkit.export = once(tlkit.export)
     exporting.subprocess = types.SimpleNamespace(run=here)
     for recipe in map(Path, recipes):
         sys.path.insert(0, str(recipe.parent))

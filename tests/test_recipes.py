@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ APPLICATIONS = {
     "sentiment": "tfds:imdb_reviews",
     "spam": "spam.csv",
 }
+# run by `make test-slow`, with the applications; the other factories' are for `make test-all`
+SLOW = ("bert_classifier", "efficientnet_lite0_digits", "minilm_bbc_news", "vgg16_flatten_dense")
+
+
+def recipes() -> list:
+    """Return the recipes as parameters, each with the mark of the suite that runs it; the demonstration has its own."""
+    kept = [path for path in RECIPES if path.stem != "demo"]
+    quick = {*SLOW, *APPLICATIONS}
+    marks = [pytest.mark.slow if path.stem in quick else pytest.mark.all for path in kept]
+    return [pytest.param(path, marks=mark, id=path.stem) for path, mark in zip(kept, marks, strict=True)]
 
 
 def used(path: Path) -> set[str]:
@@ -82,14 +93,19 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return out
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", [path for path in RECIPES if path.stem != "demo"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", recipes())
 def test_smoke(path: Path, ran: Path) -> None:
     printed = (ran / f"{path.stem}.txt").read_text("utf-8")
     assert (ran / f"{path.stem}.ok").exists(), f"{path.name} failed:\n{printed[-2000:]}"
     assert "accuracy" in printed and printed.endswith(f"SavedModel: {ran / path.stem}/saved_model/1\n")
-    assert (ran / path.stem / "saved_model" / "1" / "saved_model.pb").exists()
-    assert (ran / path.stem / "tlkit.json").exists()
+
+
+@pytest.mark.slow
+def test_what_ran_was_exported(ran: Path) -> None:
+    done = {path.stem: path for path in RECIPES if (ran / f"{path.stem}.ok").exists()}
+    made = {name: used(done[name]) & set(FACTORIES) for name in done if (ran / name / "tlkit.json").exists()}
+    assert set().union(*made.values()) == set(FACTORIES) & set().union(*(used(path) for path in done.values()))
+    assert all((ran / name / "saved_model" / "1" / "saved_model.pb").exists() for name in made)
 
 
 @pytest.mark.slow
@@ -99,6 +115,15 @@ def test_the_demonstration(tmp_path: Path, environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert "accuracy" in done.stdout
     assert len(list((tmp_path / "out").rglob("saved_model.pb"))) == 2
+
+
+def test_the_same_is_exported_once() -> None:
+    asked: list[str] = []
+    export = several.once(lambda clf, out, **options: asked.append(out))
+    for name, head in (("a", "x"), ("b", "x"), ("a", "x"), ("a", "y")):
+        row = types.SimpleNamespace(name=name)
+        export(types.SimpleNamespace(spec=types.SimpleNamespace(backbone=row, head=head)), f"{name}{head}")
+    assert asked == ["ax", "bx", "ay"]
 
 
 def test_a_failing_recipe_fails_alone_and_says_why(tmp_path: Path) -> None:
