@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, heads
+from tlkit import build, heads, targets
 from tlkit.errors import InputError, WeightsError
 
 
@@ -45,7 +45,7 @@ def test_the_backbone_starts_frozen() -> None:
 
 
 def test_a_number_of_labels_names_them() -> None:
-    assert build.class_names(3) == ("0", "1", "2")
+    assert targets.of(3).labels == ("0", "1", "2")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_number_of_labels_names_them() -> None:
 )
 def test_labels_that_cannot_be(labels: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build.class_names(labels)
+        targets.of(labels)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,8 @@ def test_a_backbone_and_a_head_of_ones_own() -> None:
         x = keras.layers.Conv2D(4, 3, name="low")(pixels)
         return keras.Model(pixels, keras.layers.Conv2D(8, 3, name="high")(x))
 
-    def top(features: dict, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
-        x = keras.layers.GlobalMaxPooling2D()(features["map"])
-        return keras.layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    def top(features: dict, target: targets.Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
+        return target.output(keras.layers.GlobalMaxPooling2D()(features["map"]))
 
     row = Backbone("mine", builder, ImageInput("tf", size=16, minimum=8), ("low", "high"))
     clf = tlkit.classifier(row, heads.Head("max_dense", top, takes=("map",)), 2, weights=None)

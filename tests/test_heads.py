@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import heads
+from tlkit import heads, targets
 
 
 def layers_of(head: str, backbone: str, **options: object) -> list[str]:
@@ -35,7 +35,7 @@ def test_mean_dense_leaves_padding_out() -> None:
         "sequence": keras.Input((4, 2), name="sequence"),
         "mask": keras.Input((4,), dtype="bool", name="mask"),
     }
-    model = keras.Model(inputs, heads.mean_dense(inputs, 2, hidden=0, dropout=0.0))
+    model = keras.Model(inputs, heads.mean_dense(inputs, targets.of(2), hidden=0, dropout=0.0))
     model.get_layer("probabilities").set_weights([np.array([[1.0, 0.0], [0.0, 1.0]]), np.zeros(2)])
     sequence = np.array([[[2.0, 0.0], [4.0, 0.0], [99.0, 50.0], [99.0, 50.0]]])
     mask = np.array([[True, True, False, False]])

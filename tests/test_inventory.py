@@ -25,8 +25,9 @@ def sha(data: bytes) -> str:
 
 
 FACTS = {
-    "schema": 1,
+    "schema": 2,
     "labels": ["a", "b"],
+    "target": {"name": "label"},
     "input": {"kind": "image", "resize": "crop", "normalise": "tf", "size": 16, "minimum": 8},
     "backbone": {"name": "own", "blocks": ["low", "high"], "stem": "", "params": 0},
     "head": "own",
@@ -92,8 +93,18 @@ def test_sound_facts_pass(place: Path) -> None:
         ("labels", None, "labels is missing"),
         ("labels", "ab", "labels is of type str, not list"),
         ("labels", ["a", 5], r"labels\[1\] is of type int, not str"),
-        ("labels", ["a"], "it has 1 labels, not 2 to 100,000"),
+        ("labels", [], "it has 0 labels, not 1 to 100,000"),
+        ("labels", ["a"], "it has 1 labels, which do not suit its target, label"),
         ("labels", ["a", "b", "a"], "two labels are the same"),
+        ("target", None, "target is missing"),
+        ("target.name", "rank", r"target\.name is 'rank', which this tlkit does not know"),
+        ("target.mean", 1.0, r"target\.mean is not known"),
+        ("target", {"name": "value", "mean": 0.0}, r"target\.scale is missing"),
+        (
+            "target",
+            {"name": "value", "mean": 0.0, "scale": 1.0},
+            "it has 2 labels, which do not suit its target, value",
+        ),
         ("head", 3, "head is of type int, not str"),
         ("backbone", ["own"], "backbone is of type list, not dict"),
         ("backbone.name", 1, r"backbone\.name is of type int, not str"),
@@ -151,7 +162,7 @@ def test_more_facts_than_are_read(place: Path) -> None:
     with pytest.raises(ArtifactError, match=r"it has [0-9,]+ bytes; at most 16,000,000, and 100,000 labels, are read"):
         inventory.read(place)
     write(place, changed("labels", [str(number) for number in range(100_001)]))
-    with pytest.raises(ArtifactError, match="it has 100,001 labels, not 2 to 100,000"):
+    with pytest.raises(ArtifactError, match="it has 100,001 labels, not 1 to 100,000"):
         inventory.read(place)
     assert time.monotonic() - begin < 5
 
@@ -177,23 +188,37 @@ def test_a_directory_without_facts(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("schema", [0, 9])
 def test_another_schema_is_refused_naming_who_wrote_it(place: Path, schema: int, versions: Any, writer: str) -> None:
-    message = f"has schema {schema}, written by tlkit {writer}; this tlkit reads schema 1. Install the tlkit that wrote"
+    message = f"has schema {schema}, written by tlkit {writer}; this tlkit reads schema 2. Install the tlkit that wrote"
     with pytest.raises(ArtifactError, match=message):
         inventory.read(write(place, {"schema": schema, "versions": versions}))
 
 
 def test_an_older_schema_is_upgraded_step_by_step(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inventory, "SCHEMA", 3)
-    monkeypatch.setitem(inventory.UPGRADES, 1, lambda facts: {k: v for k, v in facts.items() if k != "heads"})
-    monkeypatch.setitem(inventory.UPGRADES, 2, lambda facts: facts | {"head": facts["head"] + "!"})
-    monkeypatch.setitem(inventory.UPGRADES, 3, lambda facts: 1 / 0)
+    monkeypatch.setattr(inventory, "SCHEMA", 4)
+    monkeypatch.setitem(inventory.UPGRADES, 2, lambda facts: {k: v for k, v in facts.items() if k != "heads"})
+    monkeypatch.setitem(inventory.UPGRADES, 3, lambda facts: facts | {"head": facts["head"] + "!"})
+    monkeypatch.setitem(inventory.UPGRADES, 4, lambda facts: 1 / 0)
     assert inventory.read(place)["head"] == "own!"
 
 
+def test_the_first_schema_knew_one_label_only(place: Path) -> None:
+    first = {key: value for key, value in FACTS.items() if key != "target"} | {"schema": 1}
+    assert inventory.read(write(place, first)) == FACTS
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_value_needs_a_scale(place: Path, scale: float) -> None:
+    facts = changed("target", {"name": "value", "mean": 0.0, "scale": scale}) | {"labels": ["price"]}
+    with pytest.raises(
+        ArtifactError, match=r"target\.mean and target\.scale are not finite, or the scale is not above"
+    ):
+        inventory.read(write(place, facts))
+
+
 def test_an_older_schema_that_is_damaged(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inventory, "SCHEMA", 2)
-    monkeypatch.setitem(inventory.UPGRADES, 1, lambda facts: facts | {"head": facts["top"]})
-    with pytest.raises(ArtifactError, match=r"tlkit\.json is damaged: of its schema 1, KeyError\('top'\); export the"):
+    monkeypatch.setattr(inventory, "SCHEMA", 3)
+    monkeypatch.setitem(inventory.UPGRADES, 2, lambda facts: facts | {"head": facts["top"]})
+    with pytest.raises(ArtifactError, match=r"tlkit\.json is damaged: of its schema 2, KeyError\('top'\); export the"):
         inventory.read(place)
 
 

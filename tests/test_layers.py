@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
     ("spec", "errors", "files", "forms", "interrupts"),
-    ("archives", "fetch", "cache", "checkpoint"),
+    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
     ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),
@@ -20,7 +20,7 @@ LAYERS = (
     ("freeze", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling"),
     ("steps", "loop", "choices", "options", "planning", "train"),
-    ("plots", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
+    ("plots", "measured", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
     ("doctor",),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, cache, choices, filling, frontier, loop, options, precision, store
+from tlkit import build, cache, choices, filling, frontier, loop, options, precision, store, targets
 from tlkit.checkpoint import Keeper
 from tlkit.errors import FreezeError, InputError
 from tlkit.shards import Column
@@ -498,7 +498,7 @@ def looped(count: int, ragged: bool, *, seed: int = 0, name: str = "head") -> tu
     value = keras.Input((1,))
     tail = keras.Model([value], keras.layers.Dense(2, activation="softmax")(value))
     training = Watched(count, ragged)
-    asked = loop.Options(8, 9, np.ones(2), 0.0, 0.0, seed)
+    asked = loop.Options(targets.of(2), 8, 9, np.ones(2), 0.0, 0.0, seed)
     features = (training, Watched(8, False))
     loop.train(tail, Phase(name, 2, 1e-2), features, asked, lambda record: None, Keeper(None))
     return training, tail.get_weights()

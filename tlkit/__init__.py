@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
-    "artifact": ("Artifact", "Prediction", "load"),
+    "artifact": ("Artifact", "load"),
     "baselines": ("baseline",),
     "build": ("classifier",),
     "data": (
@@ -68,9 +68,11 @@ _HOMES = {
     "freeze": ("unfreeze",),
     "heads": ("Head",),
     "job": ("Job", "resumed"),
+    "predictions": ("Prediction", "TagsPrediction", "ValuePrediction"),
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
+    "targets": ("Label", "Tags", "Value"),
     "train": ("History", "fit"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

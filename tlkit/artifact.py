@@ -14,29 +14,16 @@ import numpy as np
 from tlkit import graphs, inventory
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError
+from tlkit.measured import Measured
 from tlkit.networks import read_keras
-from tlkit.report import Report
 from tlkit.spec import Backbone, resolve
+from tlkit.targets import Target
 
 if TYPE_CHECKING:
     import keras
 
+TARGETS = {"label": "tlkit.targets:Label", "tags": "tlkit.targets:Tags", "value": "tlkit.targets:Value"}
 INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """State one answer.
-
-    Args:
-        label: the most probable label.
-        probability: its probability.
-        top_k: the most probable labels with their probabilities, best first.
-    """
-
-    label: str
-    probability: float
-    top_k: tuple[tuple[str, float], ...]
 
 
 class Artifact:
@@ -45,12 +32,14 @@ class Artifact:
     Attributes:
         path: its directory.
         facts: what its `tlkit.json` says.
-        labels: the class names.
+        labels: the names of the classes or tags, or of the number.
+        target: what it answers.
     """
 
     def __init__(self, path: Path, facts: dict[str, Any]) -> None:
         self.path, self.facts = path, facts
         self.labels = tuple(facts["labels"])
+        self.target = _target(facts)
         self.input = _input(facts)
 
     @functools.cached_property
@@ -72,10 +61,10 @@ class Artifact:
             raise ArtifactError(f"{path} is not loaded: {error}; export the model again") from error
 
     @functools.cached_property
-    def report(self) -> Report:
+    def report(self) -> Measured:
         """The report of the evaluation the artifact was exported with."""
         try:
-            return Report.load(self.path)
+            return Measured.load(self.path)
         except RecursionError:
             raise ArtifactError(f"{self.path / 'report.json'} is nested too deeply; evaluate again") from None
 
@@ -86,10 +75,10 @@ class Artifact:
         known = table().get(row["name"], Backbone(row["name"], "", self.input, ()))
         backbone = dataclasses.replace(known, blocks=tuple(row["blocks"]), stem=row["stem"])
         return Spec(
-            backbone, facts["head"], self.labels, self.input, facts["input"]["resize"], facts["weights"]["origin"]
+            backbone, facts["head"], self.target, self.input, facts["input"]["resize"], facts["weights"]["origin"]
         )
 
-    def predict(self, items: Any, *, batch_size: int = 32) -> list[Prediction]:
+    def predict(self, items: Any, *, batch_size: int = 32) -> list[Any]:
         """Answer raw examples with the SavedModel.
 
         Args:
@@ -98,19 +87,19 @@ class Artifact:
             batch_size: examples per call.
 
         Returns:
-            One prediction per item, in order.
+            One prediction per item, in order: a `Prediction`; of tags a `TagsPrediction`, of a value a
+            `ValuePrediction`.
 
         Raises:
             DataError: a picture that cannot be read.
             InputError: items of the wrong kind.
         """
         items = [items] if _alone(items) else list(items)
-        found: list[Prediction] = []
+        found: list[Any] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
             given = self.served.signatures[name](encoded)
-            rows = zip(given["top_k_labels"].numpy(), given["top_k_probabilities"].numpy(), strict=True)
-            found += [_prediction(names, shares) for names, shares in rows]
+            found += self.target.predictions({name: tensor.numpy() for name, tensor in given.items()})
         return found
 
 
@@ -121,9 +110,9 @@ def _alone(items: Any) -> bool:
     return isinstance(items, str | bytes | os.PathLike)
 
 
-def _prediction(names: np.ndarray, shares: np.ndarray) -> Prediction:
-    top = tuple((name.decode("utf-8"), float(share)) for name, share in zip(names, shares, strict=True))
-    return Prediction(*top[0], top)
+def _target(facts: dict[str, Any]) -> Target:
+    known = dict(facts["target"])
+    return resolve(TARGETS[known.pop("name")])(tuple(facts["labels"]), **known)
 
 
 def _input(facts: dict[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit import heads
+from tlkit import heads, targets
 from tlkit.errors import InputError, unknown
 from tlkit.spec import Backbone, Input
 
@@ -26,7 +26,7 @@ class Spec:
     Args:
         backbone: the row, its block ends resolved to layer names.
         head: the head's name.
-        labels: the class names, in the order of the outputs.
+        target: what it answers, with the names of its classes in the order of the outputs.
         input: the row's input at the size that was chosen.
         resize: how pictures are brought to that size: "crop", "pad" or "stretch".
         weights: one line on where the pretrained weights came from, or "random".
@@ -34,10 +34,15 @@ class Spec:
 
     backbone: Backbone
     head: str
-    labels: tuple[str, ...]
+    target: targets.Target
     input: Input
     resize: Literal["crop", "pad", "stretch"] = "crop"
     weights: str = "random"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes or tags, or of the number."""
+        return self.target.labels
 
 
 def table() -> dict[str, Backbone]:
@@ -64,25 +69,10 @@ def find_backbone(backbone: str | Backbone) -> Backbone:
     return rows[backbone]
 
 
-def class_names(labels: int | Iterable[str]) -> tuple[str, ...]:
-    """Return the class names; a number n stands for "0" to "n-1".
-
-    Raises:
-        InputError: fewer than two classes, or a name that stands twice.
-    """
-    names = tuple(str(i) for i in range(labels)) if isinstance(labels, int) else tuple(str(name) for name in labels)
-    if len(names) < 2:
-        raise InputError(f"a classifier needs at least two labels, got {len(names)}: {names}")
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise InputError(f"labels must differ; these stand more than once: {', '.join(twice[:5])}")
-    return names
-
-
 def classifier(
     backbone: str | Backbone,
     head: str | heads.Head,
-    labels: int | Iterable[str],
+    labels: int | Iterable[str] | targets.Target,
     *,
     size: int | None = None,
     weights: str | os.PathLike | None = "pretrained",
@@ -94,13 +84,14 @@ def classifier(
     """Build a classifier, a pretrained backbone under a new head, as one plain functional Keras model.
 
     Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,). Probabilities
-    (batch, classes), float32, come out. Normalisation and tokenization are inside. The backbone is frozen, ready for
-    `tlkit.fit` or a `fit` of your own. `clf.base` gives features, `clf.head` takes them, `clf.spec` says what it is.
+    (batch, classes), float32, come out, or a value (batch, 1). Normalisation and tokenization are inside. The backbone
+    is frozen, ready for `tlkit.fit` or a `fit` of your own. `clf.base` gives features, `clf.head` takes them,
+    `clf.spec` says what it is.
 
     Args:
         backbone: a name from `tlkit backbones`, or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
-        labels: the class names, or their number.
+        labels: the class names, or their number; or a target, such as `data.target`, which may also be tags or a value.
         size: pixels of a side, or tokens of a text; the backbone's own by default.
         weights: "pretrained"; None for random ones; or a path to a weights file or preset folder.
         dropout: rate before the dense layers, 0 <= dropout < 1; the head's own by default.
@@ -114,17 +105,17 @@ def classifier(
     """
     import keras
 
-    row, top, names = find_backbone(backbone), heads.get(head), class_names(labels)
+    row, top, target = find_backbone(backbone), heads.get(head), targets.of(labels)
     heads.check_fit(top, row.input.features, row.name)
     _check_options(dropout, hidden, resize)
     given = row.input.sized(size)
     pre, body, origin = _base(row, given, weights, top.takes)
-    crown = _head(top, body, len(names), dropout, hidden)
+    crown = _head(top, body, target, dropout, hidden)
     raw = given.tensor()
     clf = keras.Model(raw, crown(body(pre(raw))), name=name or f"{row.name}_{top.name}")
     blocks = row.blocks(body) if callable(row.blocks) else row.blocks
     row = dataclasses.replace(row, blocks=tuple(blocks))
-    return attach(clf, Spec(row, top.name, names, given, resize, origin))
+    return attach(clf, Spec(row, top.name, target, given, resize, origin))
 
 
 def _base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
@@ -151,7 +142,7 @@ def _check_options(dropout: float | None, hidden: int | None, resize: str) -> No
 
 
 def _head(
-    head: heads.Head, backbone: keras.Model, classes: int, dropout: float | None, hidden: int | None
+    head: heads.Head, backbone: keras.Model, target: targets.Target, dropout: float | None, hidden: int | None
 ) -> keras.Model:
     """Build the head as a model of its own over the features it takes."""
     import keras
@@ -161,7 +152,7 @@ def _head(
     }
     hidden = head.hidden if hidden is None else hidden
     dropout = head.dropout if dropout is None else dropout
-    return keras.Model(inputs, head.build(inputs, classes, hidden=hidden, dropout=dropout), name="head")
+    return keras.Model(inputs, head.build(inputs, target, hidden=hidden, dropout=dropout), name="head")
 
 
 def attach(clf: keras.Model, spec: Spec) -> keras.Model:

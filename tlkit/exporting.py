@@ -21,26 +21,26 @@ from tlkit.build import Spec
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
 from tlkit.ledger import versions
-from tlkit.report import Report
+from tlkit.measured import Measured
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 OWN = ("saved_model", "model.keras", "README.md", "report.json")  # what an artifact writes
-TOP_K = 5
-TOLERANCE = 1e-5  # the most a probability of the SavedModel may differ from the Keras model's
+TOLERANCE = 1e-5  # the most an answer of the SavedModel may differ from the Keras model's, of the largest beyond 1
 
 
 def export(
-    clf: keras.Model, out: str | os.PathLike, *, report: Report | None = None, overwrite: bool = False
+    clf: keras.Model, out: str | os.PathLike, *, report: Measured | None = None, overwrite: bool = False
 ) -> Artifact:
     """Write a classifier as an artifact: SavedModel, Keras model, facts, model card and report.
 
-    OUT/saved_model/1 answers raw input: `serving_default` takes encoded images or strings (batch,) and gives
-    `probabilities` (batch, classes), `label` (batch,), `top_k_labels` and `top_k_probabilities` (batch, k);
-    `serve_array` (pictures) takes float32 pixels (batch, size, size, 3), 0..255; `embed` gives pooled features
-    (batch, channels). A fresh process reloads it and must answer as the Keras model does, on the report's samples.
+    OUT/saved_model/1 answers raw input: `serving_default` takes encoded images or strings (batch,) and gives what the
+    target serves: of one label `probabilities` (batch, classes), `label` (batch,), `top_k_labels` and
+    `top_k_probabilities` (batch, k). `serve_array` (pictures) takes float32 pixels (batch, size, size, 3), 0..255;
+    `embed` gives pooled features (batch, channels). A fresh process reloads it and must answer as the Keras model does,
+    on the report's samples.
 
     Args:
         clf: a classifier of tlkit.
@@ -82,21 +82,9 @@ def export(
 
 def answers(clf: keras.Model) -> tuple[Callable, Callable]:
     """Return the two functions of an exported classifier: model input -> answer, model input -> embedding."""
-    import tensorflow as tf
-
-    labels = tf.constant(clf.spec.labels)
-    count = min(TOP_K, len(clf.spec.labels))
 
     def answer(value: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = clf(value, training=False)
-        top, places = tf.math.top_k(probabilities, count)
-        names = tf.gather(labels, places)
-        return {
-            "probabilities": probabilities,
-            "label": tf.gather(labels, tf.argmax(probabilities, -1)),
-            "top_k_labels": names,
-            "top_k_probabilities": top,
-        }
+        return clf.spec.target.served(clf(value, training=False))
 
     def embed(value: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"embedding": _pooled(clf.base(value, training=False))}
@@ -148,11 +136,12 @@ def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, 
     samples = samples or clf.spec.input.made_up()
     raw = clf.spec.input.served(samples)
     function, _ = clf.spec.input.signatures(*answers(clf), clf.spec.resize)["serving_default"]
-    expected = function(tf.constant(raw))["probabilities"].numpy()
-    given = _ask_fresh_process(folder, clf.spec.input.ops, raw)
+    name = clf.spec.target.output_name
+    expected = function(tf.constant(raw))[name].numpy()
+    given = _ask_fresh_process(folder, clf.spec.input.ops, raw, name)
     difference = float(np.abs(expected - given).max())
     spread = float(np.ptp(expected, axis=0).max())
-    if not difference <= TOLERANCE:
+    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ArtifactError(
             f"the exported model differs from the Keras model by {difference:.2g} on {len(samples)} samples "
             f"(at most {TOLERANCE:g} is allowed); nothing was written, please report this"
@@ -160,11 +149,11 @@ def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, 
     return {"samples": len(samples), "real": real, "max_difference": difference, "spread": spread}
 
 
-def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[bytes]) -> np.ndarray:
+def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[bytes], output: str) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="tlkit-") as scratch:
         request, given = Path(scratch, "request.json"), Path(scratch, "answers.npy")
         encoded = [base64.b64encode(sample).decode() for sample in samples]
-        request.write_text(json.dumps({"ops": list(ops), "samples": encoded}))
+        request.write_text(json.dumps({"ops": list(ops), "output": output, "samples": encoded}))
         command = [sys.executable, "-I", fresh.__file__, str(folder), str(request), str(given)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
         if done.returncode:
@@ -176,17 +165,17 @@ def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[bytes
 # === Facts ===
 
 
-def _facts(clf: keras.Model, report: Report | None, parity: dict[str, Any]) -> dict[str, Any]:
+def _facts(clf: keras.Model, report: Measured | None, parity: dict[str, Any]) -> dict[str, Any]:
     """Gather what `tlkit.json` says."""
     spec: Spec = clf.spec
     row = spec.backbone
     metrics = None
     if report is not None:
-        metrics = {"split": report.split, "examples": report.n, "accuracy": report.accuracy}
-        metrics |= {"macro_f1": report.macro_f1, "loss": report.loss}
+        metrics = {"split": report.split, "examples": report.n, **report.figures}
     return {
         "schema": SCHEMA,
         "labels": list(spec.labels),
+        "target": {"name": spec.target.name, **spec.target.facts()},
         "input": {"kind": spec.input.kind, "resize": spec.resize, **spec.input.facts()},
         "backbone": {"name": row.name, "blocks": list(row.blocks), "stem": row.stem, "params": row.params},
         "head": spec.head,

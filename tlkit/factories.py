@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tlkit.build import classifier
+from tlkit.targets import Target
 
 if TYPE_CHECKING:
     import keras
 
-Labels = int | Iterable[str]
+Labels = int | Iterable[str] | Target
 Weights = str | os.PathLike | None
 
 
@@ -21,7 +22,7 @@ def vgg16_flatten_dense(
     """Build VGG16 -> Flatten -> Dense(256, relu) -> Dense(classes, softmax), the classic recipe.
 
     Args:
-        labels: the class names, or their number.
+        labels: the class names, or their number; or a target, such as `data.target`.
         size: pixels of a side, 224 by default; the pictures are float32 (batch, size, size, 3), 0..255.
         weights: "pretrained" (ImageNet), None for random ones, or a path.
         name: of the model.
@@ -76,7 +77,7 @@ def bert_classifier(
     """Build BERT base (uncased English) -> pooled [CLS] -> Dropout -> Dense(classes, softmax).
 
     Args:
-        labels: the class names, or their number.
+        labels: the class names, or their number; or a target, such as `data.target`.
         size: tokens per text, 128 by default and at most 512; the texts are strings (batch,).
         weights: "pretrained" (KerasHub), None for random ones, or the path of a preset or Hugging Face folder of any
             BERT.

@@ -2,8 +2,8 @@
 
     python fresh.py SAVED_MODEL REQUEST ANSWERS
 
-REQUEST is JSON: {"ops": modules to import for their ops, "samples": [base64, ...]}; ANSWERS gets the probabilities
-(samples, classes) as .npy.
+REQUEST is JSON: {"ops": modules to import for their ops, "output": name of an answer, "samples": [base64, ...]};
+ANSWERS gets that answer, such as probabilities (samples, classes), as .npy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(saved_model: str, request: str, answers: str) -> None:
     loaded = tf.saved_model.load(saved_model)
     samples = tf.constant([base64.b64decode(sample) for sample in wanted["samples"]])
     given = loaded.signatures["serving_default"](samples)
-    np.save(answers, given["probabilities"].numpy())
+    np.save(answers, given[wanted["output"]].numpy())
 
 
 if __name__ == "__main__":

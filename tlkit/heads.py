@@ -1,4 +1,4 @@
-"""The heads: what turns a backbone's features into class probabilities. Each is one function and one row of HEADS."""
+"""The heads: what turns a backbone's features into answers. Each is one function and one row of HEADS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tlkit.errors import InputError, unknown
+from tlkit.targets import Target
 
 if TYPE_CHECKING:
     import keras
@@ -18,8 +19,9 @@ class Head:
 
     Args:
         name: its name in the table and on the command line.
-        build: called as `build(features, classes, hidden=..., dropout=...)` with a mapping of the symbolic features
-            it takes; returns the probabilities (batch, classes).
+        build: called as `build(features, target, hidden=..., dropout=...)` with a mapping of the symbolic features it
+            takes; returns `target.output(x)`, the answers to a vector x (batch, channels): probabilities (batch,
+            classes) of labels, for example.
         takes: the features it reads: "map" (batch, height, width, channels) of a picture; "sequence" (batch, tokens,
             channels), "mask" (batch, tokens) and "pooled" (batch, channels) of a text.
         hidden: the default width of a hidden layer; 0 for none.
@@ -36,43 +38,42 @@ class Head:
 Features = Mapping[str, "keras.KerasTensor"]
 
 
-def _dense(x: keras.KerasTensor, classes: int, hidden: int, dropout: float) -> keras.KerasTensor:
-    """Close a head: [Dropout, Dense(hidden, relu)], [Dropout,] Dense(classes, softmax)."""
+def _dense(x: keras.KerasTensor, target: Target, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Close a head: [Dropout, Dense(hidden, relu)], [Dropout,] and the target's output, Dense(classes, softmax)."""
     from keras import layers
 
     if hidden:
         x = layers.Dropout(dropout, name="hidden_dropout")(x) if dropout else x
         x = layers.Dense(hidden, activation="relu", name="hidden")(x)
     x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
-    # float32 whatever the policy: a softmax in half precision loses small probabilities
-    return layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return target.output(x)
 
 
-def flatten_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+def flatten_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
     """Build Flatten -> Dense(hidden, relu) -> Dense(classes, softmax), the classic VGG recipe."""
     from keras import layers
 
-    return _dense(layers.Flatten(name="flatten")(features["map"]), classes, hidden, dropout)
+    return _dense(layers.Flatten(name="flatten")(features["map"]), target, hidden, dropout)
 
 
-def pool_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+def pool_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
     """Build GlobalAveragePooling2D -> Dropout -> Dense(classes, softmax)."""
     from keras import layers
 
-    return _dense(layers.GlobalAveragePooling2D(name="pool")(features["map"]), classes, hidden, dropout)
+    return _dense(layers.GlobalAveragePooling2D(name="pool")(features["map"]), target, hidden, dropout)
 
 
-def cls_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+def cls_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
     """Build the pooled [CLS] vector -> Dropout -> Dense(classes, softmax), as BERT's authors fine-tune it."""
-    return _dense(features["pooled"], classes, hidden, dropout)
+    return _dense(features["pooled"], target, hidden, dropout)
 
 
-def mean_dense(features: Features, classes: int, *, hidden: int, dropout: float) -> keras.KerasTensor:
+def mean_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
     """Build the mean over the real (unpadded) tokens -> Dropout -> Dense(classes, softmax)."""
     from keras import layers
 
     pool = layers.GlobalAveragePooling1D(name="pool")
-    return _dense(pool(features["sequence"], mask=features["mask"]), classes, hidden, dropout)
+    return _dense(pool(features["sequence"], mask=features["mask"]), target, hidden, dropout)
 
 
 HEADS: dict[str, Head] = {

@@ -6,6 +6,7 @@ The digests find damage and mix-ups. They lie beside what they describe, so they
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -16,13 +17,16 @@ from tlkit import archives, files, forms
 from tlkit.errors import ArtifactError
 from tlkit.vision import NORMALISATION
 
-SCHEMA = 1
+SCHEMA = 2
 # schema n -> what turns its facts into those of schema n + 1; an older schema without an entry is refused
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda facts: facts | {"schema": 2, "target": {"name": "label"}},  # nothing else could be learned then
+}
 MOST_BYTES, MOST_LABELS, MOST_SIZE = 16_000_000, 100_000, 10_000  # size: pixels of a side, or tokens
 
 FORM = {  # as `forms.mismatches` takes it
     "labels": [str],
+    "target": {"name": str},
     "input": {"kind": str, "resize": str},
     "backbone": {"name": str, "blocks": [str], "stem": str, "params": int},
     "head": str,
@@ -31,8 +35,10 @@ FORM = {  # as `forms.mismatches` takes it
     "versions": {"tlkit": str, "*": str},
     "files": {"*": str},
 }
-METRICS = {"split": str, "examples": int, "accuracy": float, "macro_f1": float, "loss": float}
+METRICS = {"split": str, "examples": int, "*": float}
 # these become arguments, so here nothing may be beyond the form
+TARGETS = {"label": {}, "tags": {}, "value": {"mean": float, "scale": float}}
+LEAST = {"label": 2, "tags": 1, "value": 1}  # so many labels it has at least
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
     "text": {"size": int, "limit": int, "lowercase": bool},
@@ -152,15 +158,29 @@ def _upgraded(facts: Any, place: Path) -> dict[str, Any]:
 def _faults(facts: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the facts, the cheapest check first; each relies on there being no fault before it."""
     labels = facts.get("labels")
-    if isinstance(labels, list) and not 2 <= len(labels) <= MOST_LABELS:
-        yield f"it has {len(labels):,} labels, not 2 to {MOST_LABELS:,}"
+    if isinstance(labels, list) and not 1 <= len(labels) <= MOST_LABELS:
+        yield f"it has {len(labels):,} labels, not 1 to {MOST_LABELS:,}"
     for key, form in FORM.items():
         yield from forms.mismatches(facts, {key: form})
     if len(set(labels)) < len(labels):
         yield "two labels are the same"
     if facts.get("metrics") is not None:
         yield from forms.mismatches(facts["metrics"], METRICS, "metrics")
+    yield from _target_faults(facts["target"], len(labels))
     yield from _input_faults(facts["input"])
+
+
+def _target_faults(given: dict[str, Any], count: int) -> Iterator[str]:
+    if given["name"] not in TARGETS:
+        yield f"target.name is {given['name'][:100]!r}, which this tlkit does not know"
+    form = TARGETS[given["name"]]
+    yield from forms.mismatches(given, form, "target")
+    for key in given.keys() - form.keys() - {"name"}:
+        yield f"target.{key[:100]} is not known"
+    if count < LEAST[given["name"]] or (given["name"] == "value" and count > 1):
+        yield f"it has {count:,} labels, which do not suit its target, {given['name']}"
+    if given["name"] == "value" and not (math.isfinite(given["mean"]) and 0 < given["scale"] < math.inf):
+        yield "target.mean and target.scale are not finite, or the scale is not above 0"
 
 
 def _input_faults(given: dict[str, Any]) -> Iterator[str]:

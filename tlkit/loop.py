@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from tlkit.checkpoint import Keeper, State, restore, values, variables
 from tlkit.errors import RunError
 from tlkit.spec import Phase
 from tlkit.store import Features
+from tlkit.targets import Target
 
 if TYPE_CHECKING:
     import keras
@@ -32,9 +33,10 @@ class Options:
     """Group what `fit` was asked for and every phase needs.
 
     Args:
+        target: what is learned.
         batch_size: examples per step.
         patience: epochs without a better validation loss before a phase ends.
-        class_weight: float32 (classes,), the weight of each class's examples in the loss.
+        class_weight: float32 (classes,), the weight of each class's examples, or of each tag, in the loss.
         weight_decay: decoupled (AdamW), on kernels only.
         label_smoothing: share of each target spread over all classes.
         seed: of the data order and of dropout.
@@ -42,6 +44,7 @@ class Options:
             taking each once.
     """
 
+    target: Target
     batch_size: int
     patience: int
     class_weight: np.ndarray
@@ -59,7 +62,7 @@ class _Standing:
         best: the lowest validation loss, after `best_epoch` epochs, when the trainable variables were `weights`.
         epoch: the number of the epoch that runs, from 1.
         steps: batches of it that are done.
-        sums: of loss and right answers over what is done of it.
+        sums: of the loss and of the target's figure over what is done of it.
         rate: the learning rate it began with.
         records: of the epochs that are over.
         trouble: why the phase ended early, where numbers went wrong.
@@ -85,8 +88,8 @@ class Result:
     """Tell how a phase went.
 
     Args:
-        records: for each epoch its phase, epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate and
-            seconds.
+        records: for each epoch its phase, epoch (from 1), loss, accuracy (or another figure of the target), val_loss,
+            val_accuracy, learning_rate and seconds.
         best_epoch: whose weights were kept; 0 for those from before the phase.
         trouble: why it ended early, where a loss was NaN or infinite; else empty.
     """
@@ -121,7 +124,7 @@ def train(
     training, validation = features
     planned = phase.epochs * -(-len(training.labels) // options.batch_size)
     optimizer = steps.optimizer(tail, phase.learning_rate, planned, options.weight_decay)
-    step, scores = steps.compiled(tail, optimizer, options.class_weight, options.label_smoothing)
+    step, scores = steps.compiled(tail, options.target, optimizer, options.class_weight, options.label_smoothing)
     if keeper.progress.loop is None:
         steps.seed_dropout(tail, options.seed)
         first = _score(scores, validation)[0]
@@ -138,7 +141,8 @@ def train(
         now.rate = now.rate if now.steps else float(optimizer.learning_rate)
         _epoch(step, training, _order(training, options, phase, now.epoch), now, lambda: keeper.pause(state))
         if not now.trouble:
-            _close_epoch(now, phase.name, len(training.labels), _score(scores, validation), tail, started)
+            means = [total / len(training.labels) for total in now.sums]
+            _close_epoch(now, (phase.name, options.target.figure), means, _score(scores, validation), tail, started)
             tell(now.records[-1])
             keeper.tell(now.records)
             keeper.pause(state)
@@ -176,7 +180,7 @@ def _epoch(
 
 
 def _score(scores: Callable, features: Features) -> tuple[float, float]:
-    """Return the mean loss and the accuracy."""
+    """Return the mean loss and the mean of the target's figure."""
     batches = _batches(np.arange(len(features.labels)), SCORED)
     sums = [scores(*chunk) for part in batches for chunk in features.chunks(part, 1)]
     return tuple(float(sum(part)) / len(features.labels) for part in zip(*sums, strict=True))
@@ -203,12 +207,20 @@ def _trouble(epoch: int, step: int, rate: float, sound: bool) -> str:
 
 
 def _close_epoch(
-    now: _Standing, phase: str, examples: int, scored: tuple[float, float], tail: keras.Model, started: float
+    now: _Standing,
+    names: tuple[str, str],
+    means: Sequence[float],
+    scored: tuple[float, float],
+    tail: keras.Model,
+    started: float,
 ) -> None:
-    """Write the record of an epoch, keep its weights where they are the best, and go on to the next."""
-    loss, accuracy = (total / examples for total in now.sums)
-    record = {"phase": phase, "epoch": now.epoch, "loss": loss, "accuracy": accuracy, "val_loss": scored[0]}
-    record |= {"val_accuracy": scored[1], "learning_rate": now.rate, "seconds": time.perf_counter() - started}
+    """Write the record of an epoch, keep its weights where they are the best, and go on to the next.
+
+    `names` are those of the phase and of the figure that stands beside the loss in `means` and `scored`.
+    """
+    phase, figure = names
+    record = {"phase": phase, "epoch": now.epoch, "loss": means[0], figure: means[1], "val_loss": scored[0]}
+    record |= {f"val_{figure}": scored[1], "learning_rate": now.rate, "seconds": time.perf_counter() - started}
     now.records.append(record)
     if scored[0] < now.best:
         now.best, now.best_epoch, now.weights = scored[0], now.epoch, _weights(tail)

@@ -12,11 +12,15 @@ from tlkit import loop
 from tlkit.choices import VIEWS
 from tlkit.errors import InputError, unknown
 from tlkit.spec import LIGHT, STRONG, Augment, Phase
+from tlkit.targets import Target
+
+NOUNS = {"label": "one label", "tags": "tags", "value": "a value"}
 
 
 def settings(phases: Sequence[Phase], how: Any, options: loop.Options) -> dict[str, Any]:
     """Write down every option as it was resolved, in plain values."""
-    settings = {**dataclasses.asdict(options), "class_weight": options.class_weight.tolist()}
+    settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    settings |= {"target": options.target.name, "class_weight": options.class_weight.tolist()}
     return settings | {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
 
 
@@ -37,6 +41,11 @@ def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing:
     """Refuse data and numbers that do not suit the classifier."""
     if data.kind != spec.input.kind:
         raise InputError(f"{spec.backbone.name} takes {spec.input.kind}s, but the data are {data.kind}s")
+    if spec.target.name != data.target.name:
+        raise InputError(
+            f"the classifier learns {NOUNS[spec.target.name]}, but the data hold {NOUNS[data.target.name]}; build it "
+            f"with data.target"
+        )
     numbered = tuple(str(number) for number in range(len(data.labels)))  # built from a number of classes
     if spec.labels not in (tuple(data.labels), numbered):
         raise InputError(
@@ -48,6 +57,8 @@ def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing:
             f"batch_size={batch_size}, patience={patience}, label_smoothing={label_smoothing}: give a batch size of 1 "
             f"or more, a patience of 0 or more, and 0 <= label_smoothing < 1"
         )
+    if label_smoothing and spec.target.name == "value":
+        raise InputError(f"label_smoothing={label_smoothing} is for labels and tags; leave it out for a value")
 
 
 def _few(labels: Sequence[str]) -> str:
@@ -74,20 +85,24 @@ def _name(augment: Any) -> Any:
     return getattr(augment, "__qualname__", None) if augment is not None else None
 
 
-def balanced(sampling: str, class_weight: Any) -> bool:
+def balanced(sampling: str, class_weight: Any, target: Target) -> bool:
     """Resolve the `sampling` option; to weigh rare classes up and to draw them more often is too much of it."""
     if sampling not in ("all", "balanced"):
         raise unknown("sampling", sampling, ("all", "balanced"))
     if sampling == "balanced" and class_weight == "balanced":
         raise InputError("sampling and class_weight are both balanced, which weighs rare classes twice; give one")
+    if sampling == "balanced" and target.name != "label":
+        raise InputError(f"sampling='balanced' is for one label each; leave it out for {NOUNS[target.name]}")
     return sampling == "balanced"
 
 
 def class_weights(wanted: Any, data: Any) -> np.ndarray:
-    """Resolve `class_weight` to one weight per class, of mean 1 over the training examples where balanced."""
-    classes = len(data.labels)
+    """Resolve `class_weight` to one weight per class or tag, of mean 1 over the training examples where balanced."""
+    classes, kind = len(data.labels), data.target.name
     if wanted is None:
         return np.ones(classes, np.float32)
+    if kind == "value" or (wanted == "balanced" and kind != "label"):
+        raise InputError(f"class_weight={wanted!r} is not for {NOUNS[kind]}; leave it out")
     if wanted == "balanced":
         counts = np.bincount(data.train.labels, minlength=classes)
         return (len(data.train.labels) / (classes * np.maximum(counts, 1))).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,13 +64,18 @@ def cuts(clf: keras.Model, plan: Plan) -> Cuts:
 
 def sources(clf: keras.Model, data: Any, how: Any, seed: int) -> tuple[store.Source, store.Source]:
     """Return the examples of train, augmented, and of val, each in the order in which they are stored."""
-    pre, given = pieces(clf)[0], clf.spec.input
-    return tuple(
-        store.source(
-            clf, split, Reading(filling.BATCH, clf.spec.resize, augment, seed), given.lengths(pre, split.items)
-        )
-        for split, augment in ((data.train, how), (data.val, None))
-    )
+    pre, about = pieces(clf)[0], clf.spec
+
+    def source(split: Any, augment: Any) -> store.Source:
+        reading = Reading(filling.BATCH, about.resize, augment, seed)
+        found = _with(split, about.target.truths(clf, split))
+        return store.source(clf, found, reading, about.input.lengths(pre, split.items))
+
+    return source(data.train, how), source(data.val, None)
+
+
+def _with(split: Any, labels: np.ndarray) -> Any:
+    return split if labels is split.labels else dataclasses.replace(split, labels=labels)
 
 
 def identity(clf: keras.Model, data: Any, plan: Plan, cuts: Cuts) -> dict[str, Any]:
@@ -132,6 +138,8 @@ def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: sto
     about = {"steps": keys.functions(frontier.parts(clf, cut, None), values=False), "length": length}
 
     def measured() -> str:
-        return precision.measure(clf, lambda: steps.gradients(frontier.segment(clf, cut, None)), features)
+        return precision.measure(
+            clf, lambda: steps.gradients(frontier.segment(clf, cut, None), clf.spec.target), features
+        )
 
     return choices.remembered(about, measured)

@@ -25,16 +25,17 @@ def short(label: str, most: int = 32) -> str:
 
 
 def curves_figure(report: Any) -> Figure:
-    """Draw loss and accuracy over all epochs, the phases one after the other, each unfreezing marked by a line."""
+    """Draw loss and accuracy (or mae) over all epochs, phase after phase, each unfreezing marked by a line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     epochs = np.arange(1, len(report.history) + 1)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    told = next((name for name in ("accuracy", "mae") if report.history and name in report.history[0]), "accuracy")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", told), strict=True):
         for key, label, style in ((name, "training", "o--"), (f"val_{name}", "validation", "o-")):
             values = [np.nan if row.get(key) is None else row[key] for row in report.history]
             axes.plot(epochs, values, style, label=label, markersize=4, color=COLOURS[label])
-        axes.set(xlabel="epoch", ylabel="loss (nats)" if name == "loss" else name, xlim=(0.5, len(epochs) + 0.5))
+        axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(epochs) + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         _mark_phases(axes, [str(row.get("phase", "")) for row in report.history])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.build import pieces
 from tlkit.errors import unknown
+from tlkit.targets import OUTPUTS
 
 if TYPE_CHECKING:
     import keras
@@ -55,7 +56,7 @@ def _processor() -> list[str]:
 def computing(clf: keras.Model, precision: str) -> Iterator[None]:
     """Let the layers of a classifier compute in a precision inside the block; their weights stay float32.
 
-    A layer that gives probabilities, or has a precision of its own, keeps it.
+    A layer that gives the answer, or has a precision of its own, keeps it.
     """
     import keras
 
@@ -76,7 +77,7 @@ def _switchable(layer: Any) -> bool:
     import keras
 
     softmax = getattr(layer, "activation", None) is keras.activations.softmax
-    return layer.dtype_policy.name == "float32" and not softmax
+    return layer.dtype_policy.name == "float32" and not softmax and layer.name not in OUTPUTS
 
 
 def measure(clf: keras.Model, build: Callable[[], Callable], batch: Any) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import files, plots, spec
-from tlkit.errors import ArtifactError, InputError
+from tlkit import plots, spec
+from tlkit.errors import InputError
+from tlkit.measured import REPORTS, SAMPLES, Measured, plain
 
 if TYPE_CHECKING:
     import keras
@@ -21,55 +21,48 @@ if TYPE_CHECKING:
 TABLE_ROWS = 20  # beyond this many classes a terminal shows only the worst ones
 TOP_K = (3, 5)
 UNEVEN = 3  # times as many examples of one class as of another
-SAMPLES = 8  # raw examples a report keeps in memory
-ANSWERS = ("y_true", "probabilities", "samples")  # kept in memory, not in report.json
 SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
 SLACK = 0.02  # how far a row of probabilities may be from 1: a softmax in bfloat16 is off by nearly this much
 
 
-@dataclass(frozen=True, eq=False)
-class Report:
-    """Hold what was measured on one split.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Report(Measured):
+    """Hold what was measured on one split of a classifier with one label for each example.
+
+    Besides the fields of `Measured`, where `loss` is the mean cross-entropy in nats:
 
     Args:
-        labels: the names of the classes, in the order of the model's outputs.
-        split: which part of the data was measured.
-        n: the number of examples.
         accuracy: the share answered right, 0..1.
         macro_f1: the mean F1 of the classes that occur in the split or among the answers, 0..1.
-        loss: the mean cross-entropy, in nats.
         top_k: k -> the share whose true class is among the k most probable, for each k below the number of classes.
         per_class: for each class its label, precision, recall, f1 and support (the number of its examples).
         confusion: counts (classes, classes); a row is a true class, a column an answer.
-        history: for each epoch its phase, epoch, loss, accuracy, val_loss, val_accuracy, learning_rate and seconds.
-        seconds: what the measurement took.
-        notes: what a reader has to know about the figures.
         y_true: the true classes (n,); None after `Report.load`.
         probabilities: the answers (n, classes); None after `Report.load`.
-        samples: a few of the raw examples, on which `tlkit.export` proves the exported model.
     """
 
-    labels: tuple[str, ...]
-    split: str
-    n: int
+    target: ClassVar[str] = "label"
+    hidden: ClassVar[tuple[str, ...]] = ("y_true", "probabilities", "samples")
     accuracy: float
     macro_f1: float
-    loss: float
     top_k: Mapping[int, float]
     per_class: Sequence[Mapping[str, Any]]
     confusion: np.ndarray
-    history: Sequence[Mapping[str, Any]] = ()
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
     y_true: np.ndarray | None = None
     probabilities: np.ndarray | None = None
-    samples: tuple[Any, ...] = ()
 
-    def __str__(self) -> str:
-        return self.table()
+    @classmethod
+    def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> Report:
+        """Compare probabilities with the true classes."""
+        return score(truth, np.concatenate(answers), target.labels, **facts)
 
-    def table(self) -> str:
-        """Write the figures as a table for a terminal; of many classes it shows the 20 worst by F1, and says so.
+    @property
+    def figures(self) -> dict[str, float]:
+        """Accuracy, macro-F1 and loss."""
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "loss": self.loss}
+
+    def lines(self) -> list[str]:
+        """Write the figures; of many classes the 20 worst by F1, which it says.
 
         Where one class has more than three times as many examples as another, macro-F1 and balanced accuracy (the mean
         recall of the classes) come first.
@@ -85,46 +78,23 @@ class Report:
             rows = sorted((r for r in rows if r["support"]), key=lambda row: row["f1"])[:TABLE_ROWS]
         width = max(len("class"), *(len(plots.short(row["label"])) for row in rows))
         lines = [
-            f"{self.split}: {self.n} examples, {len(self.labels)} classes, {self.seconds:.1f} s",
             "   ".join(f"{name} {value:.3f}" for name, value in figures.items()),
             "",
             f"{'class':<{width}}  precision  recall     f1  examples",
             *(_row(row, width) for row in rows),
         ]
-        if len(rows) < len(self.per_class):
-            lines.append(f"(the {len(rows)} worst of {len(self.per_class)} classes by f1)")
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        worst = f"(the {len(rows)} worst of {len(self.per_class)} classes by f1)"
+        return lines if len(rows) == len(self.per_class) else [*lines, worst]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values, without the answers; a number that is not finite becomes None."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self) if field.name not in ANSWERS}
-
-    def save(self, directory: str | Path) -> None:
-        """Write report.json, confusion.png and, where there is a history, curves.png; each appears whole."""
-        folder = Path(directory)
-        files.write_json(folder / "report.json", self.to_dict())
+    def draw(self, folder: Path) -> None:
+        """Write confusion.png."""
         plots.write(plots.confusion_figure(self), folder / "confusion.png")
-        (folder / "curves.png").unlink(missing_ok=True)  # an older report's
-        if self.history:
-            plots.write(plots.curves_figure(self), folder / "curves.png")
 
     @classmethod
-    def load(cls, directory: str | Path) -> Report:
-        """Read the report that `save` wrote; it lacks `y_true` and `probabilities`.
-
-        Raises:
-            ArtifactError: there is no report.json, or it is damaged.
-        """
-        path = Path(directory) / "report.json"
-        try:
-            found = json.loads(path.read_text("utf-8"))
-            tuples = {name: tuple(found[name]) for name in ("labels", "history", "notes")}
-            ranks = {int(k): share for k, share in found["top_k"].items()}
-            return cls(**found | tuples | {"top_k": ranks, "confusion": np.array(found["confusion"], dtype=int)})
-        except FileNotFoundError as error:
-            raise ArtifactError(f"{path} is missing; name the directory that Report.save wrote to") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"{path} is damaged ({error}); evaluate again and save the report anew") from error
+    def restored(cls, found: dict[str, Any]) -> Report:
+        """Build the report from its JSON values."""
+        ranks = {int(k): share for k, share in found["top_k"].items()}
+        return super().restored(found | {"top_k": ranks, "confusion": np.array(found["confusion"], dtype=int)})
 
 
 # === Figures from arrays ===
@@ -169,7 +139,7 @@ def score(
         macro_f1=float(metrics.f1_score(truth, guess, average="macro", zero_division=0)),
         loss=float(-np.log(np.clip(own, SMALLEST, 1)).mean()),
         top_k={k: float(share) for k, share in ranks.items()},
-        per_class=[_plain(dict(zip(columns, row, strict=True))) for row in zip(map(str, labels), *each, strict=True)],
+        per_class=[plain(dict(zip(columns, row, strict=True))) for row in zip(map(str, labels), *each, strict=True)],
         confusion=metrics.confusion_matrix(truth, guess, labels=classes),
         history=tuple(history),
         seconds=seconds,
@@ -187,7 +157,7 @@ def evaluate(
     notes: Sequence[str] = (),
     name: str = "test",
     batch_size: int = 64,
-) -> Report:
+) -> Measured:
     """Measure a model on one split of the data.
 
     Args:
@@ -197,6 +167,9 @@ def evaluate(
         notes: what a reader has to know about the figures.
         name: what the report calls the split.
         batch_size: examples computed at a time.
+
+    Returns:
+        The report of what the model learned: a `Report` of one label for each example.
 
     Raises:
         InputError: a model that tlkit does not know, or a split without examples.
@@ -214,8 +187,8 @@ def evaluate(
         raise InputError("the split has no examples to evaluate; choose another split or read more data")
     seconds = time.perf_counter() - start
     epochs = () if history is None else history.epochs
-    facts = {"split": name, "history": epochs, "seconds": seconds, "notes": notes}
-    measured = score(split.labels, np.concatenate(rows), about.labels, **facts)
+    facts = {"split": name, "history": epochs, "seconds": seconds, "notes": tuple(notes)}
+    measured = spec.resolve(REPORTS[about.target.name]).of(about.target, about.target.truths(clf, split), rows, facts)
     # spread over the split, which may be sorted by class
     chosen = np.linspace(0, measured.n - 1, min(SAMPLES, measured.n)).astype(int)
     return dataclasses.replace(measured, samples=tuple(split.items[number] for number in chosen))
@@ -242,13 +215,3 @@ def _checked(y_true: Any, probabilities: Any, labels: Sequence[str]) -> tuple[np
 def _row(row: Mapping[str, Any], width: int) -> str:
     name = f"{plots.short(row['label']):<{width}}"
     return f"{name}  {row['precision']:>9.3f}  {row['recall']:>6.3f}  {row['f1']:>5.3f}  {row['support']:>8}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

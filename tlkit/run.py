@@ -13,6 +13,7 @@ from tlkit import artifact, checkpoint, data, doctor, exporting, ledger, report,
 from tlkit.build import classifier
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.job import Job, completed, inspect, kind_of, schedule
+from tlkit.measured import Measured
 from tlkit.spec import Compute, Phase
 
 BUILD = ("size", "weights", "dropout", "hidden", "resize")
@@ -35,7 +36,7 @@ class Run:
 
     directory: Path
     ledger: dict[str, Any]
-    report: report.Report
+    report: Measured
     already: bool = False
 
     @property
@@ -100,7 +101,7 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
         examples.write_quarantine(out / ledger.QUARANTINE)
 
 
-def _finish(out: Path, measured: report.Report, history: train.History) -> Run:
+def _finish(out: Path, measured: Measured, history: train.History) -> Run:
     """Say in the ledger that all is done; from then on nothing of the run is written again."""
     done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     done |= {"history": dataclasses.asdict(history), "accuracy": measured.accuracy}

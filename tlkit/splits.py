@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tlkit import files, traits
+from tlkit.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
 
 SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "valid": "val", "dev": "val", "test": "test"}
@@ -24,7 +25,8 @@ class Split:
 
     Args:
         items: paths or contents of picture files, texts, or an array of pictures (n, height, width[, channels]).
-        labels: int64, (n,), numbers into `Data.labels`.
+        labels: int64, (n,), numbers into `Data.labels`; of tags float32 (n, tags), 1.0 for each that an example has;
+            of a value float32 (n,).
         traits: what the reader saw of each example; None where nobody looked.
     """
 
@@ -63,17 +65,18 @@ class Split:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """Hold a data set for classification.
+    """Hold a data set to learn from.
 
     Args:
         train, val, test: what is learned from, what early stopping looks at, and what the report is about.
-        labels: the names of the classes.
+        labels: the names of the classes or tags, or of the value.
         kind: "image" or "text".
         source: where it came from.
         splitting: in a sentence, which splits were given and which were drawn.
         unreadable: name and reason of each example that was left out.
         flip: whether a picture means the same when it is mirrored.
         licence: of the data, where it is known.
+        task: what is to be learned of an example: one label, any number of tags, or a value.
     """
 
     train: Split
@@ -86,6 +89,15 @@ class Data:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
+    task: Literal["label", "tags", "value"] = "label"
+
+    @functools.cached_property
+    def target(self) -> Target:
+        """What a factory needs to know of what is learned; of a value, the spread of the training examples too."""
+        if self.task == "value":
+            values = np.asarray(self.train.labels, np.float64)
+            return Value(self.labels, float(values.mean()), float(values.std()) or 1.0)
+        return Tags(self.labels) if self.task == "tags" else Label(self.labels)
 
     def splits(self) -> dict[str, Split]:
         """Return the splits by name."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit.targets import Target
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -40,60 +42,51 @@ def optimizer(tail: keras.Model, peak: float, steps: int, weight_decay: float) -
     return made
 
 
-def losses(labels: tf.Tensor, probabilities: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Return the cross-entropy of each example, in nats: (batch,)."""
-    import keras
-    import tensorflow as tf
-
-    targets = tf.one_hot(labels, probabilities.shape[-1])
-    return keras.losses.categorical_crossentropy(targets, probabilities, label_smoothing=smoothing)
-
-
 def compiled(
-    tail: keras.Model, optimizer: Any, class_weight: np.ndarray, label_smoothing: float
+    tail: keras.Model, target: Target, optimizer: Any, class_weight: np.ndarray, label_smoothing: float
 ) -> tuple[Callable, Callable]:
     """Compile the training on batches and their scoring.
 
     Returns:
-        Two functions of arrays (k, batch, ...) and labels (k, batch). The first trains k steps and gives the sum of
-        losses, the right answers, and the first step whose loss is not finite, or -1; the second gives the sum of
-        plain losses and the right answers.
+        Two functions of arrays (k, batch, ...) and labels (k, batch, ...). The first trains k steps and gives the sum
+        of losses, that of the target's figure, and the first step whose loss is not finite, or -1; the second gives
+        the sum of plain losses and that of the figure.
     """
     import tensorflow as tf
 
     trained = tail.trainable_variables
-    weights = tf.constant(class_weight, tf.float32)
+    plain = np.ones_like(class_weight)
     arrays = [tf.TensorSpec((None, *tensor.shape), tensor.dtype) for tensor in tail.inputs]
-    given = (arrays, tf.TensorSpec((None, None), tf.int64))
+    given = (arrays, tf.TensorSpec((None, None, *target.shape), target.dtype))
 
     @tf.function(input_signature=given)
     def steps(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        total, right, bad = tf.constant(0.0), tf.constant(0.0), tf.constant(-1)
+        total, figure, bad = tf.constant(0.0), tf.constant(0.0), tf.constant(-1)
         for step in tf.range(tf.shape(labels)[0]):
             truth = labels[step]
             with tf.GradientTape() as tape:
                 answer = tail([array[step] for array in arrays], training=True)
-                each = losses(truth, answer, label_smoothing) * tf.gather(weights, truth)
+                each = target.losses(truth, answer, label_smoothing, class_weight)
                 loss = tf.reduce_mean(each)
             optimizer.apply(tape.gradient(loss, trained), trained)
             total += tf.reduce_sum(each)
-            right += _right(answer, truth)
+            figure += target.hits(truth, answer)
             bad = tf.where((bad < 0) & ~tf.math.is_finite(loss), step, bad)
-        return total, right, bad
+        return total, figure, bad
 
     @tf.function(input_signature=given)
     def scores(arrays: list, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        total, right = tf.constant(0.0), tf.constant(0.0)
+        total, figure = tf.constant(0.0), tf.constant(0.0)
         for step in tf.range(tf.shape(labels)[0]):
             answer = tail([array[step] for array in arrays], training=False)
-            total += tf.reduce_sum(losses(labels[step], answer, 0.0))
-            right += _right(answer, labels[step])
-        return total, right
+            total += tf.reduce_sum(target.losses(labels[step], answer, 0.0, plain))
+            figure += target.hits(labels[step], answer)
+        return total, figure
 
     return steps, scores
 
 
-def gradients(tail: keras.Model) -> Callable[[list], list]:
+def gradients(tail: keras.Model, target: Target) -> Callable[[list], list]:
     """Compile what costs time in a training step, for a measurement: arrays (batch, ...) -> a number per gradient."""
     import tensorflow as tf
 
@@ -101,14 +94,9 @@ def gradients(tail: keras.Model) -> Callable[[list], list]:
     def run(arrays: list) -> list:
         with tf.GradientTape() as tape:
             answer = tail(arrays, training=True)
-            loss = tf.reduce_mean(losses(tf.zeros(tf.shape(answer)[0], tf.int64), answer, 0.0))
+            truth = tf.zeros((tf.shape(answer)[0], *target.shape), target.dtype)
+            loss = tf.reduce_mean(target.losses(truth, answer, 0.0, np.ones(len(target.labels))))
         found = tape.gradient(loss, tail.trainable_variables)
         return [tf.reduce_sum(tf.convert_to_tensor(gradient)) for gradient in found]
 
     return run
-
-
-def _right(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    import tensorflow as tf
-
-    return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(probabilities, -1), labels), tf.float32))

@@ -31,7 +31,8 @@ class History:
     """Tell how a training went.
 
     Args:
-        epochs: a record per epoch (phase, epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds).
+        epochs: a record per epoch (phase, epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds); of a
+            value mae in place of accuracy.
         phases: a record per phase (name, cut, trainable and frozen parameters, kept epoch, seconds).
         trunk_seconds: time before the first phase: planning, the frozen part, opening what is stored.
         trunk_examples: how many examples passed the frozen part; none where all was stored by an earlier run.
@@ -78,7 +79,7 @@ def fit(
         views: augmented versions stored of each picture, cycled over the epochs; 4, or as many as fit, by default.
         patience: epochs without a better validation loss that are waited for.
         class_weight, sampling: "balanced" or label -> weight in the loss; "balanced" draws classes equally often.
-        weight_decay, label_smoothing: of the kernels, decoupled; share of each target spread over all classes, < 1.
+        weight_decay, label_smoothing: of the kernels, decoupled; share of each label spread over all classes, < 1.
         seed: of order, dropout and augmentation (the head's first weights: `keras.utils.set_random_seed`).
         compute: precision, room on disk, determinism; `Compute()` by default.
         run_dir: a directory to keep progress in: the same call goes on where it was interrupted, or, where it had been
@@ -93,8 +94,8 @@ def fit(
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
     phases = tuple(phases or clf.spec.backbone.phases)
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
-    weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight)
-    asked = loop.Options(batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
+    weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight, clf.spec.target)
+    asked = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
     plan = Plan(phases, how, options.views(views, how, phases), compute, progress)
     return _train(clf, data, plan, asked, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
@@ -211,7 +212,7 @@ def _phase(
     backbone = pieces(clf)[1]
     before = fingerprints(backbone)
     tail = frontier.segment(clf, cut, None)
-    tell = (lambda record: print(_line(record, phase))) if progress else (lambda record: None)
+    tell = (lambda record: print(_line(record, phase, asked.target.figure))) if progress else (lambda record: None)
     found = loop.train(tail, phase, features, asked, tell, keeper)
     audit(backbone, before, phase.name)
     if found.trouble and progress:
@@ -223,9 +224,9 @@ def _phase(
     keeper.finish(found.records, summary, tail)
 
 
-def _line(record: dict, phase: Phase) -> str:
+def _line(record: dict, phase: Phase, figure: str) -> str:
     return (
         f"{phase.name:>6} {record['epoch']:>3}/{phase.epochs}  loss {record['loss']:.4f}  "
-        f"accuracy {record['accuracy']:.4f}  val_loss {record['val_loss']:.4f}  "
-        f"val_accuracy {record['val_accuracy']:.4f}  {record['seconds']:.1f} s"
+        f"{figure} {record[figure]:.4f}  val_loss {record['val_loss']:.4f}  "
+        f"val_{figure} {record[f'val_{figure}']:.4f}  {record['seconds']:.1f} s"
     )

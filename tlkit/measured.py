@@ -1,0 +1,130 @@
+"""What every report holds, whatever was learned: figures, history, notes; how it is shown, saved and read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tlkit import files, plots
+from tlkit.errors import ArtifactError
+from tlkit.spec import resolve
+
+SAMPLES = 8  # raw examples a report keeps in memory
+# by the target's name, the class of its report
+REPORTS = {"label": "tlkit.report:Report"}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Measured:
+    """Hold what was measured on one split.
+
+    Args:
+        labels: the names of the classes or tags, in the order of the model's outputs, or of the value.
+        split: which part of the data was measured.
+        n: the number of examples.
+        loss: the mean loss of the examples.
+        history: for each epoch its phase, epoch, loss, accuracy or another figure, val_loss, val_accuracy,
+            learning_rate and seconds.
+        seconds: what the measurement took.
+        notes: what a reader has to know about the figures.
+        samples: a few of the raw examples, on which `tlkit.export` proves the exported model.
+    """
+
+    target: ClassVar[str]  # the name of what was learned, a key of REPORTS
+    hidden: ClassVar[tuple[str, ...]] = ("samples",)  # fields that are kept in memory, not in report.json
+    labels: tuple[str, ...]
+    split: str
+    n: int
+    loss: float
+    history: Sequence[Mapping[str, Any]] = ()
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    samples: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> Measured:
+        """Compare what a model answered with the truth.
+
+        Args:
+            target: what it learned.
+            truth: of each example, as the target has it.
+            answers: the model's outputs, batch by batch.
+            facts: `split`, `history`, `seconds` and `notes`, kept as they are.
+        """
+        raise NotImplementedError
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The headline figures by name, the first one before all; finite numbers."""
+        raise NotImplementedError
+
+    def lines(self) -> list[str]:
+        """Write what stands in the table for a terminal, between its first line and the notes."""
+        raise NotImplementedError
+
+    def draw(self, folder: Path) -> None:
+        """Write the plots of this kind of report besides the learning curves."""
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """Write the figures as a table for a terminal."""
+        first = f"{self.split}: {self.n} examples, {self._about()}, {self.seconds:.1f} s"
+        return "\n".join([first, *self.lines(), *(f"note: {note}" for note in self.notes)])
+
+    def _about(self) -> str:
+        return f"{len(self.labels)} classes"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values, without the answers; a number that is not finite becomes None."""
+        shown = [field.name for field in fields(self) if field.name not in self.hidden]
+        return {"target": self.target} | {name: plain(getattr(self, name)) for name in shown}
+
+    def save(self, directory: str | Path) -> None:
+        """Write report.json, the plots of this kind and, where there is a history, curves.png; each appears whole."""
+        folder = Path(directory)
+        files.write_json(folder / "report.json", self.to_dict())
+        self.draw(folder)
+        (folder / "curves.png").unlink(missing_ok=True)  # an older report's
+        if self.history:
+            plots.write(plots.curves_figure(self), folder / "curves.png")
+
+    @classmethod
+    def restored(cls, found: dict[str, Any]) -> Measured:
+        """Build the report from its JSON values."""
+        tuples = {name: tuple(found[name]) for name in ("labels", "history", "notes")}
+        return cls(**found | tuples)
+
+    @staticmethod
+    def load(directory: str | Path) -> Measured:
+        """Read the report that `save` wrote; it lacks what was kept in memory only.
+
+        Raises:
+            ArtifactError: there is no report.json, or it is damaged.
+        """
+        path = Path(directory) / "report.json"
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            kind = resolve(REPORTS[found.pop("target", "label")])  # older ones know of nothing but labels
+            return kind.restored(found)
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{path} is missing; name the directory that Report.save wrote to") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"{path} is damaged ({error}); evaluate again and save the report anew") from error
+
+
+def plain(value: Any) -> Any:
+    """Turn numbers and arrays into what JSON knows; a number that is not finite becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

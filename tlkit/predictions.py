@@ -1,0 +1,55 @@
+"""What a model answers to one example, by what it learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """State one answer.
+
+    Args:
+        label: the most probable label.
+        probability: its probability.
+        top_k: the most probable labels with their probabilities, best first.
+    """
+
+    label: str
+    probability: float
+    top_k: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        return f"{self.label}\t{self.probability:.4f}"
+
+
+@dataclass(frozen=True)
+class TagsPrediction:
+    """State the tags of one example.
+
+    Args:
+        tags: those with a probability of at least a half, the most probable first; often none.
+        top_k: the most probable tags with their probabilities, best first.
+    """
+
+    tags: tuple[str, ...]
+    top_k: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        return f"{'|'.join(self.tags)}\t{' '.join(f'{name}={share:.4f}' for name, share in self.top_k)}"
+
+
+@dataclass(frozen=True)
+class ValuePrediction:
+    """State one predicted number.
+
+    Args:
+        name: of what it is.
+        value: in the unit of the training data.
+    """
+
+    name: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.6g}\t{self.name}"

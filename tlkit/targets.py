@@ -1,0 +1,295 @@
+"""What is learned: one label, several labels (tags) or a number; each with its output layer, loss, figure and answers.
+
+A target is what `Data.target` gives and a factory takes in place of class names:
+
+    clf = tlkit.resnet50_pool_dense(data.target)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from tlkit.errors import InputError
+from tlkit.predictions import Prediction, TagsPrediction, ValuePrediction
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+TOP_K = 5
+THRESHOLD = 0.5  # the probability from which on a tag counts as given
+OUTPUTS = ("probabilities", "value", "unit")  # the last layers of heads, which compute in float32 whatever the policy
+
+
+class Target(Protocol):
+    """What differs by what is learned; frozen dataclasses, so that they compare by what they hold.
+
+    Attributes:
+        labels: the names of the classes or tags, or the one name of the number.
+        name: "label", "tags" or "value".
+        figure: what is told of every epoch beside the loss: "accuracy", or "mae" (mean absolute error).
+        output_name: what the exported model calls its plain answers: "probabilities" or "value".
+        dtype, shape: of the truth of one example.
+    """
+
+    labels: tuple[str, ...]
+    name: ClassVar[str]
+    figure: ClassVar[str]
+    output_name: ClassVar[str]
+    dtype: ClassVar[str]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one truth."""
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return the truth of each example of a split, (n, *shape), for this classifier."""
+
+    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Close a head: (batch, channels) -> what the model answers."""
+
+    def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
+        """Return the loss of each example: (batch,)."""
+
+    def hits(self, truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
+        """Return the sum of `figure` over the examples of a batch."""
+
+    def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Name what an exported model answers."""
+
+    def predictions(self, given: Mapping[str, Any]) -> list[Any]:
+        """Turn what an exported model answered into one prediction for each example."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the arguments, besides the labels, that build this target again."""
+
+
+def _ranked(answer: tf.Tensor, labels: tuple[str, ...]) -> dict[str, tf.Tensor]:
+    import tensorflow as tf
+
+    top, places = tf.math.top_k(answer, min(TOP_K, len(labels)))
+    return {"top_k_labels": tf.gather(tf.constant(labels), places), "top_k_probabilities": top}
+
+
+def _tops(given: Mapping[str, Any]) -> list[tuple[tuple[str, float], ...]]:
+    rows = zip(np.asarray(given["top_k_labels"]), np.asarray(given["top_k_probabilities"]), strict=True)
+    return [
+        tuple((name.decode("utf-8"), float(share)) for name, share in zip(names, shares, strict=True))
+        for names, shares in rows
+    ]
+
+
+# === Targets ===
+
+
+@dataclass(frozen=True)
+class Label:
+    """One of several classes for each example; the truth is its number.
+
+    Args:
+        labels: the names of the classes, two or more, in the order of the outputs.
+    """
+
+    labels: tuple[str, ...]
+    name: ClassVar[str] = "label"
+    figure: ClassVar[str] = "accuracy"
+    output_name: ClassVar[str] = "probabilities"
+    dtype: ClassVar[str] = "int64"
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _names(self.labels, 2, "a classifier needs at least two labels"))
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return what the reader found."""
+        return split.labels
+
+    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Add Dense(classes, softmax), named "probabilities"."""
+        from keras import layers
+
+        # float32 whatever the policy: a softmax in half precision loses small probabilities
+        return layers.Dense(len(self.labels), activation="softmax", dtype="float32", name="probabilities")(x)
+
+    def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
+        """Return the cross-entropy of each example, in nats, times the weight of its class: (batch,)."""
+        import keras
+        import tensorflow as tf
+
+        targets = tf.one_hot(truth, answer.shape[-1])
+        each = keras.losses.categorical_crossentropy(targets, answer, label_smoothing=smoothing)
+        return each * tf.gather(tf.constant(weights, tf.float32), truth)
+
+    def hits(self, truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
+        """Count the right answers."""
+        import tensorflow as tf
+
+        return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(answer, -1), truth), tf.float32))
+
+    def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Give `probabilities` (batch, classes), `label` (batch,), and the best few, `top_k_...` (batch, k)."""
+        import tensorflow as tf
+
+        best = tf.gather(tf.constant(self.labels), tf.argmax(answer, -1))
+        return {"probabilities": answer, "label": best, **_ranked(answer, self.labels)}
+
+    def predictions(self, given: Mapping[str, Any]) -> list[Prediction]:
+        """Give the most probable label of each example."""
+        return [Prediction(*top[0], top) for top in _tops(given)]
+
+    def facts(self) -> dict[str, Any]:
+        """Return nothing: the labels are all."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Any number of labels for each example, none included; the truth is 1.0 for each that it has, else 0.0.
+
+    Args:
+        labels: the names of the tags, one or more, in the order of the outputs.
+    """
+
+    labels: tuple[str, ...]
+    name: ClassVar[str] = "tags"
+    figure: ClassVar[str] = "accuracy"
+    output_name: ClassVar[str] = "probabilities"
+    dtype: ClassVar[str] = "float32"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _names(self.labels, 1, "tags need at least one name"))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one truth: (tags,)."""
+        return (len(self.labels),)
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return what the reader found."""
+        return split.labels
+
+    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Add Dense(tags, sigmoid), named "probabilities"."""
+        from keras import layers
+
+        return layers.Dense(len(self.labels), activation="sigmoid", dtype="float32", name="probabilities")(x)
+
+    def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
+        """Return the binary cross-entropy of each example, in nats, the weighted mean over its tags: (batch,)."""
+        import keras
+        import tensorflow as tf
+
+        each = keras.losses.binary_crossentropy(truth[..., None], answer[..., None], label_smoothing=smoothing)
+        return tf.reduce_mean(each * tf.constant(weights, tf.float32), -1)
+
+    def hits(self, truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
+        """Sum up the share of each example's tags, given or not, that is answered right."""
+        import tensorflow as tf
+
+        right = tf.cast(tf.equal(answer >= THRESHOLD, truth >= THRESHOLD), tf.float32)
+        return tf.reduce_sum(tf.reduce_mean(right, -1))
+
+    def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Give `probabilities` (batch, tags), `chosen` (batch, tags), and the best few, `top_k_...` (batch, k)."""
+        return {"probabilities": answer, "chosen": answer >= THRESHOLD, **_ranked(answer, self.labels)}
+
+    def predictions(self, given: Mapping[str, Any]) -> list[TagsPrediction]:
+        """Give the tags of each example."""
+        rows = np.asarray(given["probabilities"])
+        order = [[place for place in np.argsort(-row, kind="stable") if row[place] >= THRESHOLD] for row in rows]
+        chosen = [tuple(self.labels[place] for place in places) for places in order]
+        return [TagsPrediction(tags, top) for tags, top in zip(chosen, _tops(given), strict=True)]
+
+    def facts(self) -> dict[str, Any]:
+        """Return nothing: the labels are all."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number for each example, such as a price or an age.
+
+    The network learns it in units of its own spread, as errors then have the size that learning rates suit; the model
+    takes and answers the unit of the data.
+
+    Args:
+        labels: the name of the number, as a tuple of one.
+        mean, scale: mean and standard deviation of the training examples, in the unit of the data; scale > 0.
+    """
+
+    labels: tuple[str, ...]
+    mean: float = 0.0
+    scale: float = 1.0
+    name: ClassVar[str] = "value"
+    figure: ClassVar[str] = "mae"
+    output_name: ClassVar[str] = "value"
+    dtype: ClassVar[str] = "float32"
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _names(self.labels, 1, "a value needs a name"))
+        if len(self.labels) > 1:
+            raise InputError(f"a value has one name, not {len(self.labels)}: {', '.join(self.labels[:5])}")
+        if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale > 0):
+            raise InputError(f"mean={self.mean}, scale={self.scale}: give finite numbers, and a scale above 0")
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return what the reader found."""
+        return split.labels
+
+    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Add Dense(1), named "value", and bring it to the unit of the data: (batch, 1)."""
+        from keras import layers
+
+        x = layers.Dense(1, dtype="float32", name="value")(x)
+        return layers.Rescaling(self.scale, self.mean, dtype="float32", name="unit")(x)
+
+    def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
+        """Return the squared error of each example, in units of the squared spread: (batch,)."""
+        import tensorflow as tf
+
+        return tf.square((answer[..., 0] - truth) / self.scale)
+
+    def hits(self, truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
+        """Sum up the absolute errors, in the unit of the data."""
+        import tensorflow as tf
+
+        return tf.reduce_sum(tf.abs(answer[..., 0] - truth))
+
+    def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Give `value` (batch,)."""
+        return {"value": answer[..., 0]}
+
+    def predictions(self, given: Mapping[str, Any]) -> list[ValuePrediction]:
+        """Give the number of each example."""
+        return [ValuePrediction(self.labels[0], float(value)) for value in np.asarray(given["value"])]
+
+    def facts(self) -> dict[str, Any]:
+        """Return mean and scale."""
+        return {"mean": self.mean, "scale": self.scale}
+
+
+def of(labels: int | Iterable[str] | Target) -> Target:
+    """Return a target as it is; names, or a number n that stands for "0" to "n-1", as those of classes.
+
+    Raises:
+        InputError: fewer than two classes, or a name that stands twice.
+    """
+    if hasattr(labels, "output_name"):
+        return labels
+    return Label(tuple(str(number) for number in range(labels)) if isinstance(labels, int) else tuple(labels))
+
+
+def _names(labels: Iterable[str], least: int, few: str) -> tuple[str, ...]:
+    names = tuple(str(name) for name in labels)
+    if len(names) < least:
+        raise InputError(f"{few}, got {len(names)}: {names}")
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise InputError(f"labels must differ; these stand more than once: {', '.join(twice[:5])}")
+    return names
