@@ -48,19 +48,26 @@ def first(thing: Any) -> str:
 
 def signature(name: str, thing: Any) -> str:
     """Write how something is called; a line per parameter where one line is too long."""
-    given = inspect.signature(thing)
-    # what a default prints as must not hold an address, which differs from run to run
-    plain = re.sub(r"<(function|class) ?'?([\w.]+).*?>", r"\2", str(given)).replace("'", "")
-    if len(name + plain) <= 100:
-        return name + plain
-    parts, answer = [], given.return_annotation
-    star = False
+    given, parts = inspect.signature(thing), []
     for parameter in given.parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY and not star:
-            parts, star = [*parts, "*"], True
-        parts.append(re.sub(r"'", "", str(parameter)))
-    arrow = "" if answer is inspect.Signature.empty else f" -> {answer}".replace("'", "")
-    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){arrow}"
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
+        parts.append(_parameter(parameter))
+    answer = given.return_annotation
+    arrow = "" if answer in (None, inspect.Signature.empty) else f" -> {_annotation(answer)}"
+    line = f"{name}({', '.join(parts)}){arrow}"
+    return line if len(line) <= 100 else f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){arrow}"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    empty, default = parameter.empty, parameter.default
+    text = parameter.name if parameter.annotation is empty else f"{parameter.name}: {_annotation(parameter.annotation)}"
+    # what a function prints as holds its address, which differs from run to run
+    return text if default is empty else f"{text} = {getattr(default, '__name__', None) or repr(default)}"
+
+
+def _annotation(given: Any) -> str:
+    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
 
 
 # === Pages ===
@@ -105,7 +112,8 @@ def heads() -> Iterator[str]:
         body.append((f"`{head.name}`", code(head.takes), ", ".join(kinds), hidden, head.dropout, first(head.build)))
     yield rows(("head", "takes", "of", "hidden layer", "dropout", "what it builds"), body)
     yield "\n\n`hidden=` and `dropout=` of `tlkit.classifier` change the defaults.\n\n## What features are\n\n"
-    yield _argument(inspect.getdoc(tlkit.Head), "takes") + "\n"
+    told = _argument(inspect.getdoc(tlkit.Head), "takes")
+    yield f"{told[:1].upper()}{told[1:]}\n"
 
 
 def targets() -> Iterator[str]:
@@ -214,7 +222,7 @@ def _option(action: argparse.Action) -> tuple[str, str, str]:
 
 def _sentence(text: str | None) -> str:
     text = " ".join((text or "").split())
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") or not text else ".")
+    return text + ("" if text.endswith(".") or not text else ".")
 
 
 def _loaded(names: Iterable[str]) -> bool:
@@ -225,7 +233,7 @@ def _loaded(names: Iterable[str]) -> bool:
 def _entry(name: str, thing: Any) -> str:
     if not callable(thing):
         return f"\n### {name}\n\n    {thing}\n"
-    if isinstance(thing, type) and issubclass(thing, Exception):
+    if isinstance(thing, type) and issubclass(thing, BaseException):
         return f"\n### {name}\n\n{first(thing)} A `{thing.__mro__[1].__name__}`.\n"
     return f"\n### {name}\n\n```python\n{signature(f'tlkit.{name}', thing)}\n```\n\n{first(thing)}\n"
 

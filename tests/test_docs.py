@@ -113,7 +113,7 @@ def test_check_exits_1_where_pages_differ(tmp_path: Path) -> None:
 def test_signatures_are_told_a_line_per_parameter_where_long(builder: ModuleType) -> None:
     def short(a: int, *, b: str = "x") -> None: ...
 
-    assert builder.signature("f", short) == "f(a: int, *, b: str = x) -> None"
+    assert builder.signature("f", short) == "f(a: int, *, b: str = 'x') -> None"
     told = builder.signature("tlkit.fit", tlkit.fit).splitlines()
     assert told[:4] == ["tlkit.fit(", "    clf: keras.Model,", "    data: Any,", "    *,"]
     assert told[-1] == ") -> History" and "    batch_size: int = 32," in told
@@ -126,10 +126,10 @@ def test_bars_in_cells_are_escaped(builder: ModuleType) -> None:
 def test_options_are_told(builder: ModuleType) -> None:
     parser = argparse.ArgumentParser()
     kinds = [
-        (parser.add_argument("--size", type=int, metavar="N", help="pixels"), ("`--size N`", "", "Pixels.")),
-        (parser.add_argument("--seed", default=0, help="of x"), ("`--seed seed`", "`0`", "Of x.")),
+        (parser.add_argument("--size", type=int, metavar="N", help="pixels"), ("`--size N`", "", "pixels.")),
+        (parser.add_argument("--seed", default=0, help="of x"), ("`--seed seed`", "`0`", "of x.")),
         (parser.add_argument("--how", choices=("a", "b"), default="a"), ("`--how {a,b}`", "`a`", "")),
-        (parser.add_argument("--quiet", action="store_true", help="less"), ("`--quiet`", "", "Less.")),
-        (parser.add_argument("items", nargs="*", help="texts"), ("`items`", "", "Texts.")),
+        (parser.add_argument("--quiet", action="store_true", help="less"), ("`--quiet`", "", "less.")),
+        (parser.add_argument("items", nargs="*", help="texts"), ("`items`", "", "texts.")),
     ]
     assert [builder._option(action) for action, _ in kinds] == [expected for _, expected in kinds]
