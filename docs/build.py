@@ -216,8 +216,9 @@ def _option(action: argparse.Action) -> tuple[str, str, str]:
     value = action.metavar or ("{" + ",".join(action.choices) + "}" if action.choices else action.dest)
     name = ", ".join(action.option_strings) or value
     takes = f" {value}" if action.option_strings and action.nargs != 0 else ""
-    default = "" if action.default in (None, False, True, argparse.SUPPRESS) or action.nargs == 0 else action.default
-    return f"`{name}{takes}`", f"`{default}`" if default != "" else "", _sentence(action.help)
+    silent = action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool) or action.nargs == 0
+    default = "" if silent else f"`{action.default}`"
+    return f"`{name}{takes}`", default, _sentence(action.help)
 
 
 def _sentence(text: str | None) -> str:

@@ -3,7 +3,8 @@
 Run:    python recipes/spam.py --data spam.csv --out runs/spam
         spam.csv has a text and a label column; the collection is at https://doi.org/10.24432/C5CC84
 Smoke:  python recipes/spam.py --smoke
-Expect: TBD
+Expect: not measured: TBD. For orientation, the best of the methods that the collection's authors tried, a linear
+        support vector machine, reached an accuracy of 0.976 (https://doi.org/10.1145/2034691.2034742).
 """
 
 from __future__ import annotations

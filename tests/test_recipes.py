@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import several
 
+import tlkit
 from tlkit import files
 from tlkit.factories import FACTORIES
 
@@ -67,6 +69,23 @@ def test_docstring(path: Path) -> None:
     expect = re.search(r"^Expect: +(.*)", text, re.M | re.S)
     assert expect, "Expect holds measured figures, or says why it does not"
     assert re.match(r"not measured: .*https?://|test accuracy 0\.\d+", expect[1], re.S)
+
+
+# === What they share ===
+
+
+def test_options_of_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOP / "recipes"))
+    common = importlib.import_module("_common")
+    table = tmp_path / "own.csv"
+    table.write_text("text,label\n" + "".join(f"{word} {n},{word}\n" for word in ("ham", "spam") for n in range(9)))
+    monkeypatch.setattr(sys, "argv", ["recipes/spam.py", "--data", str(table), "--seed", "3"])
+    options = common.parse("Spam.\n\nMore.", "spam.csv", common.TEXTS, size=64)
+    assert (options.size, options.weights, options.out, options.smoke) == (64, "pretrained", "runs/spam", None)
+    assert common.read(options).fingerprint() == tlkit.text_table(table, seed=3).fingerprint()
+    monkeypatch.setattr(sys, "argv", ["recipes/flowers.py", "--smoke", "--out", "x"])
+    options = common.parse("Flowers.", "tfds:tf_flowers", common.PICTURES)
+    assert (options.data, options.size, options.weights, options.out) == ("tfds:tf_flowers", 32, None, "x")
 
 
 # === Running them ===
