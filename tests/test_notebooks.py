@@ -204,3 +204,4 @@ def _check_figures(name: str, text: str) -> None:
         table = re.findall(r"^ +(\d) +[\d,]+ +([\d.]+) / ([\d.]+) / ([\d.]+)$", text, re.M)
         frozen, best = table[0][1:], [max(float(row[size]) for row in table) for size in (1, 2, 3)]
         assert all(opened > float(alone) for opened, alone in zip(best, frozen, strict=True))
+        assert float(re.search(r"test accuracy ([\d.]+)", text)[1]) > 0.95

@@ -38,7 +38,7 @@ def strokes(size: int) -> keras.Model:
     x = pixels = keras.Input((size, size, 3))
     for number, channels in enumerate((16, 32, 64), 1):
         x = layers.Conv2D(channels, 3, strides=2, padding="same", use_bias=False, name=f"conv{number}")(x)
-        x = layers.BatchNormalization(name=f"norm{number}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm{number}")(x)  # few steps are taken here
         x = layers.ReLU(name=f"block{number}")(x)
     return keras.Model(pixels, x, name="strokes")
 
@@ -66,7 +66,7 @@ known = only(digits.train, range(6))
 body = strokes(SIZE)
 whole = keras.Sequential([layers.Rescaling(1 / 127.5, -1.0), body, layers.GlobalAveragePooling2D(), layers.Dense(6)])
 whole.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-whole.fit(pixels(known), known.labels, epochs=EPOCHS, verbose=0)
+whole.fit(pixels(known), known.labels, epochs=EPOCHS, batch_size=16, verbose=0)
 told = whole.evaluate(
     pixels(only(digits.test, range(6))), only(digits.test, range(6)).labels, verbose=0, return_dict=True
 )
@@ -180,15 +180,16 @@ print(f"from the digits 0-5:  accuracy {report.accuracy:.3f}")
 # %%
 clf = tlkit.classifier(ROW, HEAD, few.labels, weights="strokes.weights.h5")
 phases = [tlkit.Phase("head", 2 * EPOCHS, 1e-2, 0), tlkit.Phase("top", EPOCHS, 1e-3, 1)]
-tlkit.fit(clf, few, phases=phases, augment="none", progress=False)
+tlkit.fit(clf, few, phases=phases, batch_size=16, augment="none", patience=2 * EPOCHS, progress=False)
 report = tlkit.evaluate(clf, few.test)
 print(f"tlkit.fit: accuracy {report.accuracy:.3f}")
 tlkit.export(clf, "out/your_own", report=report, overwrite=True)
 
 # %%
 artifact = tlkit.load("out/your_own")
-names = [few.labels[number] for number in few.test.labels[:6]]
-for name, prediction in zip(names, artifact.predict(few.test.items[:6]), strict=True):
+some = np.linspace(0, len(few.test.labels) - 1, 6).astype(int)
+names = [few.labels[number] for number in few.test.labels[some]]
+for name, prediction in zip(names, artifact.predict(few.test.items[some]), strict=True):
     print(f"truth {name}, answer {prediction.label} ({prediction.probability:.2f})")
 
 # %% [markdown]
