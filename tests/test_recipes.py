@@ -11,6 +11,7 @@ import sys
 import types
 from pathlib import Path
 
+import models
 import pytest
 import several
 
@@ -86,6 +87,14 @@ def test_options_of_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["recipes/flowers.py", "--smoke", "--out", "x"])
     options = common.parse("Flowers.", "tfds:tf_flowers", common.PICTURES)
     assert (options.data, options.size, options.weights, options.out) == ("tfds:tf_flowers", 32, None, "x")
+
+
+def test_a_network_from_scratch_trains_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOP / "recipes"))
+    clf = models.tiny_classifier()
+    importlib.import_module("_demo").open_all(clf)
+    fixed = {variable.path.split("/")[-1] for variable in clf.non_trainable_variables}
+    assert fixed == {"moving_mean", "moving_variance", "seed_generator_state"}
 
 
 # === Running them ===

@@ -165,7 +165,8 @@ for opened, rate in optimizer_rates:
 
 # %%
 fresh = tlkit.classifier(ROW, HEAD, few.labels, weights=None)
-fresh.trainable = True
+for part in fresh.layers:  # `fresh` itself is trainable already, and Keras passes on only what changes
+    part.trainable = True
 fresh.compile("adam", "sparse_categorical_crossentropy")
 fresh.fit(pixels(few.train), few.train.labels, epochs=4 * EPOCHS, batch_size=16, verbose=0)
 print(f"from random weights:  accuracy {tlkit.evaluate(fresh, few.test).accuracy:.3f}")
