@@ -33,6 +33,7 @@ class Smoke:
 
 PICTURES = Smoke("image", _smoke.pictures, 32, lambda: None)
 TEXTS = Smoke("text", _smoke.texts, 16, lambda: _smoke.bert(layers=6))
+RANDOM_TEXTS = Smoke("text", _smoke.texts, 16, lambda: None)  # the whole network, over single letters
 
 
 def parse(doc: str, data: str, smoke: Smoke, *, size: int | None = None) -> argparse.Namespace:

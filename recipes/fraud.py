@@ -44,8 +44,9 @@ def main() -> None:
         data = tlkit.table(options.data, label_column=options.label_column, ignore=options.ignore, seed=options.seed)
 
     print(data)
-    row = tlkit.pretrain_autoencoder(data, f"{options.out}/autoencoder", how=how)
-    clf = tlkit.classifier(row, "vector_dense", data.target)
+    folder = f"{options.out}/autoencoder"
+    row = tlkit.pretrain_autoencoder(data, folder, how=how)
+    clf = tlkit.autoencoder_vector_dense(data.target, weights=folder)
     history = tlkit.fit(clf, data, phases=phases, patience=8, seed=options.seed)
     notes = (data.splitting, *pretraining.notes(row, data))
     report = tlkit.evaluate(clf, data.test, history=history, notes=notes)
