@@ -11,8 +11,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(PY) -m pytest -m "not slow and not all"
 
+# Two processes, a file in one: most of these tests keep one core busy.
 test-slow: $(STAMP)
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest -m slow -n 2 --dist loadfile
 
 test-all: $(STAMP)
 	$(PY) -m pytest
