@@ -10,17 +10,20 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts"),
-    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets"),
+    ("spec", "errors", "files", "forms", "interrupts", "bio"),
+    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
-    ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),
+    ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples", "conll"),
     ("networks", "tokens", "vision", "text"),
     ("build",),
     ("freeze", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling"),
     ("steps", "loop", "choices", "options", "planning", "train"),
-    ("plots", "measured", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
+    (
+        *("plots", "measured", "report", "mentions", "baselines", "examples", "page", "findings", "leaks", "shortcuts"),
+        *("checks", "typechecks"),
+    ),
     ("doctor",),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -69,8 +70,7 @@ def assemble(
             something unreadable where that is refused.
     """
     splitting = splitting or Splitting()
-    if strict and about.unreadable:
-        raise DataError(f"{about.source}: {_lost(about, SHOWN)}; mend or remove them, or do without strict")
+    refuse(about.source, about.unreadable, strict=strict)
     parts = {name: part for name, part in parts.items() if len(part.labels) or name == "train"}
     wanted = parts.values() if splitting.file is not None else [parts.get("train", Part([], []))]
     if not any(len(part.labels) for part in wanted):
@@ -78,12 +78,12 @@ def assemble(
     order, names = _order([name for part in parts.values() for name in part.labels], about, labels)
     given = {key: _split(part, order, about, splitting) for key, part in parts.items()}
     if splitting.file is not None:
-        given, sentence = _from_file(given, about.kind, splitting.file)
+        given, sentence = from_file(given, about.kind, splitting.file)
     _check(given, names, about)
     used = np.unique(given["train"].labels)
     unused = [name for number, name in enumerate(names) if number not in used]
     given = {key: Split(s.items, np.searchsorted(used, s.labels), s.traits) for key, s in given.items()}
-    splits, drawn = _drawn(given, about.kind, splitting)
+    splits, said = drawn(given, about.kind, splitting)
     _insist_on_all(splits["train"], [names[number] for number in used], about)
     left = f"Left out for want of examples: {', '.join(unused)}." if unused else ""
     return Data(
@@ -91,11 +91,17 @@ def assemble(
         labels=tuple(names[number] for number in used),
         kind=about.kind,
         source=about.source,
-        splitting=" ".join(filter(None, [sentence if splitting.file is not None else drawn, about.note, left])),
+        splitting=" ".join(filter(None, [sentence if splitting.file is not None else said, about.note, left])),
         unreadable=about.unreadable,
         flip=about.flip,
         licence=about.licence,
     )
+
+
+def refuse(source: str, unreadable: Sequence[tuple[str, str]], *, strict: bool) -> None:
+    """Raise DataError where anything cannot be read and that is refused."""
+    if strict and unreadable:
+        raise DataError(f"{source}: {_lost(unreadable, SHOWN)}; mend or remove them, or do without strict")
 
 
 def _split(part: Part, order: Mapping[Any, int], about: About, splitting: Splitting) -> Split:
@@ -116,7 +122,8 @@ def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
         )
 
 
-def _from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
+def from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
+    """Put examples where a `splits.csv` says, and say so; raise DataError where a side stays empty."""
     whole = joined(list(given.values()))
     numbers, note = drawing.from_file(whole.seen(kind), path)
     if missing := [name for name, chosen in numbers.items() if not len(chosen)]:
@@ -125,13 +132,26 @@ def _from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[s
     return splits, " ".join(filter(None, [f"The splits are those of {Path(path).name}.", note]))
 
 
-def _drawn(given: Mapping[str, Split], kind: str, splitting: Splitting) -> tuple[dict[str, Split], str]:
-    """Draw the splits that were not given, and say so."""
+def drawn(
+    given: Mapping[str, Split], kind: str, splitting: Splitting, by: Callable[[Split], np.ndarray] | None = None
+) -> tuple[dict[str, Split], str]:
+    """Draw the splits that were not given, and say so.
+
+    Args:
+        given: the splits that are there, "train" among them.
+        kind: "image" or "text".
+        splitting: how they are drawn.
+        by: the kind of each example, int64 (n,), each of which goes to all sides; its class by default.
+
+    Raises:
+        DataError: there are too few examples for every split to have one.
+    """
     train = given["train"]
     if set(given) == {"train", "val", "test"}:
         return dict(given), "The train, val and test splits were given."
     parts = 2 if set(given) == {"train"} else 1
-    numbers, said = drawing.draw(train, kind, splitting, parts)
+    sorts = train if by is None else dataclasses.replace(train, labels=by(train))
+    numbers, said = drawing.draw(sorts, kind, splitting, parts)
     pieces = [train.take(chosen) for chosen in numbers]
     if missing := [name for name, piece in zip(("train", "val", "test"), pieces, strict=False) if not len(piece)]:
         raise DataError(
@@ -139,20 +159,17 @@ def _drawn(given: Mapping[str, Split], kind: str, splitting: Splitting) -> tuple
             f"are no copies of one another. {said + ' ' if said else ''}Add some, do without group_by, or draw copies "
             f"on their own with near_duplicates='anywhere'"
         )
-    how, about = f"seed {splitting.seed}", ""
+    how, about, of = f"seed {splitting.seed}", "", "each class" if by is None else "each type of entity"
     if splitting.how == "stable":
         how, about = f"{how}, by each example's digest", "about "
     if parts == 2:
         sentence = (
-            f"No val or test split was given; {about}70 % train, 15 % val and 15 % test were drawn from each class "
-            f"({how})."
+            f"No val or test split was given; {about}70 % train, 15 % val and 15 % test were drawn from {of} ({how})."
         )
         return dict(zip(("train", "val", "test"), pieces, strict=True)), " ".join(filter(None, [sentence, said]))
     other = "test" if "test" in given else "val"
     used = "as test" if other == "test" else "as val; it is used as test"
-    sentence = (
-        f"The train split was given, and another {used}; {about}15 % of each class of train was drawn as val ({how})."
-    )
+    sentence = f"The train split was given, and another {used}; {about}15 % of {of} of train was drawn as val ({how})."
     splits = {"train": pieces[0], "val": pieces[1], "test": given[other]}
     return splits, " ".join(filter(None, [sentence, said]))
 
@@ -204,10 +221,10 @@ def _some(names: Sequence[str]) -> str:
     return f"{kind} {shown}" + (", ..." if len(names) > SHOWN else "")
 
 
-def _lost(about: About, shown: int) -> str:
-    told = "; ".join(f"{name}: {reason}" for name, reason in about.unreadable[:shown])
-    return f"{len(about.unreadable)} could not be read; {told}" + ("; ..." if len(about.unreadable) > shown > 1 else "")
+def _lost(unreadable: Sequence[tuple[str, str]], shown: int) -> str:
+    told = "; ".join(f"{name}: {reason}" for name, reason in unreadable[:shown])
+    return f"{len(unreadable)} could not be read; {told}" + ("; ..." if len(unreadable) > shown > 1 else "")
 
 
 def _some_lost(about: About) -> str:
-    return f" ({_lost(about, 1)})" if about.unreadable else ""
+    return f" ({_lost(about.unreadable, 1)})" if about.unreadable else ""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit import heads, targets
+from tlkit import heads, tagging, targets
 from tlkit.errors import InputError, unknown
 from tlkit.spec import Backbone, Input
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     import keras
 
 
-DEFAULTS = {"image": ("efficientnet_lite0", "pool_dense"), "text": ("minilm_l6", "mean_dense")}  # backbone and head
+# backbone and head by the kind of data, or by what is learned where that is another kind of answer
+DEFAULTS = {
+    "image": ("efficientnet_lite0", "pool_dense"),
+    "text": ("minilm_l6", "mean_dense"),
+    "entities": ("minilm_l6", "token_dense"),
+}
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,16 @@ def classifier(
     """Build a classifier, a pretrained backbone under a new head, as one plain functional Keras model.
 
     Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,). Probabilities
-    (batch, classes), float32, come out, or a value (batch, 1). Normalisation and tokenization are inside. The backbone
-    is frozen, ready for `tlkit.fit` or a `fit` of your own. `clf.base` gives features, `clf.head` takes them,
+    (batch, classes), float32, come out, or a value (batch, 1), or those of tags (batch, tokens, tags). Normalisation
+    and tokenization are inside. The backbone is frozen, ready for `tlkit.fit` or a `fit` of your own. `clf.base` gives
+    features, `clf.head` takes them,
     `clf.spec` says what it is.
 
     Args:
         backbone: a name from `tlkit backbones`, or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
-        labels: the class names, or their number; or a target, such as `data.target`, which may also be tags or a value.
+        labels: the class names, or their number; or a target, such as `data.target`, which may also be tags, a value or
+            entities. For a head that answers tokens, the names are BIO tags.
         size: pixels of a side, or tokens of a text; the backbone's own by default.
         weights: "pretrained"; None for random ones; or a path to a weights file or preset folder.
         dropout: rate before the dense layers, 0 <= dropout < 1; the head's own by default.
@@ -105,8 +112,11 @@ def classifier(
     """
     import keras
 
-    row, top, target = find_backbone(backbone), heads.get(head), targets.of(labels)
-    heads.check_fit(top, row.input.features, row.name)
+    row, top, target = find_backbone(backbone), heads.get(head), labels
+    if top.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
+        target = tagging.Entities(tuple(labels))
+    target = targets.of(target)
+    heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
     given = row.input.sized(size)
     pre, body, origin = _base(row, given, weights, top.takes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 LISTED = 50  # labels that are written out
+FIGURES = {"macro_f1": "macro-F1", "f1": "entity F1, micro", "loss": "cross-entropy, nats"}
 
 
 def write(facts: dict[str, Any]) -> str:
@@ -59,12 +60,11 @@ def _input(given: dict[str, Any]) -> str:
 def _figures(metrics: dict[str, Any] | None) -> list[str]:
     if metrics is None:
         return ["The model was exported without an evaluation."]
+    figures = {name: value for name, value in metrics.items() if name not in ("split", "examples")}
     return [
         f"| on the {metrics['split']} split, {metrics['examples']} examples | |",
         "|---|---|",
-        f"| accuracy | {metrics['accuracy']:.4f} |",
-        f"| macro-F1 | {metrics['macro_f1']:.4f} |",
-        f"| cross-entropy, nats | {metrics['loss']:.4f} |",
+        *(f"| {FIGURES.get(name, name)} | {value:.4f} |" for name, value in figures.items()),
     ]
 
 

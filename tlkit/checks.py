@@ -12,6 +12,7 @@ from tlkit.findings import Finding, Severity
 from tlkit.leaks import copies
 from tlkit.shortcuts import shortcuts
 from tlkit.splits import Data
+from tlkit.typechecks import entity_types
 
 TINY = 10  # training examples: with fewer a class is hardly learned
 # Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls
@@ -39,7 +40,8 @@ def check(data: Data, *, lengths: Mapping[str, np.ndarray] | None = None, size: 
         The findings; `Diagnosis` puts them in order.
     """
     examples = gather(data)
-    found = [*_few(examples), *_missing(data), *_uneven(data), *_unreadable(data), *copies(examples)]
+    classes = entity_types(data) if data.task == "entities" else [*_few(examples), *_missing(data), *_uneven(data)]
+    found = [*classes, *_unreadable(data), *copies(examples)]
     if data.kind == "text":
         found += [*_short(examples), *_cut(examples, lengths or {}, size)]
     elif examples.seen.looks is not None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import errors, paths, rows, traits
 from tlkit.assembly import About, Part, assemble
+from tlkit.conll import is_tagged, tagged_texts
 from tlkit.datasets import dataset
 from tlkit.drawing import settled
 from tlkit.folders import image_folder
@@ -30,8 +31,10 @@ __all__ = [
     "digits",
     "image_folder",
     "image_table",
+    "is_tagged",
     "kind_of",
     "read",
+    "tagged_texts",
     "text_table",
     "tfds",
 ]
@@ -106,7 +109,8 @@ def read(
 
     Args:
         source: a folder of class folders; a .csv, .tsv, .jsonl or .ndjson file of texts or of paths of pictures, also
-            with .gz; "digits"; "bbc_news"; "tfds:NAME" or "tfds:NAME:CONFIG". Folders and tables may be addresses.
+            with .gz; a .conll, .bio or .iob file of tagged words, or a folder of them; "digits"; "bbc_news";
+            "tfds:NAME" or "tfds:NAME:CONFIG". Folders and tables may be addresses.
         text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
             also says whether it holds texts or lists pictures.
         root: for a table of pictures, the folder that relative paths start from.
@@ -120,6 +124,10 @@ def read(
     options = {"splitting": splitting, "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
     columns = {name: value for name, value in columns.items() if value is not None}
+    if is_tagged(source) and paths.exists(source):
+        if columns:
+            raise errors.InputError(f"{source} holds tagged words; leave out {' and '.join(columns)}")
+        return tagged_texts(source, **options)
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
         return _table(source, columns, options)
     if columns:

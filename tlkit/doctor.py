@@ -40,19 +40,22 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     judged: list[Finding] = []
     lengths, size = {}, None
     if labels:
-        backbone, head = DEFAULTS[data.kind]
+        entities = data.task == "entities"
+        backbone, head = DEFAULTS["entities" if entities else data.kind]
         try:
-            clf = classifier(backbone, head, data.labels)
+            clf = classifier(backbone, head, data.target)
         except WeightsError as error:
             judged.append(_unjudged(str(error)))
         else:
             size = clf.spec.input.size
             pre = pieces(clf)[0]
             lengths = {name: clf.spec.input.lengths(pre, split.items) for name, split in data.splits().items()}
-            judged += _labels(clf, data, lengths, seed, progress)
+            # what a text is as a whole says nothing of the tags of its words
+            judged += [] if entities else _labels(clf, data, lengths, seed, progress)
     known = {name: each for name, each in lengths.items() if each is not None}  # pictures have none
     found = [*checks.check(data, lengths=known, size=size), *judged]
-    return Diagnosis(data.source, data.kind, data.labels, data.counts(), tuple(found))
+    counts = data.counts()
+    return Diagnosis(data.source, data.kind, tuple(counts["train"]), counts, tuple(found))
 
 
 def _unjudged(reason: str) -> Finding:

@@ -24,7 +24,7 @@ class Examples:
     Args:
         data: where they come from.
         names: what each is called, once only, strings as objects (n,).
-        labels: numbers into `data.labels`, int64 (n,).
+        labels: numbers into `data.labels`, int64 (n,); of texts with entities 0.
         sides: numbers into SPLITS, int64 (n,), in order.
         seen: their traits.
     """
@@ -58,6 +58,8 @@ def gather(data: Data) -> Examples:
     splits = data.splits()
     seen = traits.joined([split.seen(data.kind) for split in splits.values()])
     labels = np.concatenate([split.labels for split in splits.values()])
+    if data.task == "entities":
+        labels = np.zeros(len(labels), np.int64)  # a text as a whole has none
     sides = np.repeat(np.arange(len(SPLITS)), [len(splits[name]) for name in SPLITS])
     names = seen.names
     if len(set(names)) < len(names):

@@ -99,6 +99,28 @@ def minilm_classifier(
     return classifier("minilm_l6", "mean_dense", labels, size=size, weights=weights, name=name)
 
 
+def bert_entities(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build BERT base (uncased English) -> each token -> Dropout -> Dense(tags, softmax), to find entities.
+
+    Args:
+        labels: `data.target` of `tlkit.tagged_texts`, or the tags: "O", "B-PER", "I-PER", ...
+        size, weights, name: as for `bert_classifier`.
+
+    Raises:
+        InputError, WeightsError: as `tlkit.classifier`; tags that are not BIO.
+    """
+    return classifier("bert_base_en_uncased", "token_dense", labels, size=size, weights=weights, name=name)
+
+
+def minilm_entities(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build MiniLM-L6 -> each token -> Dropout -> Dense(tags, softmax), to find entities; see `bert_entities`."""
+    return classifier("minilm_l6", "token_dense", labels, size=size, weights=weights, name=name)
+
+
 # what `--recipe` takes: the factory, its backbone and its head
 FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "vgg16_flatten_dense": (vgg16_flatten_dense, "vgg16", "flatten_dense"),
@@ -109,4 +131,6 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "efficientnet_lite0_pool_dense": (efficientnet_lite0_pool_dense, "efficientnet_lite0", "pool_dense"),
     "bert_classifier": (bert_classifier, "bert_base_en_uncased", "cls_dense"),
     "minilm_classifier": (minilm_classifier, "minilm_l6", "mean_dense"),
+    "bert_entities": (bert_entities, "bert_base_en_uncased", "token_dense"),
+    "minilm_entities": (minilm_entities, "minilm_l6", "token_dense"),
 }

@@ -104,6 +104,8 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
+    if data.is_tagged(job.data):
+        return "text"
     if os.path.isdir(job.data):
         return "image"
     if os.path.exists(job.data):
@@ -117,9 +119,12 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
         raise InputError(f"seed={job.seed}, weight_decay={job.weight_decay}: give numbers of 0 or more")
     if job.backbone is None and kind is None:
         return job
-    row = find_backbone(job.backbone or DEFAULTS[kind][0])
-    job = dataclasses.replace(job, backbone=row.name, head=job.head or DEFAULTS[row.input.kind][1])
-    heads.check_fit(heads.get(job.head), row.input.features, row.name)
+    tagged = data.is_tagged(job.data)
+    row = find_backbone(job.backbone or DEFAULTS["entities" if tagged else kind][0])
+    job = dataclasses.replace(
+        job, backbone=row.name, head=job.head or DEFAULTS["entities" if tagged else row.input.kind][1]
+    )
+    heads.check_fit(heads.get(job.head), row.input.features, row.name, "entities" if tagged else None)
     schedule(job)
     row.input.sized(job.size)
     if kind not in (None, row.input.kind):

@@ -131,8 +131,10 @@ class _Album:
         if self.examples is None or number is None:
             return f'<figure class="text"><figcaption>{_text(name, "name")}</figcaption></figure>'
         data, item = self.examples.data, self.examples.item(number)
-        label, split = data.labels[self.examples.labels[number]], SPLITS[self.examples.sides[number]]
-        caption = f"<b>{_text(label, 'label')}</b>, {split}<br>{_text(name, 'name')}"
+        split = SPLITS[self.examples.sides[number]]
+        caption = f"{split}<br>{_text(name, 'name')}"
+        if data.task != "entities":
+            caption = f"<b>{_text(data.labels[self.examples.labels[number]], 'label')}</b>, {caption}"
         if data.kind == "text":
             drawn, kind = f"<blockquote>{_text(item, 'text')}</blockquote>", ' class="text"'
         else:

@@ -82,7 +82,7 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         found = doctor.diagnose(examples, labels=False)
         say(_resuming(there) if there else found.brief() or "")
         keras.utils.set_random_seed(job.seed)
-        clf = classifier(job.backbone, job.head, examples.labels, **{name: getattr(job, name) for name in BUILD})
+        clf = classifier(job.backbone, job.head, examples.target, **{name: getattr(job, name) for name in BUILD})
         say(_plan(clf, phases))
         facts |= {"job": ledger.given(asked), "findings": found.to_dict()["findings"]}
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))

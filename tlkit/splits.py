@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tlkit import files, traits
+from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
 
@@ -26,7 +27,7 @@ class Split:
     Args:
         items: paths or contents of picture files, texts, or an array of pictures (n, height, width[, channels]).
         labels: int64, (n,), numbers into `Data.labels`; of tags float32 (n, tags), 1.0 for each that an example has;
-            of a value float32 (n,).
+            of a value float32 (n,); of entities int16 (n, words), the tag of each word, -1 after a text's last.
         traits: what the reader saw of each example; None where nobody looked.
     """
 
@@ -76,7 +77,7 @@ class Data:
         unreadable: name and reason of each example that was left out.
         flip: whether a picture means the same when it is mirrored.
         licence: of the data, where it is known.
-        task: what is to be learned of an example: one label, any number of tags, or a value.
+        task: what is to be learned of an example: one label, any number of tags, a value, or the tags of its words.
     """
 
     train: Split
@@ -89,7 +90,7 @@ class Data:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
-    task: Literal["label", "tags", "value"] = "label"
+    task: Literal["label", "tags", "value", "entities"] = "label"
 
     @functools.cached_property
     def target(self) -> Target:
@@ -97,14 +98,20 @@ class Data:
         if self.task == "value":
             values = np.asarray(self.train.labels, np.float64)
             return Value(self.labels, float(values.mean()), float(values.std()) or 1.0)
-        return Tags(self.labels) if self.task == "tags" else Label(self.labels)
+        return {"tags": Tags, "entities": Entities}.get(self.task, Label)(self.labels)
 
     def splits(self) -> dict[str, Split]:
         """Return the splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of examples by split and class."""
+        """Return the number of examples by split and class; of entities, that of entities by split and type."""
+        if isinstance(self.target, Entities):
+            begun = {kind: self.labels.index(f"B-{kind}") for kind in self.target.types}
+            return {
+                name: {kind: int((split.labels == number).sum()) for kind, number in begun.items()}
+                for name, split in self.splits().items()
+            }
         sizes = {name: np.bincount(split.labels, minlength=len(self.labels)) for name, split in self.splits().items()}
         return {name: dict(zip(self.labels, map(int, size), strict=True)) for name, size in sizes.items()}
 
@@ -121,14 +128,18 @@ class Data:
         return total.hexdigest()
 
     def write_splits(self, path: str | Path) -> None:
-        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`."""
+        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`.
+
+        The label of a text with entities is the tags of its words, separated by spaces.
+        """
         _write_table(path, ("example", "label", "split", "digest"), self._placed())
 
     def _placed(self) -> Iterator[tuple[str, str, str, str]]:
         for name, split in self.splits().items():
             seen = split.seen(self.kind)
             for number, label in enumerate(split.labels):
-                yield seen.names[number], self.labels[label], name, seen.hexdigest(number)
+                told = " ".join(self.labels[own] for own in np.atleast_1d(label) if own >= 0)
+                yield seen.names[number], told, name, seen.hexdigest(number)
 
     def write_quarantine(self, path: str | Path) -> None:
         """Write the examples that were left out, as CSV: example, reason."""
@@ -137,7 +148,9 @@ class Data:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
-        return f"Data({self.source}: {self.kind}, {len(self.labels)} classes; {sizes}{lost})"
+        entities = isinstance(self.target, Entities)
+        what = f"{len(self.target.types)} types of entities" if entities else f"{len(self.labels)} classes"
+        return f"Data({self.source}: {self.kind}, {what}; {sizes}{lost})"
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
