@@ -91,8 +91,7 @@ def classifier(
     Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,). Probabilities
     (batch, classes), float32, come out, or a value (batch, 1), or those of tags (batch, tokens, tags). Normalisation
     and tokenization are inside. The backbone is frozen, ready for `tlkit.fit` or a `fit` of your own. `clf.base` gives
-    features, `clf.head` takes them,
-    `clf.spec` says what it is.
+    features, `clf.head` takes them, `clf.spec` says what it is.
 
     Args:
         backbone: a name from `tlkit backbones`, or your own `Backbone`.
@@ -112,10 +111,8 @@ def classifier(
     """
     import keras
 
-    row, top, target = find_backbone(backbone), heads.get(head), labels
-    if top.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
-        target = tagging.Entities(tuple(labels))
-    target = targets.of(target)
+    row, top = find_backbone(backbone), heads.get(head)
+    target = _target(top, labels)
     heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
     given = row.input.sized(size)
@@ -126,6 +123,13 @@ def classifier(
     blocks = row.blocks(body) if callable(row.blocks) else row.blocks
     row = dataclasses.replace(row, blocks=tuple(blocks))
     return attach(clf, Spec(row, top.name, target, given, resize, origin))
+
+
+def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target) -> targets.Target:
+    """Return what is learned; for a head that answers tokens, names are tags of words."""
+    if head.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
+        return tagging.Entities(tuple(labels))
+    return targets.of(labels)
 
 
 def _base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:

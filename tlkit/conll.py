@@ -41,7 +41,7 @@ class Sentence:
 def is_tagged(source: str) -> bool:
     """Tell by names alone whether a file, or a folder by the files in it, holds tagged words and nothing else."""
     if os.path.isdir(source):
-        return any(entry.is_file() and entry.name.lower().endswith(TAGGED) for entry in os.scandir(source))
+        return any(name.lower().endswith(TAGGED) for name in os.listdir(source))
     return source.lower().removesuffix(".gz").endswith(TAGGED)
 
 
@@ -198,7 +198,7 @@ def _splits(source: str, given: Mapping[str, list[Sentence]]) -> tuple[dict[str,
     told = [f"The tags were converted from {scheme} to BIO."] if scheme != "BIO" else []
     if repaired:
         why = "as they do in IOB1" if scheme == "IOB1" else "after no tag of their type"
-        told.append(f"{repaired:,} entities began with an I- {why}; it was made a B-.")
+        told.append(f"Entities that began with an I- {why}, which was made a B-: {repaired:,}.")
     return splits, kinds, " ".join(told)
 
 

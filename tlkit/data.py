@@ -117,17 +117,15 @@ def read(
         seed, splitting, strict: as for `image_folder`.
 
     Raises:
-        InputError: no sample has this name, or an option was given that is for something else.
-        DataError: a missing path, or data that cannot be read or learned from.
+        InputError: no sample has this name, or an option is for something else. DataError: a missing path, or data that
+            cannot be read or learned from.
     """
     path, splitting = Path(source), settled(seed, splitting)
     options = {"splitting": splitting, "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
     columns = {name: value for name, value in columns.items() if value is not None}
     if is_tagged(source) and paths.exists(source):
-        if columns:
-            raise errors.InputError(f"{source} holds tagged words; leave out {' and '.join(columns)}")
-        return tagged_texts(source, **options)
+        return _tagged(source, columns, options)
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
         return _table(source, columns, options)
     if columns:
@@ -147,6 +145,12 @@ def read(
             f"there is no file or folder {source}; check the path (tables end in {', '.join(rows.SUFFIXES)})"
         )
     raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
+
+
+def _tagged(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:
+    if columns:
+        raise errors.InputError(f"{path} holds tagged words; leave out {' and '.join(columns)}")
+    return tagged_texts(path, **options)
 
 
 def _table(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:
