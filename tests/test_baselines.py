@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import tlkit
+from tlkit import targets
 from tlkit.baselines import STEPS, _pixels, baseline
 from tlkit.errors import DataError, InputError
 
@@ -22,7 +25,8 @@ def split(items: object, labels: object) -> SimpleNamespace:
 
 
 def dataset(train: SimpleNamespace, test: SimpleNamespace, labels: tuple[str, ...], kind: str) -> SimpleNamespace:
-    return SimpleNamespace(train=train, val=split([], []), test=test, labels=labels, kind=kind)
+    about = {"labels": labels, "kind": kind, "task": "label", "target": targets.of(labels)}
+    return SimpleNamespace(train=train, val=split([], []), test=test, **about)
 
 
 def texts(train: list[str], labels: list[int], names: tuple[str, ...] = ("city", "farm")) -> SimpleNamespace:
@@ -85,6 +89,35 @@ def test_a_class_without_training_examples_is_never_answered() -> None:
     assert report.probabilities.shape == (2, 3)
     assert report.probabilities[:, 1].tolist() == [0, 0]
     assert report.probabilities[:, 2].min() > 0
+
+
+# === Tags and values ===
+
+
+def test_tags() -> None:
+    tags = [["city", "all"]] * 4 + [["farm", "all"]] * 4
+    made = tlkit.arrays(CITY + FARM, tags, task="tags")
+    whole = dataclasses.replace(made, test=made.train)
+    report = baseline(whole)
+    assert report.target == "tags" and report.micro_f1 == report.mean_average_precision == 1.0
+    assert report.notes == ("baseline: logistic regression on TF-IDF of words and pairs of words, one for each tag",)
+    # a tag that all have is answered for all
+    assert report.probabilities[:, whole.labels.index("all")].tolist() == [1.0] * len(whole.test)
+    bare = dataclasses.replace(made.train, labels=np.zeros_like(made.train.labels))
+    with pytest.raises(DataError, match="no training example has a tag; a baseline needs some"):
+        baseline(dataclasses.replace(made, train=bare))
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_values(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.uniform(10, 20, 120)
+    pixels = (rng.integers(0, 50, (120, 4, 4)) + 10 * numbers[:, None, None]).astype(np.uint8)
+    over = [[f"over{step} " * rng.integers(1, 9) for step in range(10, int(number) + 1)] for number in numbers]
+    texts = ["".join(words) for words in over]
+    report = baseline(tlkit.arrays(pixels if kind == "image" else texts, numbers, task="value"))
+    assert report.target == "value" and report.mae < report.trivial["mae"] / 2 and report.r2 > 0.7
+    assert report.notes[0].startswith("baseline: ridge regression on ")
 
 
 def test_refuses_one_class() -> None:

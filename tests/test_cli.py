@@ -318,7 +318,7 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
 
 def test_what_a_run_leaves(trained: Path) -> None:
     there = {path.name for path in trained.iterdir()} - {".run.json.lock"}
-    assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv"}
+    assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "tags.png", "values.png"}
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
 
@@ -456,16 +456,16 @@ def test_runs_are_listed(ask: object, refused: object, tmp_path: Path) -> None:
     for name in ("one", "two", "broken", ".hidden"):
         ledger.begin(tmp_path / name, {"settings": settings, "data": "x", "started": f"2026-01-0{len(name)}T10:00:00"})
     (tmp_path / "one" / "metrics.csv").write_text("epoch,val_accuracy\n1,0.5\n2,0.75\n")
-    ledger.add(tmp_path / "two", {"status": "finished", "accuracy": 0.875})
+    ledger.add(tmp_path / "two", {"status": "finished", "figures": {"mae": 1234.5678, "loss": 0.5}})
     (tmp_path / "broken" / "run.json").write_text("{}")
     code, out, err = ask("runs", tmp_path)
     lines = out.splitlines()
     assert code == 0 and err == "" and len(lines) == 4 and "hidden" not in out
-    assert lines[0].split() == ["status", "started", "epochs", "accuracy", "run"]
+    assert lines[0].split() == ["status", "started", "epochs", "figure", "run"]
     listed = {line.split(": ")[0].rpartition("/")[2]: line for line in lines[1:]}
-    assert listed["one"].startswith("unfinished  2026-01-03T10:00       2    0.7500  ")
+    assert listed["one"].startswith("unfinished  2026-01-03T10:00       2  accuracy 0.75       ")
     assert listed["one"].endswith("one: tiny + pool_dense on photos")
-    assert listed["two"].startswith("finished    2026-01-03T10:00       0    0.8750  ")
+    assert listed["two"].startswith("finished    2026-01-03T10:00       0  mae 1235            ")
     assert listed["broken"].startswith("damaged")
     with files.lock(tmp_path / "one" / "run.json"):
         assert "running     2026" in ask("runs", tmp_path)[1]

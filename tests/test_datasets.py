@@ -208,7 +208,9 @@ def test_names_of_classes() -> None:
     ],
 )
 def test_labels_that_no_classifier_learns(y: np.ndarray, told: str) -> None:
-    with pytest.raises(DataError, match=rf"ds has the label {told}; tlkit learns one class .* or a one-hot row"):
+    with pytest.raises(
+        DataError, match=rf"ds has the label {told}; give the number .* or say task='tags' or task='value'"
+    ):
         dataset(slices((TEXTS, y)))
 
 

@@ -55,6 +55,17 @@ def test_wrong_labels_are_found_by_what_the_frozen_part_says(colours: tlkit.Data
     assert said["5"] == "labelled red, looks like blue"
 
 
+@pytest.mark.parametrize("task", ["tags", "value"])
+def test_tags_and_values_are_not_judged(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "classifier", lambda *_: pytest.fail("the backbone was built"))
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)).astype(np.uint8)
+    truths = np.eye(2)[np.arange(40) % 2] if task == "tags" else np.arange(40.0)
+    found = doctor.diagnose(tlkit.arrays(pixels, truths, task=task))
+    assert [finding.code for finding in found.findings] == ["not_checked"] and found.task == task
+    assert f"that is done for one label each, not for {task}" in found.findings[0].title
+    assert doctor.diagnose(tlkit.arrays(pixels, truths, task=task), labels=False).findings == ()
+
+
 def test_labels_are_judged_only_where_asked_for(colours: tlkit.Data, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("the backbone was built")

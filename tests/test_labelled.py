@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,18 @@ from tlkit import labelled, rows, traits
 from tlkit.errors import DataError
 
 
-def read(held: list[dict[str, Any]], group: str | None = None) -> tuple[list[labelled.Row], list, str]:
+def read(
+    held: list[dict[str, Any]], group: str | None = None, task: str = "label"
+) -> tuple[list[labelled.Row], list, str]:
     lines = list(enumerate(held, 1))
     table = rows.Table("t.jsonl", list(held[0]), lines, [("line 99", "broken")], "Said before.")
-    return labelled.examples(table, "label", group, lambda row: (row["text"], "" if row["text"] else "no text"))
+    return labelled.examples(table, "label", group, lambda row: (row["text"], "" if row["text"] else "no text"), task)
+
+
+def told(cells: list[Any], task: str) -> tuple[list[Any], list[tuple[str, str]]]:
+    """Return what cells are read as, and the reasons of those that are not read."""
+    found, lost, _ = read([{"text": "t", "label": cell} for cell in cells], task=task)
+    return [row.label for row in found], lost[1:]
 
 
 def test_examples_and_what_is_none() -> None:
@@ -41,13 +50,14 @@ def test_strings_that_nothing_could_take() -> None:
 @pytest.mark.parametrize("label", [["a"], {"a": 1}, '["a", "b"]', "a|b", "a; b", " b;c|"])
 def test_several_labels_in_a_cell(label: Any) -> None:
     cells = [label, "a", "b", "x"]
-    said = "the column 'label' of t.jsonl holds several labels in one cell, such as .*; .* keep one label a row"
+    said = "the column 'label' of t.jsonl holds several labels in one cell, such as .*; read it with task='tags' "
+    said += r"\(--target tags\), or keep one label a row"
     with pytest.raises(DataError, match=said):
         read([{"text": "t", "label": cell} for cell in cells])
 
 
 def test_several_labels_that_never_stand_alone() -> None:
-    with pytest.raises(DataError, match=r"such as 'a\|b'; tlkit learns one label for each example so far"):
+    with pytest.raises(DataError, match=r"such as 'a\|b'; read it with task='tags' \(--target tags\)"):
         read([{"text": "t", "label": label} for label in ("a|b", "b|c", "c|a")])
 
 
@@ -61,7 +71,8 @@ def test_names_that_only_look_like_several(labels: list[str]) -> None:
 @pytest.mark.parametrize("labels", [["1", "2.5", "2.5"], [1, 2.5], [0.25, 2.0]])
 def test_fractional_numbers(labels: list) -> None:
     said = (
-        "the column 'label' of t.jsonl holds fractional numbers, such as '?[02].[25]+'?; .* write the name of one class"
+        "the column 'label' of t.jsonl holds fractional numbers, such as '?[02].[25]+'?; read it with task='value' "
+        r"\(--target value\), or write the name of one class"
     )
     with pytest.raises(DataError, match=said):
         read([{"text": "t", "label": label} for label in labels])
@@ -70,6 +81,61 @@ def test_fractional_numbers(labels: list) -> None:
 @pytest.mark.parametrize("labels", [["1", "-2", "1.0"], [1, 2], [True, False], ["1", "inf", "nan"]])
 def test_whole_numbers_are_classes(labels: list) -> None:
     assert [row.label for row in read([{"text": "t", "label": label} for label in labels])[0]] == labels
+
+
+# === Tags ===
+
+
+@pytest.mark.parametrize(
+    ("cells", "tags"),
+    [
+        (["a|b", " b | a |b", "", None, "a"], [("a", "b"), ("b", "a"), (), (), ("a",)]),
+        (["a;b", "c"], [("a", "b"), ("c",)]),
+        (["a|b;c", "d;e"], [("a", "b;c"), ("d;e",)]),  # one separator for the column
+        (['["a", "b|c"]', "x;y"], [("a", "b|c"), ("x", "y")]),
+        ([["a", 1, "a"], [], "b", 7, float("nan")], [("a", "1"), (), ("b",), ("7",), ()]),
+        (["sun, moon", "stars"], [("sun, moon",), ("stars",)]),  # a comma within a name
+    ],
+)
+def test_tags(cells: list[Any], tags: list[tuple[str, ...]]) -> None:
+    assert told(cells, "tags") == (tags, [])
+
+
+def test_cells_without_names_of_tags_are_left_out() -> None:
+    found, lost = told(["a", {"a": 1}, ["a", 1.5], ["a", None], "b|\0"], "tags")
+    assert found == [("a",)] and [line for line, _ in lost] == ["line 2", "line 3", "line 4", "line 5"]
+    assert lost[0][1] == "no names of tags but {'a': 1} in the column 'label'"
+    assert (
+        lost[1][1].startswith("no names of tags but 1.5 in") and lost[3][1] == "a NUL character in the column 'label'"
+    )
+
+
+def test_tags_parted_by_commas_are_refused() -> None:
+    said = "the column 'label' of t.jsonl parts tags by commas, as in 'a, b'; part them by | or ;"
+    with pytest.raises(DataError, match=re.escape(said)):
+        told(["a, b", "b", "c"], "tags")
+
+
+# === Values ===
+
+
+def test_values() -> None:
+    assert told(["1", " -2.5 ", 3, 4.5, "1e3"], "value") == ([1.0, -2.5, 3.0, 4.5, 1000.0], [])
+
+
+def test_cells_without_a_number_are_left_out() -> None:
+    cells = [1, 2, 3, 4, 5, 6, 7, "x", None, "", float("inf"), "1e300", True]
+    found, lost = told(cells, "value")
+    assert found == [1, 2, 3, 4, 5, 6, 7]
+    reasons = ["no number but 'x'", "no number", "no number", "no finite number but inf", "a number too large, '1e300'"]
+    assert [reason for _, reason in lost] == [f"{r} in the column 'label'" for r in (*reasons, "no number but True")]
+
+
+@pytest.mark.parametrize(("cells", "count"), [(["cat", "dog"], "no"), (["1", "cat", "dog"], "hardly any")])
+def test_names_are_no_values(cells: list[str], count: str) -> None:
+    said = f"the column 'label' of t.jsonl holds {count} numbers, but such as 'cat'; name the column of the values with"
+    with pytest.raises(DataError, match=said):
+        told(cells, "value")
 
 
 # === Splits and groups ===

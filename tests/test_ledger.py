@@ -61,7 +61,7 @@ def write(place: Path, facts: dict, metrics: str = "") -> None:
         ({"settings": []}, "settings is of type list, not dict"),
         ({"data": 5}, "data is of type int, not str"),
         ({"environment": "linux", "schema": 2}, "environment is of type str, not dict"),
-        ({"accuracy": "high"}, "accuracy is 'high', not float or null"),
+        ({"figures": {"mae": "high"}}, "figures.mae is of type str, not float"),
     ],
 )
 def test_a_ledger_of_wrong_types_is_damaged(tmp_path: Path, facts: dict, fault: str) -> None:
@@ -85,7 +85,14 @@ def test_metrics_that_are_damaged(tmp_path: Path, metrics: str) -> None:
     write(tmp_path / "b", {}, "epoch,val_accuracy\n1,0.25\n2,0.75\n")
     found = {run.directory.name: run for run in ledger.runs(tmp_path)}
     assert found["a"].status == "damaged"
-    assert (found["b"].status, found["b"].epochs, found["b"].accuracy) == ("unfinished", 2, 0.75)
+    assert (found["b"].status, found["b"].epochs, found["b"].figure) == ("unfinished", 2, ("accuracy", 0.75))
+
+
+def test_the_figure_of_whatever_was_learned(tmp_path: Path) -> None:
+    write(tmp_path / "a", {}, "epoch,loss,mae,val_loss,val_mae\n1,1,2,3,4.5\n")
+    write(tmp_path / "b", {"figures": {"micro_f1": 0.5, "loss": 1}}, "epoch,val_loss,val_accuracy\n1,1,0.25\n")
+    found = {run.directory.name: run.figure for run in ledger.runs(tmp_path)}
+    assert found == {"a": ("mae", 4.5), "b": ("micro_f1", 0.5)}
 
 
 def test_what_a_ledger_says_can_be_printed(tmp_path: Path) -> None:

@@ -112,7 +112,9 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         return NOTHING
 
     monkeypatch.setattr(train, "fit", fit)
-    monkeypatch.setattr(run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, accuracy=0.5))
+    monkeypatch.setattr(
+        run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5})
+    )
 
 
 def refused(job: Job, message: str, kind: type = TlkitError, *, overwrite: bool = False) -> None:

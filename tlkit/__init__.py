@@ -77,8 +77,10 @@ _HOMES = {
     "run": ("Run", "run_job"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "tagging": ("Entities",),
+    "tags_report": ("TagsReport",),
     "targets": ("Label", "Tags", "Value"),
     "train": ("History", "fit"),
+    "value_report": ("ValueReport",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -10,13 +10,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tlkit import drawing, traits
+from tlkit import drawing, traits, truths
 from tlkit.errors import DataError
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split, joined
 from tlkit.traits import Traits
 
 SHOWN = 5  # names in a message
+FROM = {
+    "label": "from each class",
+    "tags": "evenly over the tags",
+    "value": "evenly over the range of the values",
+    "entities": "from each type of entity",
+}
+NEEDED = {
+    "label": "some class", "tags": "each tag", "value": "each range of values", "entities": "some type of entity",
+}  # fmt: skip
 DIGITS = 640  # Python may be set to read numbers of no more than these
 
 
@@ -37,7 +46,10 @@ class Part:
 
 @dataclass(frozen=True)
 class About:
-    """State what a reader knows of a data set besides its examples: fields of `Data`, and a note on the splits."""
+    """State what a reader knows of a data set besides its examples: fields of `Data`, and a note on the splits.
+
+    By the task, the labels of the parts are names of classes, tuples of names, or numbers.
+    """
 
     kind: Literal["image", "text"]
     source: str
@@ -45,6 +57,7 @@ class About:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
+    task: Literal["label", "tags", "value", "entities"] = "label"
 
 
 def assemble(
@@ -61,7 +74,7 @@ def assemble(
         parts: {"train": everything} or what was given of "train", "val" and "test".
         about: what else is known; its note goes after the sentence on the splits.
         splitting: how the splits are drawn that were not given.
-        labels: the names of the classes 0, 1, ..., where the parts hold numbers.
+        labels: the names of the classes 0, 1, ..., where the parts hold numbers; of the tags, in order; of the value.
         strict: refuse data of which anything cannot be read.
 
     Raises:
@@ -75,26 +88,26 @@ def assemble(
     wanted = parts.values() if splitting.file is not None else [parts.get("train", Part([], []))]
     if not any(len(part.labels) for part in wanted):
         raise DataError(f"{about.source} holds no readable example to train on{_some_lost(about)}; add some")
-    order, names = _order([name for part in parts.values() for name in part.labels], about, labels)
-    given = {key: _split(part, order, about, splitting) for key, part in parts.items()}
+    found = [name for part in parts.values() for name in part.labels]
+    names, encode = _named(found, about, labels)
+    given = {key: _split(part, encode, about, splitting) for key, part in parts.items()}
     if splitting.file is not None:
         given, sentence = from_file(given, about.kind, splitting.file)
-    _check(given, names, about)
-    used = np.unique(given["train"].labels)
-    unused = [name for number, name in enumerate(names) if number not in used]
-    given = {key: Split(s.items, np.searchsorted(used, s.labels), s.traits) for key, s in given.items()}
-    splits, said = drawn(given, about.kind, splitting)
-    _insist_on_all(splits["train"], [names[number] for number in used], about)
-    left = f"Left out for want of examples: {', '.join(unused)}." if unused else ""
+    given, kept = _settled(given, names, about)
+    splits, said = drawn(given, about, splitting)
+    _insist_on_all(splits["train"], kept, about)
     return Data(
         **splits,
-        labels=tuple(names[number] for number in used),
+        labels=kept,
         kind=about.kind,
         source=about.source,
-        splitting=" ".join(filter(None, [sentence if splitting.file is not None else said, about.note, left])),
+        splitting=" ".join(
+            filter(None, [sentence if splitting.file is not None else said, about.note, _unused(names, kept)])
+        ),
         unreadable=about.unreadable,
         flip=about.flip,
         licence=about.licence,
+        task=about.task,
     )
 
 
@@ -104,8 +117,8 @@ def refuse(source: str, unreadable: Sequence[tuple[str, str]], *, strict: bool) 
         raise DataError(f"{source}: {_lost(unreadable, SHOWN)}; mend or remove them, or do without strict")
 
 
-def _split(part: Part, order: Mapping[Any, int], about: About, splitting: Splitting) -> Split:
-    labels = np.array([order[name] for name in part.labels], np.int64)
+def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: About, splitting: Splitting) -> Split:
+    labels = encode(part.labels)
     seen = part.traits or traits.look(part.items, about.kind)
     if splitting.group_by is not None and seen.groups is None and len(labels):
         seen = drawing.grouped(seen, splitting.group_by, about.source)
@@ -113,10 +126,14 @@ def _split(part: Part, order: Mapping[Any, int], about: About, splitting: Splitt
 
 
 def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
-    """Raise DataError where train has no example of a class."""
-    if lacking := [names[number] for number in np.setdiff1d(range(len(names)), train.labels)]:
+    """Raise DataError where train has no example of a class or tag."""
+    if about.task == "value":
+        return
+    there = np.unique(train.labels) if about.task == "label" else np.flatnonzero(train.labels.any(0))
+    if lacking := [names[number] for number in np.setdiff1d(range(len(names)), there)]:
+        some = _some(lacking) if about.task == "label" else truths.some(lacking)
         raise DataError(
-            f"no example of {_some(lacking)} in {about.source} is left for train: all belong to groups, or to examples "
+            f"no example of {some} in {about.source} is left for train: all belong to groups, or to examples "
             f"they are copies of, that went elsewhere. Add some, do without group_by, or draw copies on their own with "
             f"near_duplicates='anywhere'"
         )
@@ -133,15 +150,15 @@ def from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[st
 
 
 def drawn(
-    given: Mapping[str, Split], kind: str, splitting: Splitting, by: Callable[[Split], np.ndarray] | None = None
+    given: Mapping[str, Split], about: About, splitting: Splitting, by: Callable[[Split], np.ndarray] | None = None
 ) -> tuple[dict[str, Split], str]:
     """Draw the splits that were not given, and say so.
 
     Args:
         given: the splits that are there, "train" among them.
-        kind: "image" or "text".
+        about: the kind of data and the task.
         splitting: how they are drawn.
-        by: the kind of each example, int64 (n,), each of which goes to all sides; its class by default.
+        by: gives the sort of each example, int64 (n,), which goes to all sides; by default they go by their truths.
 
     Raises:
         DataError: there are too few examples for every split to have one.
@@ -150,31 +167,43 @@ def drawn(
     if set(given) == {"train", "val", "test"}:
         return dict(given), "The train, val and test splits were given."
     parts = 2 if set(given) == {"train"} else 1
-    sorts = train if by is None else dataclasses.replace(train, labels=by(train))
-    numbers, said = drawing.draw(sorts, kind, splitting, parts)
+    sorts, task = (train, about.task) if by is None else (dataclasses.replace(train, labels=by(train)), "label")
+    numbers, said = drawing.draw(sorts, about.kind, splitting, parts, task)
     pieces = [train.take(chosen) for chosen in numbers]
     if missing := [name for name, piece in zip(("train", "val", "test"), pieces, strict=False) if not len(piece)]:
         raise DataError(
-            f"no example is left for {' and '.join(missing)}: some class needs three examples, or groups of them, that "
-            f"are no copies of one another. {said + ' ' if said else ''}Add some, do without group_by, or draw copies "
-            f"on their own with near_duplicates='anywhere'"
+            f"no example is left for {' and '.join(missing)}: {NEEDED[about.task]} needs three examples, or groups of "
+            f"them, that are no copies of one another. {said + ' ' if said else ''}Add some, do without group_by, or "
+            f"draw copies on their own with near_duplicates='anywhere'"
         )
-    how, about, of = f"seed {splitting.seed}", "", "each class" if by is None else "each type of entity"
+    how, roughly = f"seed {splitting.seed}", ""
     if splitting.how == "stable":
-        how, about = f"{how}, by each example's digest", "about "
+        how, roughly = f"{how}, by each example's digest", "about "
     if parts == 2:
         sentence = (
-            f"No val or test split was given; {about}70 % train, 15 % val and 15 % test were drawn from {of} ({how})."
+            f"No val or test split was given; {roughly}70 % train, 15 % val and 15 % test were drawn "
+            f"{FROM[about.task]} ({how})."
         )
         return dict(zip(("train", "val", "test"), pieces, strict=True)), " ".join(filter(None, [sentence, said]))
     other = "test" if "test" in given else "val"
     used = "as test" if other == "test" else "as val; it is used as test"
-    sentence = f"The train split was given, and another {used}; {about}15 % of {of} of train was drawn as val ({how})."
+    of = "each class of train" if about.task == "label" else "train"
+    sentence = f"The train split was given, and another {used}; {roughly}15 % of {of} was drawn as val ({how})."
     splits = {"train": pieces[0], "val": pieces[1], "test": given[other]}
     return splits, " ".join(filter(None, [sentence, said]))
 
 
 # === Labels and checks ===
+
+
+def _named(
+    found: Sequence[Any], about: About, labels: Sequence[str] | None
+) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
+    """Return the names of the classes or tags, or of the value, and what turns raw truths into an array."""
+    if about.task != "label":
+        return truths.reader(about.task, found, about.source, labels)
+    order, names = _order(found, about, labels)
+    return names, lambda rows: np.array([order[name] for name in rows], np.int64)
 
 
 def _order(found: Sequence[Any], about: About, labels: Sequence[str] | None) -> tuple[dict[Any, int], tuple[str, ...]]:
@@ -194,6 +223,28 @@ def _order(found: Sequence[Any], about: About, labels: Sequence[str] | None) -> 
     if strange := sorted(value for value in values if value not in order):
         raise DataError(f"{about.source} has the label {strange[0]!r}, which is not among the {len(labels)} in labels=")
     return (order if isinstance(order, dict) else {number: number for number in order}), tuple(map(str, labels))
+
+
+def _settled(
+    given: Mapping[str, Split], names: tuple[str, ...], about: About
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Check that all can be learned, and leave out the classes and tags that no example has."""
+    if about.task == "label":
+        _check(given, names, about)
+        used = np.unique(given["train"].labels)
+        kept = tuple(names[number] for number in used)
+        return {key: Split(s.items, np.searchsorted(used, s.labels), s.traits) for key, s in given.items()}, kept
+    used, kept = truths.settled(about.task, {key: s.labels for key, s in given.items()}, names, about.source)
+    if about.task == "value":
+        return dict(given), kept
+    return {key: Split(s.items, s.labels[:, used], s.traits) for key, s in given.items()}, kept
+
+
+def _unused(names: Sequence[str], kept: Sequence[str]) -> str:
+    """Say which names no example has."""
+    known = set(kept)
+    unused = [name for name in names if name not in known]
+    return f"Left out for want of examples: {', '.join(unused)}." if unused else ""
 
 
 def _check(given: Mapping[str, Split], names: tuple[str, ...], about: About) -> None:

@@ -4,89 +4,111 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tlkit import spec
 from tlkit.errors import DataError, InputError, unknown
-from tlkit.report import Report, score
+from tlkit.measured import REPORTS, Measured
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
     from tlkit.splits import Data, Split
 
 SIDE = 32  # pixels of a side; a larger picture is shrunk
 STEPS = {"image": 100, "text": 1000}  # of the solver; a step on pixels takes many times as long as one on words
 
 
-def baseline(data: Data) -> Report:
-    """Fit logistic regression on raw pixels, or on TF-IDF of words and pairs of words, and measure it.
+def baseline(data: Data) -> Measured:
+    """Fit a linear model on raw pixels, or on TF-IDF of words and pairs of words, and measure it.
 
-    It is fitted on the training split and measured on the test split; the validation split is not used. Pictures are
-    shrunk to at most 32 pixels a side. On BBC News it reaches an accuracy of about 0.987, on banking77 0.894.
+    It is logistic regression, of tags one for each, and ridge regression of a value. It is fitted on the training split
+    and measured on the test split; the validation split is not used. Pictures are shrunk to at most 32 pixels a side.
+    On BBC News it reaches an accuracy of about 0.987, on banking77 0.894.
 
     Args:
         data: pictures or texts.
 
     Raises:
-        DataError: fewer than two classes or no words in the training split, or a test split without examples.
+        DataError: fewer than two classes, no tag or no words in the training split, or a test split without examples.
         InputError: a kind of data that is neither pictures nor texts, or entities to be found.
     """
     if data.kind not in STEPS:
         raise unknown("kind of data", data.kind, STEPS)
     if data.task == "entities":
-        raise InputError("the baseline gives one label to each example; for entities there is none")
-    if len(np.unique(data.train.labels)) < 2:
+        raise InputError("the baseline answers each example as a whole; for entities there is none")
+    if data.task == "label" and len(np.unique(data.train.labels)) < 2:
         raise DataError("the training split has fewer than two classes; a baseline needs examples of at least two")
+    if data.task == "tags" and not data.train.labels.any():
+        raise DataError("no training example has a tag; a baseline needs some")
     if not len(data.test.labels):
         raise DataError("the test split has no examples; set some aside to measure the baseline on")
     start = time.perf_counter()
     read = _pixels if data.kind == "image" else _texts
-    model, notes = _fitted(data.kind, read(data.train), data.train.labels)
-    probabilities = np.zeros((len(data.test.labels), len(data.labels)))
-    # A class without a training example has no column of its own.
-    probabilities[:, model[-1].classes_] = model.predict_proba(read(data.test))
-    seconds = time.perf_counter() - start
-    return score(data.test.labels, probabilities, data.labels, seconds=seconds, notes=notes)
+    answers, notes = _answered(data, read(data.train), read(data.test))
+    facts = {"split": "test", "history": (), "seconds": time.perf_counter() - start, "notes": tuple(notes)}
+    return spec.resolve(REPORTS[data.task]).of(data.target, data.test.labels, [answers], facts)
 
 
-def _fitted(kind: str, examples: Any, labels: np.ndarray) -> tuple[Pipeline, list[str]]:
+def _answered(data: Data, train: Any, test: Any) -> tuple[np.ndarray, list[str]]:
+    """Return what the target answers to the test split, and what there is to say about it."""
+    features, read, name = _words(train) if data.kind == "text" else _scaled(train)
+    given, labels = read(test), data.train.labels
+    if data.task == "value":
+        from sklearn.linear_model import Ridge
+
+        model = Ridge(alpha=1.0 if data.kind == "text" else features.shape[1]).fit(features, labels)
+        return model.predict(given), [f"baseline: ridge regression on {name}"]
+    if data.task == "tags":
+        both = [_probabilities(data.kind, features, own.astype(int), given, 2) for own in labels.T]
+        answers, steps = np.stack([chances[:, 1] for chances, _ in both], 1), max(count for _, count in both)
+    else:
+        answers, steps = _probabilities(data.kind, features, labels, given, len(data.labels))
+    most = STEPS[data.kind]
+    limit = [f"the baseline was stopped after {most} steps, before it had settled"] if steps >= most else []
+    each = ", one for each tag" if data.task == "tags" else ""
+    return answers, [f"baseline: logistic regression on {name}{each}", *limit]
+
+
+def _probabilities(kind: str, features: Any, labels: np.ndarray, given: Any, classes: int) -> tuple[np.ndarray, int]:
+    """Fit logistic regression; return probabilities (n, classes) and the steps it took."""
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
 
-    model, name = _words() if kind == "text" else _linear(examples.shape[1])
+    answers = np.zeros((given.shape[0], classes))
+    if len(found := np.unique(labels)) < 2:  # a tag that all have, or none
+        answers[:, found] = 1
+        return answers, 0
+    # Neighbouring pixels say nearly the same: the more of them, the stronger the penalty has to be.
+    strength = 10 if kind == "text" else 10 / features.shape[1]
     with warnings.catch_warnings():
         # Said in the notes instead, where it stays with the figures.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            model.fit(examples, labels)
-        except ValueError as error:
-            if "empty vocabulary" not in str(error):
-                raise
-            raise DataError("no word in any training text; check that the right column holds the texts") from error
-    stopped = model[-1].n_iter_.max() >= STEPS[kind]
-    limit = [f"the baseline was stopped after {STEPS[kind]} steps, before it had settled"] if stopped else []
-    return model, [f"baseline: logistic regression on {name}", *limit]
+        model = LogisticRegression(C=strength, max_iter=STEPS[kind]).fit(features, labels)
+    # A class without a training example has no column of its own.
+    answers[:, model.classes_] = model.predict_proba(given)
+    return answers, int(model.n_iter_.max())
 
 
-def _words() -> tuple[Pipeline, str]:
+def _words(train: list[str]) -> tuple[Any, Callable[[list[str]], Any], str]:
+    """Return the features of texts, what makes them of others, and what they are called."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    return make_pipeline(words, LogisticRegression(C=10, max_iter=STEPS["text"])), "TF-IDF of words and pairs of words"
+    try:
+        return words.fit_transform(train), words.transform, "TF-IDF of words and pairs of words"
+    except ValueError as error:
+        if "empty vocabulary" not in str(error):
+            raise
+        raise DataError("no word in any training text; check that the right column holds the texts") from error
 
 
-def _linear(features: int) -> tuple[Pipeline, str]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
+def _scaled(train: np.ndarray) -> tuple[Any, Callable[[np.ndarray], Any], str]:
     from sklearn.preprocessing import StandardScaler
 
-    # Neighbouring pixels say nearly the same: the more of them, the stronger the penalty has to be.
-    model = LogisticRegression(C=10 / features, max_iter=STEPS["image"])
-    return make_pipeline(StandardScaler(), model), "raw pixels"
+    scaler = StandardScaler()
+    return scaler.fit_transform(train), scaler.transform, "raw pixels"
 
 
 def _texts(split: Split) -> list[str]:

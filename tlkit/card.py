@@ -5,7 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 LISTED = 50  # labels that are written out
-FIGURES = {"macro_f1": "macro-F1", "f1": "entity F1, micro", "loss": "cross-entropy, nats"}
+# by what the model answers: what a hub files it under, what it is, how its labels are called, and what to look at
+KINDS = {
+    "label": ("classification", "classifier", "Labels", 'answer["label"], answer["top_k_probabilities"]'),
+    "tags": ("classification", "tagger", "Tags", 'answer["chosen"], answer["probabilities"]'),
+    "value": ("regression", "regressor", "Value", 'answer["value"]'),
+    "entities": ("token-classification", "tagger of words", "Tags", 'answer["tokens"], answer["tags"]'),
+}
+ANSWERS = {
+    "label": "one label, the most probable, with the probabilities of all",
+    "tags": "any number of tags, those with a probability of at least a half; `chosen` and `probabilities` are in the "
+    "order of the tags below",
+    "value": "a number, in the unit of the training data",
+    "entities": "a tag for each word, which whitespace separates: `tokens`, `tags` and the `probabilities` of these",
+}
+FIGURES = {
+    "macro_f1": "macro-F1", "micro_f1": "micro-F1", "mae": "mean absolute error", "r2": "R2",
+    "rmse": "root mean squared error", "f1": "entity F1, micro",
+}  # fmt: skip
+LOSSES = {
+    "label": "cross-entropy, nats",
+    "tags": "binary cross-entropy, nats",
+    "value": "squared error, divided by the variance in training",
+    "entities": "cross-entropy of the words, nats",
+}
 
 
 def write(facts: dict[str, Any]) -> str:
@@ -15,32 +38,35 @@ def write(facts: dict[str, Any]) -> str:
         facts: what `tlkit.json` says.
     """
     backbone, weights, given = facts["backbone"], facts["weights"], facts["input"]
-    labels = [_escape(label) for label in facts["labels"]]
+    labels, target = [_escape(label) for label in facts["labels"]], facts["target"]["name"]
+    filed, kind, noun, _ = KINDS[target]
+    count = {"label": f"{len(labels)} classes", "value": f"value {labels[0]}"}.get(target, f"{len(labels)} tags")
     more = [f"and {len(labels) - LISTED} more (see tlkit.json)"] if len(labels) > LISTED else []
     return "\n".join(
         [
             "---",
             "library_name: keras",
-            f"tags: [{given['kind']}-classification, tlkit]",
+            f"tags: [{given['kind']}-{filed}, tlkit]",
             "---",
             "",
-            f"# {backbone['name']} + {facts['head']}, {len(labels)} classes",
+            f"# {backbone['name']} + {facts['head']}, {count}",
             "",
-            f"A {given['kind']} classifier made by transfer learning with tlkit {facts['versions']['tlkit']}.",
+            f"A {given['kind']} {kind} made by transfer learning with tlkit {facts['versions']['tlkit']}.",
             "",
             f"- Backbone: {backbone['name']}, {backbone['params']:,} parameters, {weights['source'] or 'no source'}",
             f"- Pretrained weights: {weights['origin']}",
             f"- Licence of these weights: {weights['licence'] or 'not stated'}",
             f"- Input: {_input(given)}",
-            f"- Labels: {', '.join([*labels[:LISTED], *more])}",
+            f"- Answer: {ANSWERS[target]}",
+            f"- {noun}: {', '.join([*labels[:LISTED], *more])}",
             "",
             "## Figures",
             "",
-            *_figures(facts["metrics"]),
+            *_figures(facts["metrics"], target),
             "",
             "## Use",
             "",
-            *_use(given["kind"]),
+            *_use(given["kind"], target),
             "",
         ]
     )
@@ -57,18 +83,20 @@ def _input(given: dict[str, Any]) -> str:
     return f"encoded pictures (JPEG, PNG, WebP, BMP, GIF), brought to {given['size']} pixels by {given['resize']}"
 
 
-def _figures(metrics: dict[str, Any] | None) -> list[str]:
+def _figures(metrics: dict[str, Any] | None, target: str) -> list[str]:
     if metrics is None:
         return ["The model was exported without an evaluation."]
-    figures = {name: value for name, value in metrics.items() if name not in ("split", "examples")}
+    names = FIGURES | {"loss": LOSSES[target]}
+    figures = {names.get(name, name.replace("_", " ")): value for name, value in metrics.items()}
+    del figures["split"], figures["examples"]
     return [
         f"| on the {metrics['split']} split, {metrics['examples']} examples | |",
         "|---|---|",
-        *(f"| {FIGURES.get(name, name)} | {value:.4f} |" for name, value in figures.items()),
+        *(f"| {_escape(name)} | {value:.4f} |" for name, value in figures.items()),
     ]
 
 
-def _use(kind: str) -> list[str]:
+def _use(kind: str, target: str) -> list[str]:
     extra = ["import tensorflow_text  # the tokenizer's operations"] if kind == "text" else []
     argument = 'text=tf.constant(["..."])' if kind == "text" else "image_bytes=tf.constant([photo])"
     extra = extra or ['photo = open("photo.jpg", "rb").read()']
@@ -78,6 +106,6 @@ def _use(kind: str) -> list[str]:
         *extra,
         'model = tf.saved_model.load("saved_model/1")',
         f'answer = model.signatures["serving_default"]({argument})',
-        'print(answer["label"], answer["top_k_probabilities"])',
+        f"print({KINDS[target][3]})",
         "```",
     ]

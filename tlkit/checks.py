@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
+from tlkit import balance
 from tlkit.examples import GROUPS, MEMBERS, SPLITS, Examples, gather
-from tlkit.findings import Finding, Severity
+from tlkit.findings import Finding, Severity, listed
 from tlkit.leaks import copies
 from tlkit.shortcuts import shortcuts
 from tlkit.splits import Data
@@ -23,7 +24,6 @@ FAR = 8  # times smaller or larger than the median short side
 LONG = 4  # long side to short side: a centre crop keeps a quarter of the picture
 RARE = 0.1  # share up to which another mode is an exception
 SERIOUS = 0.01  # share from which what is wrong with single examples is a warning
-LETTERS = 40  # of a class name in a title
 CUT = 0.1  # share of texts cut at the sequence length from which it is a warning
 GREY = {b"1", b"L", b"LA", b"La", b"I", b"I;16", b"I;16B", b"I;16L", b"F"}
 
@@ -40,8 +40,7 @@ def check(data: Data, *, lengths: Mapping[str, np.ndarray] | None = None, size: 
         The findings; `Diagnosis` puts them in order.
     """
     examples = gather(data)
-    classes = entity_types(data) if data.task == "entities" else [*_few(examples), *_missing(data), *_uneven(data)]
-    found = [*classes, *_unreadable(data), *copies(examples)]
+    found = [*SPREAD[data.task](examples), *_unreadable(data), *copies(examples)]
     if data.kind == "text":
         found += [*_short(examples), *_cut(examples, lengths or {}, size)]
     elif examples.seen.looks is not None:
@@ -52,13 +51,17 @@ def check(data: Data, *, lengths: Mapping[str, np.ndarray] | None = None, size: 
 # === Classes ===
 
 
+def _classes(examples: Examples) -> list[Finding]:
+    return [*_few(examples), *_missing(examples.data), *_uneven(examples.data)]
+
+
 def _few(examples: Examples) -> list[Finding]:
     data = examples.data
     sizes = np.bincount(data.train.labels, minlength=len(data.labels))
     tiny = np.flatnonzero(sizes < TINY)
     if not len(tiny):
         return []
-    told = _listed([f"{data.labels[number]} {sizes[number]}" for number in tiny[np.argsort(sizes[tiny])]])
+    told = listed([f"{data.labels[number]} {sizes[number]}" for number in tiny[np.argsort(sizes[tiny])]])
     return [
         Finding(
             "tiny_class",
@@ -77,7 +80,7 @@ def _missing(data: Data) -> list[Finding]:
     for side in ("val", "test"):
         absent = np.flatnonzero(np.bincount(data.splits()[side].labels, minlength=len(data.labels)) == 0)
         if len(absent):
-            parts.append(f"{side} has no example of {_listed([data.labels[number] for number in absent])}")
+            parts.append(f"{side} has no example of {listed([data.labels[number] for number in absent])}")
             count = max(count, len(absent))
     remedy = "add examples there: early stopping does not see such a class in val, nor do the figures in test"
     return [Finding("missing_class", "warning", "; ".join(parts), remedy, count)] if parts else []
@@ -89,7 +92,7 @@ def _uneven(data: Data) -> list[Finding]:
     ratio = sizes[high] / max(sizes[low], 1)
     if ratio < UNEVEN:
         return []
-    sides = _listed([f"{data.labels[high]} {sizes[high]:,}", f"{data.labels[low]} {sizes[low]:,}"])
+    sides = listed([f"{data.labels[high]} {sizes[high]:,}", f"{data.labels[low]} {sizes[low]:,}"])
     share = sizes[high] / sizes.sum()
     lazy = f": always answering {data.labels[high]} is right in {share:.0%}" if share > 0.5 else ""
     return [
@@ -150,7 +153,7 @@ def _sizes(examples: Examples) -> list[Finding]:
             "outlier_size",
             _grave(len(odd), len(examples)),
             f"{len(odd):,} of {len(examples):,} pictures are far smaller or larger than the rest, whose short side is "
-            f"{usual:,.0f} pixels in the median: {_listed(told)}",
+            f"{usual:,.0f} pixels in the median: {listed(told)}",
             "look at them: icons, thumbnails and scans among photos are mostly mistakes; replace or remove them",
             len(odd),
             examples.named([number] for number in ordered),
@@ -171,7 +174,7 @@ def _shapes(examples: Examples) -> list[Finding]:
         Finding(
             "outlier_shape",
             _grave(len(odd), len(examples)),
-            f"{len(odd):,} of {len(examples):,} pictures are at least {LONG} times as long as wide: {_listed(told)}",
+            f"{len(odd):,} of {len(examples):,} pictures are at least {LONG} times as long as wide: {listed(told)}",
             "the centre crop keeps a quarter of them or less; give --resize pad, or cut them up",
             len(odd),
             examples.named([number] for number in ordered),
@@ -190,7 +193,7 @@ def _modes(examples: Examples) -> list[Finding]:
     if not len(odd) or len(odd) > RARE * len(examples):
         return []
     order = np.argsort(-counts, kind="stable")[1:]
-    told = _listed([f"{counts[number]:,} {_mode(found[number])}" for number in order])
+    told = listed([f"{counts[number]:,} {_mode(found[number])}" for number in order])
     return [
         Finding(
             "mode_outlier",
@@ -258,6 +261,10 @@ def _grave(count: int, total: int) -> Severity:
     return "warning" if count >= SERIOUS * total else "note"
 
 
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    short = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names[:most]]
-    return ", ".join(short) + (", ..." if len(names) > most else "")
+# by what is learned, who looks how it is spread over the examples
+SPREAD = {
+    "label": _classes,
+    "tags": balance.tags,
+    "value": balance.values,
+    "entities": lambda examples: entity_types(examples.data),
+}

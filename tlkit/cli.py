@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import __version__, console, upkeep
-from tlkit.console import hush
+from tlkit.console import data_options, hush, read
 from tlkit.errors import InputError, TlkitError, unknown
 
 
@@ -61,7 +61,7 @@ def _train_parser(commands: Any) -> None:
     )
     parser.set_defaults(command=_train)
     add = parser.add_argument
-    _data_options(parser, optional=True)
+    data_options(parser, optional=True)
     add("--resume", metavar="DIR", help="go on with an unfinished run as it was started; DATA only where they moved")
     add("--recipe", metavar="NAME", help="a named combination, see `tlkit recipes`; by default one that suits the data")
     add(
@@ -93,34 +93,9 @@ def _train_parser(commands: Any) -> None:
     add("--quiet", action="store_true", help="print the result only")
 
 
-def _data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    """Add what says which data are read, and how they are split."""
-    add = parser.add_argument
-    add(
-        "data",
-        nargs="?" if optional else None,
-        help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news",
-    )
-    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined")
-    add("--image-column", metavar="NAME", help="of a table that lists picture files")
-    add("--label-column", metavar="NAME", help="of a table")
-    add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
-    add("--split", choices=("random", "stable"), default="random", help="stable: more examples move none of the others")
-    add("--splits", metavar="FILE", help="a splits.csv of an earlier run, used again")
-    add("--group-by", metavar="WHAT", help="a column, or a pattern of file names: what agrees in it is not parted")
-    add(
-        "--near-duplicates",
-        choices=("together", "anywhere"),
-        default="together",
-        help="keep copies in one split (default)",
-    )
-    add("--strict", action="store_true", help="refuse data of which anything cannot be read")
-    add("--seed", type=int, default=0, metavar="N")
-
-
 def _use_parsers(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="say what is wrong with some data, before training")
-    _data_options(doctor)
+    data_options(doctor)
     doctor.add_argument("--no-labels", dest="labels", action="store_false", help="do not judge the labels: no network")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.add_argument("--out", metavar="DIR", help="save doctor.json and doctor.html, a page with pictures, there")
@@ -132,9 +107,9 @@ def _use_parsers(commands: Any) -> None:
     predict.set_defaults(command=_predict)
     evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
     evaluate.add_argument("artifact", help="the directory of a finished run")
-    _data_options(evaluate)
+    data_options(evaluate)
     evaluate.add_argument("--out", metavar="DIR", help="save the report there; not in an artifact, which has its own")
-    evaluate.set_defaults(command=_evaluate)
+    evaluate.set_defaults(command=_evaluate, target=None)
     export = commands.add_parser("export", help="write the artifact of a finished run anew, elsewhere")
     export.add_argument("artifact", help="the directory of a finished run")
     export.add_argument("--out", required=True, metavar="DIR")
@@ -196,6 +171,7 @@ def _combination(options: argparse.Namespace) -> tuple[str | None, str | None]:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    import dataclasses
     import json
 
     from tlkit.artifact import load
@@ -205,9 +181,9 @@ def _predict(options: argparse.Namespace) -> None:
     items = options.items or [line.rstrip("\n") for line in sys.stdin]
     for item, found in zip(items, artifact.predict(items), strict=True):
         if options.json:
-            print(json.dumps({"item": item, "label": found.label, "top_k": found.top_k}, ensure_ascii=False))
+            print(json.dumps({"item": item, **dataclasses.asdict(found)}, ensure_ascii=False))
         else:
-            print(f"{found.label}\t{found.probability:.4f}\t{item}")
+            print(f"{found}\t{item}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -218,24 +194,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise InputError(f"{options.out} is a run or artifact with a report of its own; give another --out")
     hush()
     artifact = load(options.artifact)
-    examples = _read(options)
+    options.target = options.target or artifact.target.name
+    if options.target != artifact.target.name:
+        raise InputError(f"the model answers --target {artifact.target.name}, not {options.target}; leave it out")
+    examples = read(options)
     if examples.kind != artifact.input.kind:
         raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
-    if examples.labels != artifact.labels:
+    if examples.labels != artifact.labels and options.target != "value":
         raise InputError(f"{options.data} has the labels {examples.labels}, the model {artifact.labels}; match them")
     measured = report.evaluate(artifact.model, examples.test, notes=(examples.splitting,))
     print(measured)
     if options.out:
         measured.save(options.out)
-
-
-def _read(options: argparse.Namespace) -> Any:
-    from tlkit import data
-    from tlkit.spec import Splitting
-
-    splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
-    columns = {name: getattr(options, name) for name in ("text_column", "image_column", "label_column", "root")}
-    return data.read(options.data, splitting=splitting, strict=options.strict, **columns)
 
 
 def _doctor(options: argparse.Namespace) -> None:
@@ -244,7 +214,7 @@ def _doctor(options: argparse.Namespace) -> None:
     hush()
     from tlkit.doctor import diagnose
 
-    examples = _read(options)
+    examples = read(options)
     found = diagnose(examples, labels=options.labels, seed=options.seed, progress=not options.json)
     print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else found)
     if options.out:

@@ -84,7 +84,8 @@ def tagged_texts(
     if splitting.file is not None:
         splits, sentence = assembly.from_file(splits, "text", splitting.file)
     else:
-        splits, sentence = assembly.drawn(splits, "text", splitting, by=_rarest)
+        about = assembly.About("text", source, task="entities")
+        splits, sentence = assembly.drawn(splits, about, splitting, by=_rarest)
     absent = _absent(splits["train"], kinds, source)
     said = " ".join(filter(None, [sentence, *notes, note, absent]))
     return Data(

@@ -1,4 +1,4 @@
-"""What the commands share: options read from words, sizes written in words, and TensorFlow's start kept quiet."""
+"""What the commands share: the options that name data, words read and written, and TensorFlow's start kept quiet."""
 
 from __future__ import annotations
 
@@ -64,3 +64,47 @@ def amount(count: int) -> str:
     """Write a number of bytes as people read it, in decimal units: 0 B, 340 MB, 1.2 GB."""
     unit = max((name for name in DECIMAL if DECIMAL[name] <= count), key=DECIMAL.get, default="B")
     return f"{count / DECIMAL[unit]:.{1 if unit in ('GB', 'TB') else 0}f} {unit}"
+
+
+# === Data ===
+
+
+def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """Add what says which data are read, and how they are split."""
+    add = parser.add_argument
+    add(
+        "data",
+        nargs="?" if optional else None,
+        help="a folder of class folders, a CSV/TSV/JSONL table, a CoNLL file, tfds:NAME, digits, or bbc_news",
+    )
+    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined")
+    add("--image-column", metavar="NAME", help="of a table that lists picture files")
+    add("--label-column", metavar="NAME", help="of a table")
+    add(
+        "--target",
+        choices=("label", "tags", "value", "entities"),
+        default="label",
+        help="what that column holds (default: label); entities: a file or folder of tagged words",
+    )
+    add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
+    add("--split", choices=("random", "stable"), default="random", help="stable: more examples move none of the others")
+    add("--splits", metavar="FILE", help="a splits.csv of an earlier run, used again")
+    add("--group-by", metavar="WHAT", help="a column, or a pattern of file names: what agrees in it is not parted")
+    add(
+        "--near-duplicates",
+        choices=("together", "anywhere"),
+        default="together",
+        help="keep copies in one split (default)",
+    )
+    add("--strict", action="store_true", help="refuse data of which anything cannot be read")
+    add("--seed", type=int, default=0, metavar="N")
+
+
+def read(options: argparse.Namespace) -> Any:
+    """Read the data that the options of `data_options` name; raises as `tlkit.read` does."""
+    from tlkit import data
+    from tlkit.spec import Splitting
+
+    splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
+    columns = {name: getattr(options, name) for name in ("text_column", "image_column", "label_column", "root")}
+    return data.read(options.data, splitting=splitting, strict=options.strict, task=options.target, **columns)

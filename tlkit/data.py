@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, paths, rows, traits
+from tlkit import errors, paths, rows, traits, truths
 from tlkit.assembly import About, Part, assemble
 from tlkit.conll import is_tagged, tagged_texts
 from tlkit.datasets import dataset
@@ -50,24 +50,33 @@ def arrays(
     groups: Sequence[Any] | None = None,
     seed: int = 0,
     splitting: Splitting | None = None,
+    task: str = "label",
 ) -> Data:
     """Make a data set of what is already in memory.
 
     Args:
         x: pictures, (n, height, width), (n, height, width, 1) or (n, height, width, 3), 0..255; or n texts.
-        y: n labels, names or whole numbers.
-        labels: the names of the classes: for numbers, those of 0, 1, ...; for names, their order.
+        y: n labels, names or whole numbers; n lists of tags, or an array (n, tags) of 0 and 1; n numbers.
+        labels: the names of the classes: for numbers, those of 0, 1, ...; for names, their order. Likewise
+            of the tags; of a value, its own, as a list of one.
         groups: n values; examples that agree in theirs stay on one side: the patient, the scene, the author.
         seed, splitting: as for `image_folder`.
+        task: what y holds: "label", "tags" or "value".
 
     Raises:
-        InputError: x, y and groups differ in length, y is not one label for each example, or x holds neither pictures
+        InputError: x, y and groups differ in length, y does not hold what the task says, or x holds neither pictures
             nor texts.
         DataError: labels of mixed type or too few examples, as from every reader.
     """
-    values = y.tolist() if hasattr(y, "tolist") else list(y)
-    if any(isinstance(value, list | tuple) for value in values):
-        raise errors.InputError("y must hold one label for each example; turn one-hot rows into numbers with argmax")
+    if truths.known(task) == "label":
+        values = y.tolist() if hasattr(y, "tolist") else list(y)
+    else:
+        values, labels = truths.held(task, y, labels)
+    if task == "label" and any(isinstance(value, list | tuple) for value in values):
+        raise errors.InputError(
+            "y must hold one label for each example; turn one-hot rows into numbers with argmax, and give task='tags' "
+            "where an example has several"
+        )
     items, kind = _examples(x)
     if len(items) != len(values):
         raise errors.InputError(f"x has {len(items)} examples and y has {len(values)} labels; make them match")
@@ -77,7 +86,7 @@ def arrays(
             raise errors.InputError(f"x has {len(items)} examples and groups has {len(groups)} values; make them match")
         seen = replace(seen, groups=traits.strings([str(group) for group in groups]))
         splitting = replace(splitting, group_by="groups")
-    return assemble({"train": Part(items, values, seen)}, About(kind, "arrays"), splitting, labels=labels)
+    return assemble({"train": Part(items, values, seen)}, About(kind, "arrays", task=task), splitting, labels=labels)
 
 
 def _examples(x: Any) -> tuple[list[str] | np.ndarray, str]:
@@ -104,6 +113,7 @@ def read(
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
+    task: str = "label",
 ) -> Data:
     """Read whatever a source names: a path first, then a packaged sample, then TensorFlow Datasets.
 
@@ -115,6 +125,7 @@ def read(
             also says whether it holds texts or lists pictures.
         root: for a table of pictures, the folder that relative paths start from.
         seed, splitting, strict: as for `image_folder`.
+        task: for a table, what its column of labels holds: "label", "tags" or "value"; "entities" for tagged words.
 
     Raises:
         InputError: no sample has this name, or an option is for something else. DataError: a missing path, or data that
@@ -124,12 +135,11 @@ def read(
     options = {"splitting": splitting, "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
     columns = {name: value for name, value in columns.items() if value is not None}
-    if is_tagged(source) and paths.exists(source):
-        return _tagged(source, columns, options)
+    if task == "entities" or (is_tagged(source) and paths.exists(source)):
+        return _tagged(source, columns, options, task)
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
-        return _table(source, columns, options)
-    if columns:
-        raise errors.InputError(f"{source} is not a table file; leave out {' and '.join(columns)}")
+        return _table(source, columns, options | {"task": task})
+    _check_options(source, columns, task)
     if paths.is_remote(source):
         return image_folder(source, **options)
     if os.path.isdir(source):
@@ -140,17 +150,33 @@ def read(
         return SAMPLES[source](splitting=splitting)
     if source.startswith("tfds:"):
         return tfds(source.removeprefix("tfds:"), **options)
+    raise _nothing(source)
+
+
+def _nothing(source: str) -> errors.TlkitError:
+    """Build the error for what is neither there nor known."""
+    path = Path(source)
     if len(path.parts) > 1 or path.suffix or source.endswith("/"):
-        raise errors.DataError(
+        return errors.DataError(
             f"there is no file or folder {source}; check the path (tables end in {', '.join(rows.SUFFIXES)})"
         )
-    raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
+    return errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
 
 
-def _tagged(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:
+def _tagged(path: str, columns: dict[str, str], options: dict[str, Any], task: str) -> Data:
+    if task not in ("label", "entities"):
+        raise errors.InputError(f"{path} holds tagged words, no {task}; leave the target out, or give entities")
     if columns:
         raise errors.InputError(f"{path} holds tagged words; leave out {' and '.join(columns)}")
     return tagged_texts(path, **options)
+
+
+def _check_options(source: str, columns: dict[str, str], task: str) -> None:
+    """Raise InputError for options that are for tables."""
+    if columns:
+        raise errors.InputError(f"{source} is not a table file; leave out {' and '.join(columns)}")
+    if truths.known(task) != "label":
+        raise errors.InputError(f"{source} has one label for each example; only tables hold {task}: give a table of it")
 
 
 def _table(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import errors, folders, traits
+from tlkit import errors, folders, traits, truths
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
@@ -32,6 +32,7 @@ def dataset(
     labels: Sequence[str] | None = None,
     seed: int = 0,
     splitting: Splitting | None = None,
+    task: str = "label",
 ) -> Data:
     """Make a data set of a finite tf.data.Dataset of pairs (x, y), batched or not, by running through it once.
 
@@ -42,10 +43,11 @@ def dataset(
     Args:
         ds: the examples, or {"train": ..., "val": ..., "test": ...} with at least the first. x is a picture
             (height, width[, 1 or 3]), 0..255, of any size; the content of a picture file; or a text in UTF-8. y is a
-            number, a name, or a one-hot row.
+            number, a name, or a one-hot row; of tags a row of 0 and 1, or of names, where an empty one is none.
         labels: the names of the classes: for numbers and one-hot rows, those of 0, 1, ...; for names, their order. By
             default `ds.class_names`, which Keras sets, where it is there.
         seed, splitting: as for `image_folder`.
+        task: what y is: "label", "tags" or "value".
 
     Returns:
         The data set, whose examples are called by their numbers, "train 0" where splits are given; files and texts that
@@ -56,7 +58,7 @@ def dataset(
         DataError: nothing to learn from, labels that no classifier learns, or a pipeline that fails.
     """
     given = _given(ds)
-    read = {split: _read(one, where) for split, (one, where) in given.items()}
+    read = {split: _read(one, where, truths.known(task)) for split, (one, where) in given.items()}
     items = [item for found, _ in read.values() for item in found]
     kind, prepare = _form(items)
     parts, lost = {}, []
@@ -66,7 +68,9 @@ def dataset(
         lost += [(called[number], reason) for number, reason in reasons.items()]
         parts[split] = Part(kept, [name for number, name in enumerate(names) if number not in reasons], seen)
     labels = getattr(given["train"][0], "class_names", None) if labels is None else labels
-    about = About(kind, "a tf.data.Dataset", unreadable=tuple(lost))
+    if task != "label":
+        parts, labels = _held(task, parts, labels)
+    about = About(kind, "a tf.data.Dataset", unreadable=tuple(lost), task=task)
     return assemble(parts, about, settled(seed, splitting), labels=labels)
 
 
@@ -106,18 +110,18 @@ def _told(spec: Any) -> str:
 # === Elements ===
 
 
-def _read(ds: tf.data.Dataset, where: str) -> tuple[list[Any], list[Any]]:
+def _read(ds: tf.data.Dataset, where: str, task: str) -> tuple[list[Any], list[Any]]:
     """Return all examples (bytes or arrays) and their labels, one by one."""
     import tensorflow as tf
 
     items, labels, batched = [], [], None
     try:
         for x, y in ds.as_numpy_iterator():
-            batched = _is_batched(x, y) if batched is None else batched
+            batched = _is_batched(x, y, task) if batched is None else batched
             if batched and len(x) != len(y):
                 raise InputError(f"a batch of {where} has {len(x)} examples and {len(y)} labels; make them match")
             items += list(x) if batched else [x]
-            labels += [_label(label, where) for label in (y if batched else [y])]
+            labels += [_label(label, where) if task == "label" else label for label in (y if batched else [y])]
     except tf.errors.OpError as error:
         raise DataError(f"{where} fails after {len(items):,} examples: {error.message}; mend the pipeline") from error
     if not items:
@@ -125,8 +129,20 @@ def _read(ds: tf.data.Dataset, where: str) -> tuple[list[Any], list[Any]]:
     return items, labels
 
 
-def _is_batched(x: Any, y: Any) -> bool:
-    if np.ndim(y) != 1:
+def _held(task: str, parts: dict[str, Part], labels: Sequence[str] | None) -> tuple[dict[str, Part], Any]:
+    """Turn rows of 0 and 1 or of names into tags, and numbers into values."""
+    made = {}
+    for split, part in parts.items():
+        rows = [np.asarray(row) for row in part.labels]
+        if task == "tags" and rows and rows[0].dtype.kind in "OSU":
+            rows = [[name.decode("utf-8", "replace") for name in row.tolist() if name] for row in rows]
+        found, names = truths.held(task, [row.tolist() if isinstance(row, np.ndarray) else row for row in rows], labels)
+        made[split] = Part(part.items, found, part.traits)
+    return made, names
+
+
+def _is_batched(x: Any, y: Any, task: str) -> bool:
+    if np.ndim(y) != 1 or task == "tags":
         return np.ndim(y) == 2
     # A row of labels is that of a batch, or the one-hot label of one example.
     if np.ndim(x) in {0, 2}:
@@ -147,8 +163,8 @@ def _label(label: Any, where: str) -> str | int | bool:
         return int(label.argmax())
     if np.ndim(label) or label.dtype.kind not in "biuf" or not float(label).is_integer():
         raise DataError(
-            f"{where} has the label {np.array2string(np.asarray(label), threshold=8)}; tlkit learns one class for each "
-            f"example so far: give its number, its name or a one-hot row"
+            f"{where} has the label {np.array2string(np.asarray(label), threshold=8)}; give the number of the class, "
+            f"its name or a one-hot row, or say task='tags' or task='value'"
         )
     return bool(label) if label.dtype.kind == "b" else int(label)
 

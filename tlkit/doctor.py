@@ -29,8 +29,9 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
 
     Args:
         data: what a reader returned.
-        labels: judge the labels too, and how many texts are cut off: the default backbone for the kind of data runs
-            over all examples once; what it says is stored, and a training with it finds it there.
+        labels: judge the labels too, where each example has one, and how many texts are cut off: the default backbone
+            for the kind of data runs over all examples once; what it says is stored, and a training with it finds it
+            there.
         seed: of the folds by which labels are judged.
         progress: show a bar for the backbone.
 
@@ -39,9 +40,10 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     """
     judged: list[Finding] = []
     lengths, size = {}, None
-    if labels:
-        entities = data.task == "entities"
-        backbone, head = DEFAULTS["entities" if entities else data.kind]
+    if labels and data.task != "label":
+        judged.append(_unjudged(f"that is done for one label each, not for {data.task}"))
+    if labels and (data.task == "label" or data.kind == "text"):  # of pictures there is nothing else to be asked
+        backbone, head = DEFAULTS["entities" if data.task == "entities" else data.kind]
         try:
             clf = classifier(backbone, head, data.target)
         except WeightsError as error:
@@ -50,12 +52,12 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
             size = clf.spec.input.size
             pre = pieces(clf)[0]
             lengths = {name: clf.spec.input.lengths(pre, split.items) for name, split in data.splits().items()}
-            # what a text is as a whole says nothing of the tags of its words
-            judged += [] if entities else _labels(clf, data, lengths, seed, progress)
+            if data.task == "label":
+                judged += _labels(clf, data, lengths, seed, progress)
     known = {name: each for name, each in lengths.items() if each is not None}  # pictures have none
     found = [*checks.check(data, lengths=known, size=size), *judged]
-    counts = data.counts()
-    return Diagnosis(data.source, data.kind, tuple(counts["train"]), counts, tuple(found))
+    sizes = {name: len(split) for name, split in data.splits().items()}
+    return Diagnosis(data.source, data.kind, data.kinds, data.counts(), tuple(found), data.task, sizes)
 
 
 def _unjudged(reason: str) -> Finding:

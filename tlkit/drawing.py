@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit import duplicates, traits
+from tlkit import duplicates, strata, traits
 from tlkit.errors import DataError, InputError, unknown
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Split
@@ -39,7 +39,9 @@ def settled(seed: int, splitting: Splitting | None) -> Splitting:
     return splitting
 
 
-def draw(split: Split, kind: str, splitting: Splitting, parts: int) -> tuple[list[np.ndarray], str]:
+def draw(
+    split: Split, kind: str, splitting: Splitting, parts: int, task: str = "label"
+) -> tuple[list[np.ndarray], str]:
     """Draw val, or val and test, from a split.
 
     Args:
@@ -47,6 +49,7 @@ def draw(split: Split, kind: str, splitting: Splitting, parts: int) -> tuple[lis
         kind: "image" or "text".
         splitting: how.
         parts: 1 for val, 2 for val and test.
+        task: what the labels are: "label", "tags" or "value"; each class, tag or range of values goes to all sides.
 
     Returns:
         The sorted numbers of the examples that stay, and of those of each part; and what there is to say about it.
@@ -65,11 +68,16 @@ def draw(split: Split, kind: str, splitting: Splitting, parts: int) -> tuple[lis
         units = duplicates.clusters(len(split), np.concatenate([_same(seen.groups), _same(alike)]))
         count = len(np.unique(seen.groups[seen.groups != ""]))
         said.append(f"Grouped by {splitting.group_by}: {count:,} groups, none of which straddles.")
+    labels = strata.ranges(split.labels, units) if task == "value" else split.labels
     if splitting.how == "random":
-        return carve(split.labels, splitting.seed, *[SHARE] * parts, units=units), " ".join(said)
-    drawn, topped = _stable(split.labels, units, _keys(seen), splitting.seed, parts)
+        even = strata.carve_tags if task == "tags" else carve
+        return even(labels, splitting.seed, *[SHARE] * parts, units=units), " ".join(said)
+    # a range changes with the examples, and what was drawn by it would not be stable
+    whole = [np.arange(len(labels))] if task == "value" else strata.owned(labels)
+    drawn, topped = _stable(whole, units, _keys(seen), splitting.seed, parts)
     if topped:
-        said.append(f"Topped up, where chance had left a class without: {topped} examples moved to another side.")
+        lacking = {"label": "a class", "tags": "a tag", "value": "a side"}[task]
+        said.append(f"Topped up, where chance had left {lacking} without: {topped} examples moved to another side.")
     return drawn, " ".join(said)
 
 
@@ -173,16 +181,18 @@ def _keys(seen: Traits) -> list[bytes]:
 
 
 def _stable(
-    labels: np.ndarray, units: np.ndarray, keys: Sequence[bytes], seed: int, parts: int
+    owned: Sequence[np.ndarray], units: np.ndarray, keys: Sequence[bytes], seed: int, parts: int
 ) -> tuple[list[np.ndarray], int]:
-    """Let each unit's digest decide; return the numbers by part, and how many examples a class lacked and was given."""
+    """Let each unit's digest decide; return the numbers by part, and how many examples a class lacked and was given.
+
+    `owned` are the numbers of the examples of each class or tag, all of which are to be on every side.
+    """
     heads = {unit: min(keys[n] for n in members) for unit, members in _members(units).items()}
     draws = {unit: _uniform(seed, head) for unit, head in heads.items()}
     where = {unit: parts - int(draw // SHARE) if draw < parts * SHARE else 0 for unit, draw in draws.items()}
     side, draw = (np.array([table[unit] for unit in units]) for table in (where, draws))
     moved = 0
-    for label in np.unique(labels):
-        mine = np.flatnonzero(labels == label)
+    for mine in owned:
         for place in [0, *range(parts, 0, -1)]:
             if (side[mine] == place).any():
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,7 +25,7 @@ class Examples:
     Args:
         data: where they come from.
         names: what each is called, once only, strings as objects (n,).
-        labels: numbers into `data.labels`, int64 (n,); of texts with entities 0.
+        labels: the truths, as in `Split`, (n,), (n, tags) or (n, words).
         sides: numbers into SPLITS, int64 (n,), in order.
         seen: their traits.
     """
@@ -34,6 +35,13 @@ class Examples:
     labels: np.ndarray
     sides: np.ndarray
     seen: Traits
+
+    @functools.cached_property
+    def facets(self) -> np.ndarray:
+        """Numbers that agree where the truths do: of classes their own, int64 (n,)."""
+        if self.data.task == "label":
+            return self.labels
+        return np.unique(self.labels, axis=0, return_inverse=True)[1].reshape(-1)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,8 +66,6 @@ def gather(data: Data) -> Examples:
     splits = data.splits()
     seen = traits.joined([split.seen(data.kind) for split in splits.values()])
     labels = np.concatenate([split.labels for split in splits.values()])
-    if data.task == "entities":
-        labels = np.zeros(len(labels), np.int64)  # a text as a whole has none
     sides = np.repeat(np.arange(len(SPLITS)), [len(splits[name]) for name in SPLITS])
     names = seen.names
     if len(set(names)) < len(names):

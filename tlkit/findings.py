@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tlkit import files, page
-from tlkit.splits import Data
+from tlkit.splits import Data, learned
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES = ("error", "warning", "note")
 TABLE_ROWS = 20  # up to this many classes are counted one by one on the screen
 WIDTH = 110  # columns of the screen
 SHOWN = 3  # groups of examples on the screen, and examples of each
+LETTERS = 40  # of a class name in a title
 _MARGIN = " " * 9
 
 
@@ -56,8 +57,10 @@ class Diagnosis:
         source: where the data came from.
         kind: "image" or "text".
         labels: the names of the classes.
-        counts: split -> class -> number of examples.
+        counts: split -> class, tag or value -> number of examples.
         findings: what is wrong.
+        task: what is learned: "label", "tags", "value" or "entities".
+        sizes: split -> number of examples; the sum of the counts by default, which it is but for tags.
     """
 
     source: str
@@ -65,10 +68,14 @@ class Diagnosis:
     labels: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
     findings: tuple[Finding, ...] = ()
+    task: str = "label"
+    sizes: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         ordered = sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity))
         object.__setattr__(self, "findings", tuple(ordered))
+        if self.sizes is None:
+            object.__setattr__(self, "sizes", {split: sum(each.values()) for split, each in self.counts.items()})
 
     @property
     def worst(self) -> Severity | None:
@@ -78,6 +85,10 @@ class Diagnosis:
     def __str__(self) -> str:
         told = [_screen(finding) for finding in self.findings]
         return "\n".join([*_table(self), "", self.summary(), *(f"\n{text}" for text in told)])
+
+    def about(self) -> str:
+        """Say in a few words what is learned."""
+        return learned(self.task, self.labels)
 
     def summary(self) -> str:
         """Return how many findings there are of each severity, in a line."""
@@ -92,11 +103,13 @@ class Diagnosis:
         more = f"{len(grave) - limit} more; " if len(grave) > limit else ""
         # what lies in memory has no name that the command line could read
         source = "" if self.source == "arrays" else f" {shlex.quote(clean(self.source))}"
+        source += "" if self.task == "label" or not source else f" --target {self.task}"
         return "\n".join([*lines, f"{more}what to do about it: tlkit doctor{source}"]) if lines else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        facts = {"source": self.source, "kind": self.kind, "labels": self.labels, "counts": self.counts}
+        facts = {"source": self.source, "kind": self.kind, "target": self.task, "labels": self.labels}
+        facts |= {"counts": self.counts, "sizes": self.sizes}
         return _plain(facts | {"worst": self.worst, "findings": [asdict(finding) for finding in self.findings]})
 
     def save(self, directory: str | Path, data: Data | None = None) -> None:
@@ -118,18 +131,23 @@ def clean(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "�", text)
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Write a few names for a title, long ones cut."""
+    short = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names[:most]]
+    return ", ".join(short) + (", ..." if len(names) > most else "")
+
+
 # === Screen ===
 
 
 def _table(diagnosis: Diagnosis) -> list[str]:
-    splits = list(diagnosis.counts)
-    total = {split: sum(each.values()) for split, each in diagnosis.counts.items()}
+    splits, total = list(diagnosis.counts), diagnosis.sizes
     head = f"{clean(diagnosis.source)}: {diagnosis.kind}, {sum(total.values()):,} examples"
-    if len(diagnosis.labels) <= TABLE_ROWS:
+    if len(diagnosis.labels) <= TABLE_ROWS and diagnosis.task != "value":
         rows = [(label, [diagnosis.counts[split][label] for split in splits]) for label in diagnosis.labels]
     else:
         rows = []
-    rows.append((f"{len(diagnosis.labels)} classes", [total[split] for split in splits]))
+    rows.append((diagnosis.about(), [total[split] for split in splits]))
     names = [textwrap.shorten(clean(name), 40, placeholder="…") for name, _ in rows]
     width = max(map(len, names))
     lines = [f"{name:<{width}}" + "".join(f"{n:>9,}" for n in row) for name, (_, row) in zip(names, rows, strict=True)]

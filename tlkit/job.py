@@ -33,6 +33,7 @@ class Job:
         batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
+        target: what the column of the labels holds: "label", "tags" or "value" (tables); or "entities".
         text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
         strict: raise an error where anything cannot be read.
@@ -63,6 +64,7 @@ class Job:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     cache_budget: int | None = None
     deterministic: bool = False
+    target: Literal["label", "tags", "value", "entities"] = "label"
     text_column: str | None = None
     image_column: str | None = None
     label_column: str | None = None
@@ -77,7 +79,8 @@ class Job:
     def read(self) -> data.Data:
         """Read the data; raises as `tlkit.read` does."""
         splitting = Splitting(self.seed, self.split, self.splits, self.group_by, self.near_duplicates)
-        return data.read(self.data, splitting=splitting, **{name: getattr(self, name) for name in READ})
+        columns = {name: getattr(self, name) for name in READ}
+        return data.read(self.data, splitting=splitting, task=self.target, **columns)
 
 
 def schedule(job: Job) -> tuple[Phase, ...]:
@@ -104,7 +107,7 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
-    if data.is_tagged(job.data):
+    if job.target == "entities" or data.is_tagged(job.data):
         return "text"
     if os.path.isdir(job.data):
         return "image"
@@ -119,7 +122,7 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
         raise InputError(f"seed={job.seed}, weight_decay={job.weight_decay}: give numbers of 0 or more")
     if job.backbone is None and kind is None:
         return job
-    tagged = data.is_tagged(job.data)
+    tagged = job.target == "entities" or data.is_tagged(job.data)
     row = find_backbone(job.backbone or DEFAULTS["entities" if tagged else kind][0])
     job = dataclasses.replace(
         job, backbone=row.name, head=job.head or DEFAULTS["entities" if tagged else row.input.kind][1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -12,13 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import rows, traits
+from tlkit import rows, traits, truths
 from tlkit.assembly import Part
 from tlkit.errors import DataError
 from tlkit.splits import SPLIT_NAMES
 from tlkit.traits import Traits
 
 LABEL_COLUMNS = ("label", "category", "class", "target", "topic", "intent", "sentiment")
+# by task, what the column is probably called
+COLUMNS = {
+    "label": LABEL_COLUMNS,
+    "tags": ("tags", "labels", "keywords", "categories", "topics", *LABEL_COLUMNS),
+    "value": ("value", "score", "rating", "price", "target", *LABEL_COLUMNS),
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,11 @@ def unfit(text: str) -> str:
 
 
 def examples(
-    table: rows.Table, label: str, group: str | None, value: Callable[[dict[str, Any]], tuple[str, str]]
+    table: rows.Table,
+    label: str,
+    group: str | None,
+    value: Callable[[dict[str, Any]], tuple[str, str]],
+    task: str = "label",
 ) -> tuple[list[Row], list[tuple[str, str]], str]:
     """Return the rows that are examples, name and reason of the others, and what there is to say about them.
 
@@ -56,24 +65,28 @@ def examples(
         label: the column of the labels.
         group: the column of the groups, or None.
         value: returns a row's text or path, and why it has none.
+        task: what the column of the labels holds: "label", "tags" or "value".
 
     Raises:
-        DataError: labels that no classifier learns: several in a cell, or fractional numbers.
+        DataError: labels that do not suit the task: several in a cell or fractional numbers where each is to be one
+            class, tags parted by commas, or values of which more than half are no numbers.
     """
     kept, lost = [], list(table.broken)
+    truth = _truth(table, label, task)
     for line, row in table.rows:
         found, reason = value(row)
-        if reason := reason or _without_label(row.get(label), label):
-            lost.append((f"line {line}", reason))
+        known, wrong = ("", reason) if reason else truth(row.get(label))
+        if wrong:
+            lost.append((f"line {line}", reason or f"{wrong} in the column {label!r}"))
         else:
-            kept.append((line, found, row))
-    _check_labels([row[label] for _, _, row in kept], f"the column {label!r} of {table.path}")
+            kept.append((line, found, known, row))
+    _CHECKS[task]([known for _, _, known, _ in kept], f"the column {label!r} of {table.path}")
     place = rows.guess(table, ["split"])
-    splits, note = _splits([row.get(place) for _, _, row in kept]) if place not in {None, label} else ([], "")
+    splits, note = _splits([row.get(place) for *_, row in kept]) if place not in {None, label} else ([], "")
     splits = splits or ["train"] * len(kept)
     made = [
-        Row(line, found, row[label], split, "" if row.get(group) is None else str(row[group]).strip())
-        for (line, found, row), split in zip(kept, splits, strict=True)
+        Row(line, found, known, split, "" if row.get(group) is None else str(row[group]).strip())
+        for (line, found, known, row), split in zip(kept, splits, strict=True)
     ]
     return made, lost, " ".join(filter(None, [table.note, note]))
 
@@ -102,26 +115,63 @@ def _splits(values: list[Any]) -> tuple[list[str], str]:
 # === Labels ===
 
 
-def _without_label(value: Any, label: str) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return f"no label in the column {label!r}"
-    if isinstance(value, str) and not value.strip():
-        return f"no label in the column {label!r}"
-    wrong = unfit(value) if isinstance(value, str) else ""
-    return f"{wrong} in the column {label!r}" if wrong else ""
+def _truth(table: rows.Table, label: str, task: str) -> Callable[[Any], tuple[Any, str]]:
+    """Return what reads a cell of the column: its label, tags or value, and why it holds none."""
+    if task == "tags":
+        between = truths.separator(row.get(label) for _, row in table.rows)
+        return lambda cell: _sound(*truths.tags(cell, between))
+    if task == "value":
+        _insist_on_numbers([row.get(label) for _, row in table.rows], f"the column {label!r} of {table.path}")
+        return _number
+    return _label
+
+
+def _label(cell: Any) -> tuple[Any, str]:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return cell, "no label"
+    if isinstance(cell, str) and not cell.strip():
+        return cell, "no label"
+    return cell, unfit(cell) if isinstance(cell, str) else ""
+
+
+def _number(cell: Any) -> tuple[Any, str]:
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return None, "no number"
+    return truths.number(cell)
+
+
+def _sound(names: tuple[str, ...] | None, wrong: str) -> tuple[Any, str]:
+    return names, wrong or next(filter(None, map(unfit, names)), "")
 
 
 def _check_labels(values: list[Any], where: str) -> None:
     if several := _several(values):
         raise DataError(
-            f"{where} holds several labels in one cell, such as {several[0]!r}; tlkit learns one label for each "
-            f"example so far: keep one label a row"
+            f"{where} holds several labels in one cell, such as {several[0]!r}; read it with task='tags' (--target "
+            f"tags), or keep one label a row"
         )
     if fractions := _fractions(values):
         raise DataError(
-            f"{where} holds fractional numbers, such as {fractions[0]!r}; tlkit learns classes, not quantities, so "
-            f"far: write the name of one class, such as that of a range, in each row"
+            f"{where} holds fractional numbers, such as {fractions[0]!r}; read it with task='value' (--target value), "
+            f"or write the name of one class, such as that of a range, in each row"
         )
+
+
+def _check_tags(values: list[Any], where: str) -> None:
+    if several := truths.by_commas(values):
+        raise DataError(f"{where} parts tags by commas, as in {several!r}; part them by | or ;")
+
+
+def _insist_on_numbers(cells: list[Any], where: str) -> None:
+    strange = [cell for cell in cells if _number(cell)[1]]
+    if 2 * len(strange) > len(cells):
+        raise DataError(
+            f"{where} holds {'hardly any' if len(strange) < len(cells) else 'no'} numbers, but such as {strange[0]!r}; "
+            f"name the column of the values with label_column=, or learn names with task='label' (--target label)"
+        )
+
+
+_CHECKS = {"label": _check_labels, "tags": _check_tags, "value": lambda values, where: None}
 
 
 def _several(values: list[Any]) -> list[Any]:
@@ -129,20 +179,13 @@ def _several(values: list[Any]) -> list[Any]:
     if listed := [value for value in values if isinstance(value, list | dict)]:
         return listed
     written = {value for value in values if isinstance(value, str)}
-    if listed := [value for value in sorted(written) if _is_list(value)]:
+    if listed := [value for value in sorted(written) if truths.is_list(value)]:
         return listed
     cells = {value: {part.strip() for part in re.split("[|;]", value)} for value in sorted(written)}
     cells = {value: parts - {""} for value, parts in cells.items() if len(parts) > 1}
     # A name such as "n02110341; dalmatian" is one label: what stands in it stands nowhere else.
     counts = Counter(part for parts in cells.values() for part in parts)
     return [value for value, parts in cells.items() if any(part in written or counts[part] > 1 for part in parts)]
-
-
-def _is_list(value: str) -> bool:
-    try:
-        return value.lstrip().startswith("[") and isinstance(json.loads(value), list)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _fractions(values: list[Any]) -> list[Any]:

@@ -20,11 +20,11 @@ class _Words:
     many: str  # "pictures"
     copy: str  # "an identical copy"
     copies: str  # "identical pictures"
-    repeat: str  # "are identical to another of their split and label"
+    repeat: str  # "are identical to another of their split and {}", which is "label", "tags" or "value"
     code: str  # of the finding about such repeats
 
 
-_OWN = "another of their split and label"
+_OWN = "another of their split and {}"
 _WORDS = {
     ("image", True): _Words(
         "pictures", "an identical copy", "identical pictures", f"are identical to {_OWN}", "duplicates"
@@ -49,6 +49,28 @@ _WORDS = {
 }
 
 
+_PULL = "correct the others or remove them; until then training pulls both ways and the figures count"
+# what is said of copies that differ in their truths: of one group, of several; and the remedy
+_DIFFER = {
+    "label": (
+        ("stands under more than one label", "stand under more than one label"),
+        f"decide on one label for each, {_PULL} at least one of them wrong",
+    ),
+    "tags": (
+        ("has different tags", "have different tags"),
+        f"decide on the tags of each, {_PULL} some of them wrong",
+    ),
+    "entities": (
+        ("has words tagged in different ways", "have words tagged in different ways"),
+        f"decide on the tags of each, {_PULL} some of them wrong",
+    ),
+    "value": (
+        ("has different values", "have different values"),
+        "keep one of each, with their mean where all were measured; no model can answer all of them right",
+    ),
+}
+
+
 def copies(examples: Examples) -> list[Finding]:
     """Find copies and near copies: pictures that look alike, texts that differ in case or spacing.
 
@@ -56,8 +78,8 @@ def copies(examples: Examples) -> list[Finding]:
     """
     exact, alike = _clusters(examples)
     same, near = (_WORDS[examples.data.kind, whole] for whole in (True, False))
-    certain = _torn(exact, examples.labels)
-    probable = np.setdiff1d(_torn(alike, examples.labels), alike[np.isin(exact, certain)])
+    certain = _torn(exact, examples.facets)
+    probable = np.setdiff1d(_torn(alike, examples.facets), alike[np.isin(exact, certain)])
     leaked = _leaked(exact, examples.sides)
     more = [mask & ~known for mask, known in zip(_leaked(alike, examples.sides), leaked, strict=True)]
     repeated, again = _repeated(exact, examples), _repeated(alike, examples)
@@ -99,7 +121,7 @@ def _leaked(clusters: np.ndarray, sides: np.ndarray) -> list[np.ndarray]:
 
 def _repeated(clusters: np.ndarray, examples: Examples) -> np.ndarray:
     """Return which examples come after another of their cluster, split and label, (n,)."""
-    keys = (clusters * len(SPLITS) + examples.sides) * len(examples.data.labels) + examples.labels
+    keys = (clusters * len(SPLITS) + examples.sides) * (int(examples.facets.max()) + 1) + examples.facets
     _, first = np.unique(keys, return_index=True)
     repeated = np.ones(len(examples), bool)
     repeated[first] = False
@@ -113,15 +135,16 @@ def _conflicts(examples: Examples, clusters: np.ndarray, torn: np.ndarray, words
     if not len(torn):
         return []
     groups = f"{len(torn):,} groups" if len(torn) > 1 else "1 group"
+    task, some = examples.data.task, len(torn) > 1
+    differ, remedy = _DIFFER[task]
     return [
         Finding(
             "conflict",
-            "error",
-            f"{groups} of {words.copies} stand{'s' * (len(torn) == 1)} under more than one label",
-            "decide on one label for each, correct the others or remove them; until then training pulls both ways "
-            "and the figures count at least one of them wrong",
+            "warning" if task == "value" else "error",  # measured twice, a number is never the same
+            f"{groups} of {words.copies} {differ[some]}",
+            remedy,
             len(torn),
-            examples.named(_groups(clusters, torn, examples.labels)),
+            examples.named(_groups(clusters, torn, examples.facets)),
         )
     ]
 
@@ -153,12 +176,12 @@ def _repeats(examples: Examples, clusters: np.ndarray, mask: np.ndarray, words: 
     if not mask.any():
         return []
     count = int(mask.sum())
-    facets = examples.sides * len(examples.data.labels) + examples.labels
+    facets = examples.sides * (int(examples.facets.max()) + 1) + examples.facets
     return [
         Finding(
             words.code,
             "note",
-            f"{count:,} of {len(examples):,} {words.many} {words.repeat}",
+            f"{count:,} of {len(examples):,} {words.many} {words.repeat.format(examples.data.task)}",
             "remove them unless they are meant: each weighs as often as it occurs, in training and in the figures",
             count,
             examples.named(_alike(clusters, facets, np.flatnonzero(mask))),

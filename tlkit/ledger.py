@@ -24,16 +24,16 @@ from tlkit.spec import Phase
 LEDGER, SPLITS, QUARANTINE = "run.json", "splits.csv", "quarantine.csv"
 SCHEMA = 1
 # what others rely on in a ledger, as `forms.mismatches` takes it; and what a ledger may lack of it
-FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "accuracy": float | None}
-OPTIONAL = {"environment": {}, "accuracy": None}
+FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "figures": {"*": float}}
+OPTIONAL = {"environment": {}, "figures": {}}
 # what a run writes into its directory beside the ledger; nothing else is ever removed from it
 OWN = (
-    "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "curves.png", "confusion.png", SPLITS,
-    QUARANTINE, checkpoint.METRICS,
+    "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "curves.png", "confusion.png", "tags.png",
+    "values.png", SPLITS, QUARANTINE, checkpoint.METRICS,
 )  # fmt: skip
 PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {
-    "seed", "flip", "text_column", "image_column", "label_column", "root", "split", "splits", "group_by",
+    "seed", "flip", "target", "text_column", "image_column", "label_column", "root", "split", "splits", "group_by",
     "near_duplicates",
 }  # fmt: skip
 # data that only moved are the same data; what the budget made of the features stands among the choices
@@ -210,7 +210,8 @@ class Listed:
         started: when it began, as it stands in the ledger.
         about: backbone, head and data.
         epochs: how many are over, in all phases.
-        accuracy: on the test split where it is finished, else the last on the validation split; None for none yet.
+        figure: name and value of the headline figure: on the test split where it is finished, else the last on the
+            validation split; None for none yet.
     """
 
     directory: Path
@@ -218,7 +219,7 @@ class Listed:
     started: str = ""
     about: str = ""
     epochs: int = 0
-    accuracy: float | None = None
+    figure: tuple[str, float] | None = None
 
 
 def runs(folder: Path) -> list[Listed]:
@@ -231,7 +232,7 @@ def runs(folder: Path) -> list[Listed]:
 
 def _listed(out: Path) -> Listed | None:
     try:
-        told, learned = load(out), _accuracies(out / checkpoint.METRICS)
+        told, learned = load(out), _learned(out / checkpoint.METRICS)
     except RunError:
         return Listed(out, "damaged")
     status = (
@@ -239,9 +240,10 @@ def _listed(out: Path) -> Listed | None:
     )
     given = told["settings"]
     about = f"{given.get('backbone')} + {given.get('head')} on {given.get('data')}"
-    accuracy = told.get("accuracy", learned[-1] if learned else None)
+    figure = next(iter(told.get("figures", {}).items()), learned[-1] if learned else None)
+    figure = figure and (_printable(figure[0]), figure[1])
     status, started, about = map(_printable, (status, str(told.get("started", "")), about))
-    return Listed(out, status, started, about, len(learned), accuracy)
+    return Listed(out, status, started, about, len(learned), figure)
 
 
 def _printable(text: str) -> str:
@@ -249,10 +251,13 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def _accuracies(path: Path) -> list[float]:
-    """Return the validation accuracy after each epoch, none before the first; raise RunError for a damaged file."""
+def _learned(path: Path) -> list[tuple[str, float]]:
+    """Return the figure of the validation split after each epoch, such as accuracy, with its name; none before the
+    first. Raise RunError for a damaged file."""
     try:
-        return [float(row["val_accuracy"]) for row in csv.DictReader(path.read_text("utf-8").splitlines())]
+        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
+        names = [[key for key in row if key and key.startswith("val_") and key != "val_loss"] for row in rows]
+        return [(own[0].removeprefix("val_"), float(row[own[0]])) for row, own in zip(rows, names, strict=True)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import folders, labelled, paths, rows, traits
+from tlkit import folders, labelled, paths, rows, traits, truths
 from tlkit.assembly import SHOWN, About, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
@@ -33,6 +33,7 @@ def image_table(
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
+    task: str = "label",
 ) -> Data:
     """Read a table of picture files with a header: .csv, .tsv, .jsonl or .ndjson, also with .gz.
 
@@ -44,25 +45,25 @@ def image_table(
         path: the table.
         image_column: of paths, or of addresses such as gs://bucket/a.jpg; by default the first that is called image,
             photo, path, file, filename, ...
-        label_column: by default the first that is called label, category, class, ...; names or whole numbers.
+        label_column: by default the first that is called label, category, class, ..., or as suits the task.
         root: the folder or address that relative paths start from; by default the table's own folder.
         seed, splitting, strict: as for `image_folder`; `group_by` names a column.
+        task: what the column of the labels holds, as for `text_table`.
 
     Returns:
-        The data set, whose examples are called by their paths as written; rows without path or label and files that
-        are missing or cannot be read are in `unreadable`, with the reason.
+        The data set, whose examples are called by their paths as written; rows without path, label or number and files
+        that are missing or cannot be read are in `unreadable`, with the reason.
 
     Raises:
-        DataError: no such table, a column or more than half of the files are missing, several labels in one cell,
-            fractional numbers for labels, or nothing to learn from.
+        DataError: no such table, a column or half of the files are missing, labels of another task, nothing to learn.
         InputError: an option that cannot be.
     """
     table = rows.read(path)
     image = rows.column(table, image_column, IMAGE_COLUMNS, "image_column")
-    label = rows.column(table, label_column, labelled.LABEL_COLUMNS, "label_column")
+    label = rows.column(table, label_column, labelled.COLUMNS[truths.known(task)], "label_column")
     splitting = settled(seed, splitting)
     group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
-    found, lost, note = labelled.examples(table, label, group, lambda row: _path(row, image))
+    found, lost, note = labelled.examples(table, label, group, lambda row: _path(row, image), task)
     base = os.path.dirname(table.path) if root is None else os.fspath(root)
     pictures, repeated = _once(found, base)
     pictures, missing = _present(pictures, table.path, base or ".")
@@ -71,8 +72,8 @@ def image_table(
     kept = [one.row for number, one in enumerate(pictures) if number not in reasons]
     _check_classes(found, kept, table.path, lost)
     parts = labelled.parts(kept, items, seen, grouped=group is not None)
-    about = About("image", str(path), " ".join(filter(None, [note, repeated])), tuple(lost))
-    return assemble(parts, about, splitting, strict=strict)
+    about = About("image", str(path), f"{note} {repeated}".strip(), tuple(lost), task=task)
+    return assemble(parts, about, splitting, labels=[label] if task == "value" else None, strict=strict)
 
 
 def kind_of(
@@ -164,11 +165,15 @@ def _present(pictures: Sequence[_Picture], path: str, base: str) -> tuple[list[_
 
 
 def _check_classes(found: Sequence[Row], kept: Sequence[Row], path: str, lost: Sequence[tuple[str, str]]) -> None:
-    gone = sorted({str(row.label) for row in found} - {str(row.label) for row in kept})
+    if any(isinstance(row.label, float) for row in found):  # values
+        return
+    names = {row: row.label if isinstance(row.label, tuple) else (str(row.label),) for row in found}
+    gone = sorted({name for row in found for name in names[row]} - {name for row in kept for name in names[row]})
     if not kept or not gone:
         return
-    one = next(row.value for row in found if str(row.label) == gone[0])
+    one = next(row.value for row in found if gone[0] in names[row])
+    what = "tag" if isinstance(kept[0].label, tuple) else "class"
     raise DataError(
-        f"no picture of the class {gone[0]!r} in {path} can be read ({one}: {dict(lost)[one]}); replace them or remove "
-        f"their rows"
+        f"no picture of the {what} {gone[0]!r} in {path} can be read ({one}: {dict(lost)[one]}); replace them or "
+        f"remove their rows"
     )

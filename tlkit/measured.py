@@ -16,7 +16,12 @@ from tlkit.spec import resolve
 
 SAMPLES = 8  # raw examples a report keeps in memory
 # by the target's name, the class of its report
-REPORTS = {"label": "tlkit.report:Report", "entities": "tlkit.mentions:EntityReport"}
+REPORTS = {
+    "label": "tlkit.report:Report",
+    "tags": "tlkit.tags_report:TagsReport",
+    "value": "tlkit.value_report:ValueReport",
+    "entities": "tlkit.mentions:EntityReport",
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

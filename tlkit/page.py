@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +65,15 @@ def _lines(diagnosis: Any, album: _Album) -> Iterator[str]:
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     yield f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>"
-    total = sum(sum(each.values()) for each in diagnosis.counts.values())
-    classes = f"{len(diagnosis.labels):,} classes"
-    yield f"<p>{total:,} {_text(diagnosis.kind)} examples, {classes}: {diagnosis.summary()}.</p>"
+    total, learned = sum(diagnosis.sizes.values()), _text(diagnosis.about(), "label")
+    yield f"<p>{total:,} {_text(diagnosis.kind)} examples, {learned}: {diagnosis.summary()}.</p>"
     for finding in diagnosis.findings:
         yield from _finding(finding, album)
-    yield "<h2>Examples by class and split</h2>"
+    noun = {"label": "class", "tags": "tag", "value": "value", "entities": "type"}[diagnosis.task]
+    yield f"<h2>Examples by {noun} and split</h2>"
     if album.splitting:
         yield f"<p>{_text(album.splitting)}</p>"
-    yield from _table(diagnosis.counts, diagnosis.labels)
+    yield from _table(diagnosis, noun)
     yield "</body>\n</html>"
 
 
@@ -94,15 +94,18 @@ def _group(names: Sequence[str], said: str, album: _Album) -> str:
     return f'<div class="group">{"".join(album.figure(name) for name in names)}{caption}</div>'
 
 
-def _table(counts: Mapping[str, Mapping[str, int]], labels: Sequence[str]) -> Iterator[str]:
-    yield f'<div class="wide"><table>\n<tr><th>class</th>{"".join(f"<th>{_text(split)}</th>" for split in counts)}</tr>'
+def _table(diagnosis: Any, noun: str) -> Iterator[str]:
+    counts, labels = diagnosis.counts, diagnosis.labels
+    heads = "".join(f"<th>{_text(split)}</th>" for split in counts)
+    yield f'<div class="wide"><table>\n<tr><th>{noun}</th>{heads}</tr>'
     for label in labels[:ROWS]:
         cells = "".join(f"<td>{each.get(label, 0):,}</td>" for each in counts.values())
         yield f"<tr><th>{_text(label, 'label')}</th>{cells}</tr>"
-    cells = "".join(f"<td>{sum(each.values()):,}</td>" for each in counts.values())
-    yield f"<tr><th>all {len(labels):,} classes</th>{cells}</tr>\n</table></div>"
+    cells = "".join(f"<td>{diagnosis.sizes[split]:,}</td>" for split in counts)
+    every = f"all {len(labels):,} classes" if noun == "class" else "all examples"
+    yield f"<tr><th>{every}</th>{cells}</tr>\n</table></div>"
     if len(labels) > ROWS:
-        yield f"<p>{len(labels) - ROWS:,} more classes are in doctor.json.</p>"
+        yield f"<p>{len(labels) - ROWS:,} more {'classes' if noun == 'class' else f'{noun}s'} are in doctor.json.</p>"
 
 
 def _text(text: str, what: str = "") -> str:
@@ -131,10 +134,8 @@ class _Album:
         if self.examples is None or number is None:
             return f'<figure class="text"><figcaption>{_text(name, "name")}</figcaption></figure>'
         data, item = self.examples.data, self.examples.item(number)
-        split = SPLITS[self.examples.sides[number]]
-        caption = f"{split}<br>{_text(name, 'name')}"
-        if data.task != "entities":
-            caption = f"<b>{_text(data.labels[self.examples.labels[number]], 'label')}</b>, {caption}"
+        label, split = data.described(self.examples.labels[number]), SPLITS[self.examples.sides[number]]
+        caption = f"<b>{_text(label, 'label')}</b>, {split}<br>{_text(name, 'name')}"
         if data.kind == "text":
             drawn, kind = f"<blockquote>{_text(item, 'text')}</blockquote>", ' class="text"'
         else:

@@ -104,7 +104,7 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
 def _finish(out: Path, measured: Measured, history: train.History) -> Run:
     """Say in the ledger that all is done; from then on nothing of the run is written again."""
     done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    done |= {"history": dataclasses.asdict(history), "accuracy": measured.accuracy}
+    done |= {"history": dataclasses.asdict(history), "figures": measured.figures}
     told = ledger.add(out, done)
     (out / checkpoint.NAME).unlink(missing_ok=True)
     return Run(out, told, measured)

@@ -26,7 +26,9 @@ class _Clue:
 
 def shortcuts(examples: Examples) -> list[Finding]:
     """Find classes that the look of the file alone (format, mode, sides, bytes) tells from all others, or the length
-    of a text; each fact is tried as one rule, cross-validated."""
+    of a text; each fact is tried as one rule, cross-validated. Of tags and values nothing is said."""
+    if examples.data.task != "label":
+        return []
     facts = _facts(examples)
     clues = _clues(facts, examples.labels, len(examples.data.labels))
     if not clues:

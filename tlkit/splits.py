@@ -100,20 +100,33 @@ class Data:
             return Value(self.labels, float(values.mean()), float(values.std()) or 1.0)
         return {"tags": Tags, "entities": Entities}.get(self.task, Label)(self.labels)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What examples are counted by: the labels, or the types of entities."""
+        return self.target.types if self.task == "entities" else self.labels
+
     def splits(self) -> dict[str, Split]:
         """Return the splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of examples by split and class; of entities, that of entities by split and type."""
-        if isinstance(self.target, Entities):
-            begun = {kind: self.labels.index(f"B-{kind}") for kind in self.target.types}
-            return {
-                name: {kind: int((split.labels == number).sum()) for kind, number in begun.items()}
-                for name, split in self.splits().items()
-            }
-        sizes = {name: np.bincount(split.labels, minlength=len(self.labels)) for name, split in self.splits().items()}
-        return {name: dict(zip(self.labels, map(int, size), strict=True)) for name, size in sizes.items()}
+        """Return how many examples there are by split and class or tag, of a value by its name; or entities by type."""
+        count = {
+            "label": lambda split: np.bincount(split.labels, minlength=len(self.labels)),
+            "tags": lambda split: split.labels.sum(0),
+            "value": lambda split: [len(split)],
+            "entities": lambda split: [(split.labels == 2 * number + 1).sum() for number in range(len(self.kinds))],
+        }[self.task]
+        sizes = {name: count(split) for name, split in self.splits().items()}
+        return {name: dict(zip(self.kinds, map(int, size), strict=True)) for name, size in sizes.items()}
+
+    def described(self, truth: Any) -> str:
+        """Write what one of `Split.labels` stands for: a class, tags joined by |, a number, the tags of words."""
+        if self.task == "entities":
+            return " ".join(self.labels[tag] for tag in truth if tag >= 0)
+        if self.task == "label":
+            return self.labels[truth]
+        return str(truth) if self.task == "value" else "|".join(self.labels[tag] for tag in np.flatnonzero(truth))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of labels, splits and contents; a picture file counts by name and content."""
@@ -121,25 +134,22 @@ class Data:
 
     @functools.cached_property
     def _digest(self) -> str:
-        total = hashlib.sha256(repr((self.kind, self.labels, self.flip)).encode())
+        other = () if self.task == "label" else (self.task,)
+        total = hashlib.sha256(repr((self.kind, self.labels, self.flip, *other)).encode())
         for name, split in self.splits().items():
             total.update(f"{name} {len(split)}".encode() + np.ascontiguousarray(split.labels).tobytes())
             total.update(split.digest(self.kind).encode())
         return total.hexdigest()
 
     def write_splits(self, path: str | Path) -> None:
-        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`.
-
-        The label of a text with entities is the tags of its words, separated by spaces.
-        """
+        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`."""
         _write_table(path, ("example", "label", "split", "digest"), self._placed())
 
     def _placed(self) -> Iterator[tuple[str, str, str, str]]:
         for name, split in self.splits().items():
             seen = split.seen(self.kind)
             for number, label in enumerate(split.labels):
-                told = " ".join(self.labels[own] for own in np.atleast_1d(label) if own >= 0)
-                yield seen.names[number], told, name, seen.hexdigest(number)
+                yield seen.names[number], self.described(label), name, seen.hexdigest(number)
 
     def write_quarantine(self, path: str | Path) -> None:
         """Write the examples that were left out, as CSV: example, reason."""
@@ -148,9 +158,13 @@ class Data:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
-        entities = isinstance(self.target, Entities)
-        what = f"{len(self.target.types)} types of entities" if entities else f"{len(self.labels)} classes"
-        return f"Data({self.source}: {self.kind}, {what}; {sizes}{lost})"
+        return f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{lost})"
+
+
+def learned(task: str, labels: Sequence[str]) -> str:
+    """Say in two words what is learned: "5 classes", "12 tags", "4 types of entities", or the name of the value."""
+    many = {"label": "classes", "tags": "tags", "entities": "types of entities"}
+    return f"value {labels[0]}" if task == "value" else f"{len(labels)} {many[task]}"
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

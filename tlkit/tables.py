@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import labelled, rows, traits
+from tlkit import labelled, rows, traits, truths
 from tlkit.assembly import About, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
@@ -24,6 +24,7 @@ def text_table(
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
+    task: str = "label",
 ) -> Data:
     """Read a table of texts with a header: .csv, .tsv, .jsonl or .ndjson, also with .gz.
 
@@ -35,28 +36,31 @@ def text_table(
         path: the file. In CSV and TSV the separator is whichever of comma, semicolon and tab the header has most of.
         text_column: by default the first that is called text, sentence, review, ... A pair, ("question", "answer") or
             "question,answer", is read as one text: what the two hold, joined by a newline; one of them may be empty.
-        label_column: by default the first that is called label, category, class, ...
+        label_column: by default the first that is called label, category, class, ..., or as suits the task.
         seed, splitting, strict: as for `image_folder`; `group_by` names a column.
+        task: what the column holds: "label", one class; "tags", any number of names parted by | or ; or a list of them
+            in JSON, none where it is empty; "value", a number.
 
     Returns:
-        The data set, whose examples are called "line 2", ...; rows without text or label, or with too few or too many
-        fields, are in `unreadable`, with the reason.
+        The data set, whose examples are called "line 2", ...; rows without text, label or number, or with too few or
+        too many fields, are in `unreadable`, with the reason.
 
     Raises:
-        DataError: no such file, not a table, a column is missing, the texts are numbers, several labels in one cell,
-            fractional numbers for labels, or nothing to learn from.
+        DataError: no such file, not a table, a column is missing, the texts are numbers, labels that do not suit the
+            task, or nothing to learn from.
         InputError: an option that cannot be.
     """
     table = rows.read(path)
     columns = _text_columns(table, text_column)
-    label = rows.column(table, label_column, labelled.LABEL_COLUMNS, "label_column")
+    label = rows.column(table, label_column, labelled.COLUMNS[truths.known(task)], "label_column")
     splitting = settled(seed, splitting)
     group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
-    found, lost, note = labelled.examples(table, label, group, lambda row: _text(row, columns))
+    found, lost, note = labelled.examples(table, label, group, lambda row: _text(row, columns), task)
     texts = [row.value for row in found]
     seen = traits.look(texts, "text", [f"line {row.line}" for row in found])
     parts = labelled.parts(found, texts, seen, grouped=group is not None)
-    return assemble(parts, About("text", str(path), note, tuple(lost)), splitting, strict=strict)
+    about = About("text", str(path), note, tuple(lost), task=task)
+    return assemble(parts, about, splitting, strict=strict, labels=[label] if task == "value" else None)
 
 
 def _text_columns(table: rows.Table, given: str | Sequence[str] | None) -> list[str]:

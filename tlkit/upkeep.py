@@ -106,7 +106,7 @@ def _runs(options: argparse.Namespace) -> None:
     if not found:
         print(f"no runs under {options.folder}")
         return
-    print(f"{'status':<10}  {'started':<16}  {'epochs':>6}  {'accuracy':>8}  run")
+    print(f"{'status':<10}  {'started':<16}  {'epochs':>6}  {'figure':<18}  run")
     for run in found:
-        accuracy = "" if run.accuracy is None else f"{run.accuracy:.4f}"
-        print(f"{run.status:<10}  {run.started[:16]:<16}  {run.epochs:>6}  {accuracy:>8}  {run.directory}: {run.about}")
+        figure = "" if run.figure is None else "{} {:.4g}".format(*run.figure)
+        print(f"{run.status:<10}  {run.started[:16]:<16}  {run.epochs:>6}  {figure:<18}  {run.directory}: {run.about}")

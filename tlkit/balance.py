@@ -1,0 +1,163 @@
+"""How tags and numbers are spread over the examples, and what of it will hurt."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tlkit.examples import GROUPS, SPLITS, Examples
+from tlkit.findings import Finding, listed
+
+TINY = 10  # training examples: with fewer a tag is hardly learned
+BARE = 0.5  # share of examples without any tag from which on it is worth a word
+USUAL = 0.5  # share of one value from which on it is worth a word
+FAR = 10  # robust standard deviations from the median; of normal values none of 10^20 lies there
+SKEWED = 2.0  # skewness; that of the exponential distribution
+# interquartile range of normal values, in standard deviations
+QUARTILES = 1.349
+
+
+def tags(examples: Examples) -> list[Finding]:
+    """Find rare tags, tags that val or test lack, tags that all have, tags always given together, bare examples."""
+    return [*_rare(examples), *_missing(examples), *_constant(examples), *_twins(examples), *_bare(examples)]
+
+
+def values(examples: Examples) -> list[Finding]:
+    """Find values that look like classes, one value for most examples, values far out, and skewed values."""
+    found = np.asarray(examples.labels, np.float64)
+    distinct, counts = np.unique(found, return_counts=True)
+    if len(distinct) <= 2:
+        return [_few(examples, distinct)]
+    far = _far(examples, found)
+    return [*_usual(examples, distinct, counts), *far, *([] if far else _skewed(found))]
+
+
+# === Tags ===
+
+
+def _rare(examples: Examples) -> list[Finding]:
+    labels, train = examples.data.labels, examples.labels[examples.sides == 0]
+    sizes = train.sum(0).astype(int)
+    tiny = np.flatnonzero(sizes < TINY)
+    if not len(tiny):
+        return []
+    tiny = tiny[np.argsort(sizes[tiny], kind="stable")]
+    told = listed([f"{labels[tag]} {sizes[tag]}" for tag in tiny])
+    return [
+        Finding(
+            "rare_tag",
+            "warning",
+            f"{len(tiny):,} of {len(labels):,} tags have fewer than {TINY} training examples: {told}",
+            "add examples, or merge or leave out these tags; until then macro-F1 says little of them",
+            len(tiny),
+            examples.named(np.flatnonzero((examples.sides == 0) & (examples.labels[:, tag] > 0)) for tag in tiny),
+            tuple(labels[tag] for tag in tiny[:GROUPS]),
+        )
+    ]
+
+
+def _missing(examples: Examples) -> list[Finding]:
+    parts, count = [], 0
+    for number, side in enumerate(SPLITS[1:], 1):
+        absent = np.flatnonzero(~examples.labels[examples.sides == number].any(0))
+        if len(absent):
+            parts.append(f"{side} has no example of {listed([examples.data.labels[tag] for tag in absent])}")
+            count = max(count, len(absent))
+    remedy = "add examples there: early stopping does not see such a tag in val, nor do the figures in test"
+    return [Finding("missing_tag", "warning", "; ".join(parts), remedy, count)] if parts else []
+
+
+def _constant(examples: Examples) -> list[Finding]:
+    always = np.flatnonzero(examples.labels[examples.sides == 0].all(0))
+    if not len(always):
+        return []
+    told = listed([examples.data.labels[tag] for tag in always])
+    remedy = "leave them out, as there is nothing to learn of them; or add examples without them"
+    return [Finding("constant_tag", "warning", f"every training example has {told}", remedy, len(always))]
+
+
+def _twins(examples: Examples) -> list[Finding]:
+    _, inverse, counts = np.unique(examples.labels.T, axis=0, return_inverse=True, return_counts=True)
+    groups = [np.flatnonzero(inverse.reshape(-1) == number) for number in np.flatnonzero(counts > 1)]
+    if not groups:
+        return []
+    told = "; ".join(" and ".join(examples.data.labels[tag] for tag in group) for group in groups[:3])
+    return [
+        Finding(
+            "twin_tags",
+            "warning",
+            f"{len(groups):,} groups of tags are always given together: {told}{'; ...' * (len(groups) > 3)}",
+            "keep one of each group; the model cannot tell them apart, and they count twice in every figure",
+            len(groups),
+        )
+    ]
+
+
+def _bare(examples: Examples) -> list[Finding]:
+    bare = np.flatnonzero(~examples.labels.any(1))
+    if len(bare) <= BARE * len(examples):
+        return []
+    return [
+        Finding(
+            "untagged",
+            "note",
+            f"{len(bare):,} of {len(examples):,} examples have no tag",
+            "check that these have none, and are not merely untagged yet: the model learns to give them none",
+            len(bare),
+            examples.named([number] for number in bare),
+        )
+    ]
+
+
+# === Values ===
+
+
+def _few(examples: Examples, distinct: np.ndarray) -> Finding:
+    name, told = examples.data.labels[0], " and ".join(f"{value:g}" for value in distinct)
+    return Finding(
+        "few_values",
+        "warning",
+        f"{name} has only {len(distinct)} different value{'s' * (len(distinct) > 1)}: {told}",
+        "if they stand for classes, learn them as such, with --target label",
+        len(distinct),
+    )
+
+
+def _usual(examples: Examples, distinct: np.ndarray, counts: np.ndarray) -> list[Finding]:
+    count, value = int(counts.max()), float(distinct[counts.argmax()])
+    if count <= USUAL * len(examples):
+        return []
+    title = f"{count:,} of {len(examples):,} examples have the same {examples.data.labels[0]}, {value:g}"
+    remedy = "check that it does not stand for an unknown value; who always answers it has a small error already"
+    return [Finding("usual_value", "warning", title, remedy, count)]
+
+
+def _far(examples: Examples, found: np.ndarray) -> list[Finding]:
+    low, middle, high = np.quantile(found, [0.25, 0.5, 0.75])
+    spread = (high - low) / QUARTILES
+    far = np.flatnonzero(np.abs(found - middle) > FAR * spread) if spread else np.zeros(0, int)
+    if not len(far):
+        return []
+    far = far[np.argsort(-np.abs(found[far] - middle), kind="stable")]
+    told = [f"{found[number]:g}" for number in far]
+    return [
+        Finding(
+            "outlier_value",
+            "warning",
+            f"{len(far):,} of {len(examples):,} values lie far from the median, {middle:g}: {listed(told)}",
+            "look at them: a slip of the point or the unit outweighs all others, as errors count squared; where they "
+            "are right, learn the logarithm",
+            len(far),
+            examples.named([number] for number in far),
+            tuple(told[:GROUPS]),
+        )
+    ]
+
+
+def _skewed(found: np.ndarray) -> list[Finding]:
+    scaled = (found - found.mean()) / found.std()
+    skewness = float((scaled**3).mean())
+    if abs(skewness) < SKEWED:
+        return []
+    title = f"the values are skewed (skewness {skewness:.1f}): a few large errors outweigh many small ones"
+    remedy = "learn their logarithm, or a rank, and turn the answers back"
+    return [Finding("skewed_value", "note", title, remedy, len(found))]

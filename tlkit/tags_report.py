@@ -1,0 +1,166 @@
+"""How good a model of tags is: figures of each tag and of all, a table for the terminal, a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from tlkit import plots
+from tlkit.errors import InputError
+from tlkit.measured import Measured, plain
+from tlkit.targets import THRESHOLD
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TABLE_ROWS = 20  # beyond this many tags a terminal shows only the worst ones
+DRAWN = 60  # tags that have room in the plot
+SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TagsReport(Measured):
+    """Hold what was measured on one split of a model that gives each example any number of tags.
+
+    A tag counts as given from a probability of a half on. Besides the fields of `Measured`, where `loss` is the mean
+    binary cross-entropy in nats:
+
+    Args:
+        micro_f1: F1 over all decisions, so that frequent tags weigh more, 0..1.
+        macro_f1: the mean F1 of the tags that occur in the split or among the answers, 0..1.
+        mean_average_precision: the mean average precision of the tags that occur in the split, whatever the threshold,
+            0..1.
+        subset_accuracy: the share of the examples all of whose tags are right, 0..1.
+        hamming_loss: the share of wrong decisions, 0..1.
+        per_tag: for each tag its label, precision, recall, f1, average_precision (None where no example has it) and
+            support (the number of its examples).
+        y_true: the true tags (n, tags); None after loading.
+        probabilities: the answers (n, tags); None after loading.
+    """
+
+    target: ClassVar[str] = "tags"
+    hidden: ClassVar[tuple[str, ...]] = ("y_true", "probabilities", "samples")
+    micro_f1: float
+    macro_f1: float
+    mean_average_precision: float
+    subset_accuracy: float
+    hamming_loss: float
+    per_tag: Sequence[Mapping[str, Any]]
+    y_true: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> TagsReport:
+        """Compare probabilities with the true tags.
+
+        Raises:
+            InputError: shapes that do not fit, or numbers that are no probabilities.
+        """
+        from sklearn import metrics
+
+        truth, given = _checked(truth, np.concatenate(answers), target.labels)
+        guess = given >= THRESHOLD
+        each = metrics.precision_recall_fscore_support(truth, guess, average=None, zero_division=0)
+        ranked = [
+            float(metrics.average_precision_score(own, shares)) if own.any() else None
+            for own, shares in zip(truth.T, given.T, strict=True)
+        ]
+        columns = ("label", "precision", "recall", "f1", "support", "average_precision")
+        rows = zip(target.labels, *each, ranked, strict=True)
+        seen = (truth | guess).any(0)
+        known = [share for share in ranked if share is not None]
+        micro = metrics.precision_recall_fscore_support(truth, guess, average="micro", zero_division=0)
+        right = np.clip(np.where(truth, given, 1 - given), SMALLEST, 1)
+        facts = dict(facts) | {"notes": (*facts.get("notes", ()), *_absent(target.labels, truth))}
+        return cls(
+            labels=target.labels,
+            n=len(truth),
+            loss=float(-np.log(right).mean()),
+            micro_f1=float(micro[2]),
+            macro_f1=float(each[2][seen].mean()) if seen.any() else 0.0,
+            mean_average_precision=float(np.mean(known)) if known else 0.0,
+            subset_accuracy=float((truth == guess).all(1).mean()),
+            hamming_loss=float(metrics.hamming_loss(truth, guess)),
+            per_tag=[plain(dict(zip(columns, row, strict=True))) for row in rows],
+            y_true=truth,
+            probabilities=given,
+            **facts,
+        )
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Micro-F1, macro-F1, mean average precision, subset accuracy, Hamming loss and loss."""
+        names = ("micro_f1", "macro_f1", "mean_average_precision", "subset_accuracy", "hamming_loss", "loss")
+        return {name: getattr(self, name) for name in names}
+
+    def lines(self) -> list[str]:
+        """Write the figures; of many tags the 20 worst by F1, which it says."""
+        figures = {name.replace("_", " ").replace(" f1", "-F1"): value for name, value in self.figures.items()}
+        rows = list(self.per_tag)
+        if len(rows) > TABLE_ROWS:
+            rows = sorted((row for row in rows if row["support"]), key=lambda row: row["f1"])[:TABLE_ROWS]
+        width = max(len("tag"), *(len(plots.short(row["label"])) for row in rows)) if rows else len("tag")
+        lines = [
+            "   ".join(f"{name} {value:.3f}" for name, value in figures.items()),
+            "",
+            f"{'tag':<{width}}  precision  recall     f1  average precision  examples",
+            *(_row(row, width) for row in rows),
+        ]
+        worst = f"(the {len(rows)} worst of {len(self.per_tag)} tags by f1)"
+        return lines if len(rows) == len(self.per_tag) else [*lines, worst]
+
+    def draw(self, folder: Path) -> None:
+        """Write tags.png."""
+        plots.write(_figure(self), folder / "tags.png")
+
+    def _about(self) -> str:
+        return f"{len(self.labels)} tags"
+
+
+def _checked(truth: Any, answers: Any, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    truth, answers = np.asarray(truth), np.asarray(answers, np.float64)
+    wanted = (len(truth), len(labels))
+    if truth.shape != wanted or not len(truth) or not np.isin(truth, (0, 1)).all():
+        raise InputError(f"y_true has shape {truth.shape}; give 0 or 1 for each example and each of {len(labels)} tags")
+    if answers.shape != wanted:
+        raise InputError(f"probabilities have shape {answers.shape}; these tags need {wanted}")
+    if not np.isfinite(answers).all():
+        raise InputError("probabilities hold NaN or infinity: the training diverged; lower the learning rate")
+    if answers.min() < 0 or answers.max() > 1:
+        raise InputError("probabilities are below 0 or above 1; apply a sigmoid to logits before scoring")
+    return truth.astype(bool), answers
+
+
+def _absent(labels: Sequence[str], truth: np.ndarray) -> list[str]:
+    absent = [label for label, there in zip(labels, truth.any(0), strict=True) if not there]
+    return [f"no example in this split has: {plots.short(', '.join(absent), 120)}"] if absent else []
+
+
+def _row(row: Mapping[str, Any], width: int) -> str:
+    ranked = "" if row["average_precision"] is None else f"{row['average_precision']:.3f}"
+    figures = f"{row['precision']:>9.3f}  {row['recall']:>6.3f}  {row['f1']:>5.3f}  {ranked:>17}  {row['support']:>8}"
+    return f"{plots.short(row['label']):<{width}}  {figures}"
+
+
+def _figure(report: TagsReport) -> Figure:
+    """Draw F1 and average precision of each tag, the best on top; of many tags the worst."""
+    from matplotlib.figure import Figure
+
+    rows = sorted(report.per_tag, key=lambda row: row["f1"])[:DRAWN]
+    figure = Figure(figsize=(8, 1.6 + 0.28 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(rows))
+    axes.barh(places, [row["f1"] for row in rows], color="tab:blue", alpha=0.7, label="F1")
+    ranked = [np.nan if row["average_precision"] is None else row["average_precision"] for row in rows]
+    axes.plot(ranked, places, "D", color="tab:orange", markersize=5, label="average precision")
+    names = [f"{plots.short(row['label'], 24)} ({row['support']})" for row in rows]
+    axes.set_yticks(places, names, fontsize=8, parse_math=False)
+    few = f", the {len(rows)} worst" if len(rows) < len(report.per_tag) else ""
+    axes.set(xlim=(0, 1.02), title=f"{report.split}: {report.n} examples, {len(report.labels)} tags{few}")
+    axes.grid(axis="x", alpha=0.25)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False)
+    return figure
