@@ -36,3 +36,17 @@ def bert(layers: int) -> str:
     keras_hub.models.BertBackbone(vocabulary_size=len(vocabulary), **shape).save_to_preset(folder)
     keras_hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=True).save_to_preset(folder)
     return folder
+
+
+def tagged(each: int = 12) -> str:
+    """Write texts whose teams and firms are tagged as a CoNLL file, and return its path."""
+    rng = np.random.default_rng(0)
+    names = ["team B-TEAM\nmatch I-TEAM", "bank B-FIRM", "share B-FIRM\nmarket I-FIRM"]
+    others = [f"{word} O" for word in WORDS[8:]]
+    texts = [
+        "\n".join([*rng.choice(others, 3), names[number % 3], *rng.choice(others, 2)]) for number in range(3 * each)
+    ]
+    path = tempfile.mkdtemp(prefix="tlkit-smoke-") + "/tagged.conll"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n\n".join(texts))
+    return path

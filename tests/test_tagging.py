@@ -21,7 +21,7 @@ from tlkit.splits import Split
 
 TAGS = ("O", "B-FIRM", "I-FIRM", "B-PET", "I-PET")
 TEXTS = ["the cat  sat\ton bank loan", "", "\N{ZERO WIDTH SPACE} dog catdog!! mat", "cat " * 40]
-PHASES = (Phase("head", 8, 5e-2, 0), Phase("top", 2, 3e-3, 2))
+PHASES = (Phase("head", 8, 5e-2, 0), Phase("top", 10, 1e-2, 2))
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +41,14 @@ def bert(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def make(bert: Path) -> Callable[[], Any]:
-    """Build a tagger of 12 tokens over a tiny BERT, with answers that differ from token to token."""
+    """Build a tagger of 12 tokens over a tiny BERT that tells words apart."""
     import keras
 
     def made() -> Any:
         keras.utils.set_random_seed(0)
         clf = tlkit.minilm_entities(TAGS, size=12, weights=bert)
-        rng = np.random.default_rng(0)
-        for layer in clf._flatten_layers():
-            if "transformer_layer" in layer.name or layer.name.endswith("embedding"):
-                for weight in layer.weights:
-                    if len(weight.shape) > 1:
-                        weight.assign(rng.normal(0, 0.4, weight.shape))
-        kernel = clf.head.get_layer("probabilities").kernel
-        kernel.assign(rng.normal(0, 0.7, kernel.shape))
+        (words,) = (layer for layer in clf._flatten_layers() if layer.name == "token_embedding")
+        words.embeddings.assign(np.random.default_rng(0).normal(0, 0.4, words.embeddings.shape))
         return clf
 
     return made
@@ -62,7 +56,10 @@ def make(bert: Path) -> Callable[[], Any]:
 
 @pytest.fixture(scope="module")
 def clf(make: Callable[[], Any]) -> Any:
-    return make()
+    clf = make()
+    kernel = clf.head.get_layer("probabilities").kernel
+    kernel.assign(np.random.default_rng(1).normal(0, 0.7, kernel.shape))
+    return clf
 
 
 def split(*texts: tuple[str, str]) -> Split:
@@ -182,7 +179,7 @@ def trained(make: Callable[[], Any], data: tlkit.Data, folder: Path) -> tuple[An
 def test_two_phases_learn_to_find_entities(trained: tuple, make: Callable[[], Any]) -> None:
     clf, history, report = trained
     assert report.f1 > 0.9 and history.epochs[-1]["val_accuracy"] > 0.9
-    assert [phase["unfreeze"] for phase in history.phases] == [0, 2] and history.phases[1]["trainable"] > 5000
+    assert [phase["unfreeze"] for phase in history.phases] == [0, 2] and history.phases[1]["trainable"] > 4000
     moved = [
         not np.array_equal(new, old)
         for new, old in zip(pieces(clf)[1].get_weights(), pieces(make())[1].get_weights(), strict=True)
