@@ -152,11 +152,18 @@ def test_read_and_jobs_know_tagged_files(tmp_path: Path) -> None:
     assert tlkit.read(str(source)).task == "entities"
     many = folder(tmp_path / "many", train=SMALL, dev=SMALL, test=SMALL)
     assert tlkit.read(str(many)).task == "entities"
+    with pytest.raises(InputError, match="holds tagged words, no tags; leave the target out"):
+        tlkit.read(str(source), task="tags")
+    (tmp_path / "train.txt").write_text(SMALL * 9)
+    splitting = tlkit.Splitting(near_duplicates="anywhere")
+    assert tlkit.read(str(tmp_path / "train.txt"), task="entities", splitting=splitting).task == "entities"
     with pytest.raises(InputError, match="holds tagged words; leave out text_column"):
         tlkit.read(str(source), text_column="a")
     job = Job(data=str(many), out=str(tmp_path / "out"))
     done = completed(job, kind_of(job))
     assert (done.backbone, done.head) == ("minilm_l6", "token_dense")
+    asked = completed(Job(data=str(tmp_path / "train.txt"), out="out", target="entities"), "text")
+    assert asked.head == "token_dense"
     with pytest.raises(InputError, match="head 'mean_dense' answers each picture or text as a whole"):
         completed(Job(data=str(many), out="out", head="mean_dense"), "text")
 
