@@ -293,3 +293,25 @@ def test_an_artifact_whose_labels_are_no_tags_is_refused(artifact: tlkit.Artifac
         tlkit.load(artifact.path)
     path.write_text(kept)
     assert dataclasses.is_dataclass(tlkit.load(artifact.path).target)
+
+
+# === The command line ===
+
+
+@pytest.mark.slow
+def test_a_conll_file_becomes_an_artifact(
+    data: tlkit.Data, folder: Path, bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from tlkit import cli
+
+    out = str(tmp_path / "run")
+    options = ["--weights", str(bert), "--size", "12", "--epochs", "1,1", "--precision", "float32"]
+    assert cli.main(["train", data.source, "--out", out, *options]) == 0
+    assert "entity F1" in capsys.readouterr().out
+    assert cli.main(["predict", out, "the cat sat", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["tokens"] == ["the", "cat", "sat"] and len(found["tags"]) == 3 and "spans" in found
+    assert cli.main(["evaluate", out, data.source]) == 0 and cli.main(["doctor", data.source, "--no-labels"]) == 0
+    assert "2 types of entities" in capsys.readouterr().out
+    assert cli.main(["train", data.source, "--out", out, *options]) == 0
+    assert "this run is finished" in capsys.readouterr().out
