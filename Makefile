@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow test-all fuzz lint bench notebooks clean
+.PHONY: demo test test-slow test-all fuzz lint bench notebooks docs clean
 
 demo: $(STAMP)
 	$(PY) recipes/demo.py
@@ -31,6 +31,10 @@ bench: $(STAMP)
 # Runs every notebook anew, which takes minutes; `$(PY) notebooks/build.py NAME` runs one.
 notebooks: $(STAMP)
 	$(PY) notebooks/build.py
+
+# Writes docs/reference/ anew from the code; seconds.
+docs: $(STAMP)
+	$(PY) docs/build.py
 
 # The environment stays: it takes minutes to make. `rm -r .venv` removes it.
 clean:

@@ -82,6 +82,12 @@ def show(name: str, job: Job, out: str, seed: int, *, scratch: bool) -> None:
     _ask(name, job.data.test, out)
 
 
+def open_all(clf: Any) -> None:
+    """Let every layer train, BatchNormalization too."""
+    for part in clf.layers:  # `clf` itself is trainable already, and Keras passes on only what changes
+        part.trainable = True
+
+
 def _scratch(job: Job, clf: Any, seed: int) -> None:
     """Train the same network from random weights, all of it open, for as many epochs: what transfer brings.
 
@@ -92,7 +98,7 @@ def _scratch(job: Job, clf: Any, seed: int) -> None:
     epochs = sum(phase.epochs for phase in job.phases or clf.spec.backbone.phases)
     started = time.perf_counter()
     fresh = job.build(None)
-    fresh.trainable = True
+    open_all(fresh)
     fresh.compile("adam", "sparse_categorical_crossentropy")
     split = job.data.train
     examples = fresh.spec.input.batches(split, Reading(resize=fresh.spec.resize)).unbatch()

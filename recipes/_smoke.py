@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pathlib
 import tempfile
+from typing import Any
 
 import numpy as np
+
+import tlkit
 
 WORDS = ("cup", "goal", "team", "match", "bank", "share", "price", "market", "the", "a", "of", "won", "fell", "rose")
 TOPICS = {"sport": WORDS[:4], "business": WORDS[4:8]}
@@ -50,3 +54,44 @@ def tagged(each: int = 12) -> str:
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n\n".join(texts))
     return path
+
+
+def payments(folder: str, rows: int = 300) -> str:
+    """Write a table of payments, one in eight a fraud and two in three without a label, and return its path."""
+    rng = np.random.default_rng(0)
+    lines = ["amount,fee,card,fraud"]
+    for number in range(rows):
+        amount, fraud = rng.normal(100, 20), number % 8 == 0
+        fee = amount / 10 + rng.normal(0, 0.1) + 4 * fraud
+        label = "" if number % 3 else ("yes" if fraud else "no")
+        lines.append(f"{amount:.2f},{fee:.2f},{('debit', 'credit')[number % 2]},{label}")
+    path = f"{folder}/payments.csv"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
+
+
+def tfds(source: str, examples: Any, labels: Any) -> tlkit.Data:
+    """Read "tfds:NAME" as a recipe does, but with made-up examples: TensorFlow Datasets' own mock of the data set."""
+    import tensorflow as tf
+    import tensorflow_datasets as library
+
+    name = source.removeprefix("tfds:")
+    folder = tempfile.mkdtemp(prefix="tlkit-smoke-")
+    numbers = np.unique(labels, return_inverse=True)[1]
+    pictures = isinstance(examples, np.ndarray)
+
+    def as_dataset(builder: Any, *_: Any, **__: Any) -> tf.data.Dataset:
+        what, label = builder.info.supervised_keys
+        channels = builder.info.features[what].shape[-1] if pictures else None
+        found = [tf.io.encode_png(one[..., :channels]) for one in examples] if pictures else list(examples)
+        classes = getattr(builder.info.features[label], "num_classes", len(numbers))
+        return tf.data.Dataset.from_tensor_slices({what: found, label: numbers % classes})
+
+    with library.testing.mock_data(data_dir=folder, as_dataset_fn=as_dataset):
+        builder = library.builder(name)
+        train = library.core.SplitInfo(name="train", shard_lengths=[len(numbers)], num_bytes=0)
+        builder.info.set_splits(library.core.SplitDict([train]))
+        pathlib.Path(builder.data_dir).mkdir(parents=True)
+        builder.info.write_to_directory(builder.data_dir)
+        return tlkit.read(source)

@@ -10,37 +10,17 @@ Expect: not measured: where this was written KerasHub's download site could not 
 
 from __future__ import annotations
 
-import argparse
-
-import _smoke
+import _common
 
 import tlkit
 
 
 def main() -> None:
     """Train, measure and export."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="reviews.csv", help="a CSV, TSV or JSONL table")
-    parser.add_argument("--weights", default="pretrained")
-    parser.add_argument("--out", default="runs/bert_classifier")
-    parser.add_argument("--smoke", action="store_true", help="made-up data, random weights, seconds")
-    options = parser.parse_args()
-
-    if options.smoke:
-        data = tlkit.arrays(*_smoke.texts())
-        clf = tlkit.bert_classifier(data.labels, size=16, weights=_smoke.bert(layers=12))
-        phases = (tlkit.Phase("head", 1, 1e-3, 0), tlkit.Phase("top", 1, 5e-5, 2))
-    else:
-        data = tlkit.text_table(options.data)
-        clf = tlkit.bert_classifier(data.labels, weights=options.weights)
-        phases = None  # BERT's own: the head, then the top two of twelve layers
-
-    print(data)
-    history = tlkit.fit(clf, data, phases=phases)
-    report = tlkit.evaluate(clf, data.test, history=history)
-    print(report)
-    tlkit.export(clf, options.out, report=report, overwrite=True)
-    print(f"SavedModel: {options.out}/saved_model/1")
+    options = _common.parse(__doc__, "reviews.csv", _common.TEXTS)
+    data = _common.read(options)
+    clf = tlkit.bert_classifier(data.labels, size=options.size, weights=options.weights)
+    _common.finish(clf, data, options)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,7 @@ Expect: test accuracy 0.9889, the mean of seeds 0, 1 and 2 (0.9814, 0.9926, 0.99
 
 from __future__ import annotations
 
-import argparse
-
-import _smoke
-import keras
+import _common
 
 import tlkit
 
@@ -22,28 +19,10 @@ PHASES = (tlkit.Phase("head", 10, 1e-3, 0), tlkit.Phase("top", 8, 1e-3, 3))
 
 def main() -> None:
     """Train, measure and export."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="runs/digits")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="made-up data, random weights, seconds")
-    options = parser.parse_args()
-    keras.utils.set_random_seed(options.seed)
-
-    if options.smoke:
-        data = tlkit.arrays(*_smoke.pictures())
-        clf = tlkit.efficientnet_lite0_pool_dense(data.labels, size=32, weights=None)
-        phases = (tlkit.Phase("head", 1, 1e-3, 0), tlkit.Phase("top", 1, 1e-3, 2))
-    else:
-        data = tlkit.digits(seed=options.seed)
-        clf = tlkit.efficientnet_lite0_pool_dense(data.labels, size=96)
-        phases = PHASES
-
-    print(data)
-    history = tlkit.fit(clf, data, phases=phases, seed=options.seed)
-    report = tlkit.evaluate(clf, data.test, history=history)
-    print(report)
-    tlkit.export(clf, options.out, report=report, overwrite=True)
-    print(f"SavedModel: {options.out}/saved_model/1")
+    options = _common.parse(__doc__, "digits", _common.PICTURES, size=96)
+    data = _common.read(options)
+    clf = tlkit.efficientnet_lite0_pool_dense(data.labels, size=options.size, weights=options.weights)
+    _common.finish(clf, data, options, PHASES)
 
 
 if __name__ == "__main__":

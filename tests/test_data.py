@@ -230,7 +230,12 @@ def test_labels_of_arrays() -> None:
     [
         (TEXTS, LABELS[:-1], errors.InputError, "x has 6 examples and y has 5 labels; make them match"),
         (TEXTS, np.eye(6), errors.InputError, "one label for each example; turn one-hot rows into numbers with argmax"),
-        ([1, 2], ["a", "b"], errors.InputError, "x holds 1; give texts as a list of strings, or pictures as one array"),
+        (
+            [1, 2],
+            ["a", "b"],
+            errors.InputError,
+            "x holds 1; give texts, or pairs of them",
+        ),
         (np.zeros((2, 4, 4, 2)), [0, 1], errors.InputError, "pictures must have the shape"),
         (np.full((2, 4, 4), np.nan), [0, 1], errors.InputError, "the pictures hold NaN"),
         (TEXTS, ["a", None] * 3, errors.DataError, "the labels of arrays are of the types NoneType, str"),

@@ -34,7 +34,7 @@ def colours() -> tlkit.Data:
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge by a small network of random weights in place of a pretrained one."""
     clf = models.spread(models.tiny_classifier(2), models.pictures(16, 16))
-    monkeypatch.setattr(doctor, "classifier", lambda *_: clf)
+    monkeypatch.setattr(doctor, "classifier", lambda *_, **__: clf)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_wrong_labels_are_found_by_what_the_frozen_part_says(colours: tlkit.Data
 
 @pytest.mark.parametrize("task", ["tags", "value"])
 def test_tags_and_values_are_not_judged(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "classifier", lambda *_: pytest.fail("the backbone was built"))
+    monkeypatch.setattr(doctor, "classifier", lambda *_, **__: pytest.fail("the backbone was built"))
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)).astype(np.uint8)
     truths = np.eye(2)[np.arange(40) % 2] if task == "tags" else np.arange(40.0)
     found = doctor.diagnose(tlkit.arrays(pixels, truths, task=task))
@@ -67,7 +67,7 @@ def test_tags_and_values_are_not_judged(task: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_labels_are_judged_only_where_asked_for(colours: tlkit.Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise AssertionError("the backbone was built")
 
     monkeypatch.setattr(doctor, "classifier", fail)
@@ -77,7 +77,7 @@ def test_labels_are_judged_only_where_asked_for(colours: tlkit.Data, monkeypatch
 def test_without_weights_the_rest_is_examined_and_that_is_said(
     colours: tlkit.Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def offline(*_: object) -> None:
+    def offline(*_: object, **__: object) -> None:
         raise OfflineError("no weights here")
 
     monkeypatch.setattr(doctor, "classifier", offline)

@@ -276,7 +276,7 @@ RUN = {
     "schema": 1, "status": "running", "started": "2026-01-01T00:00:00+0000", "environment": {"tlkit": "0.1.0"},
     "settings": {"backbone": "mobilenet_v2", "head": "pool_dense", "data": "photos"}, "data": "0" * 64, "choices": {},
     "job": ledger.given(tlkit.Job(data="digits", out="x", backbone="mobilenet_v2", epochs=[1, 1], unfreeze="all")),
-    "findings": [], "accuracy": 0.5,
+    "findings": [], "figures": {"accuracy": 0.5},
 }  # fmt: skip
 
 
@@ -295,7 +295,8 @@ def read_run(folder: Path, value: tuple) -> None:
     if metrics is not None:
         (folder / checkpoint.METRICS).write_bytes(metrics)
     for run in ledger.runs(folder):
-        told = f"{run.status:<10} {run.started[:16]:<16} {run.epochs:>6} {run.accuracy or 0:.4f} {run.about}"
+        figure = "{} {:.4g}".format(*(run.figure or ("", 0)))
+        told = f"{run.status:<10} {run.started[:16]:<16} {run.epochs:>6} {figure} {run.about}"
         told.encode()  # so that it can be printed
     told = ledger.load(folder)
     ledger.differences(told, {"settings": RUN["settings"], "data": "1" * 64})

@@ -10,18 +10,21 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts", "bio"),
+    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio"),
     ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
-    ("duplicates", "suspects", "paths", "traits", "splits", "strata", "truths", "drawing", "assembly"),
-    ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples", "conll"),
-    ("networks", "tokens", "vision", "text"),
+    ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
+    ("data", "folders", "rows", "labelled", "tables", "sheets", "manifests", "datasets", "samples", "conll"),
+    (
+        *("networks", "families", "zoo", "flat", "tokens", "text_presets", "strings", "vision", "presets"),
+        *("text", "tabular"),
+    ),
     ("build",),
     ("freeze", "folding", "frontier", "precision"),
-    ("shards", "keys", "store", "filling"),
+    ("shards", "keys", "store", "filling", "pretraining"),
     ("steps", "loop", "choices", "options", "planning", "train"),
     (
-        *("plots", "measured", "report", "tags_report", "value_report", "mentions", "baselines"),
+        *("plots", "rare", "measured", "report", "tags_report", "value_report", "mentions", "baselines"),
         *("examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
     ("doctor",),

@@ -136,8 +136,9 @@ def test_table() -> None:
 
 def test_where_classes_are_uneven_the_macro_figures_come_first() -> None:
     answers = [[0.9, 0.1]] * 9 + [[0.6, 0.4], [0.4, 0.6]]
-    line = score([0] * 9 + [1, 1], answers, ["many", "few"]).table().splitlines()[1]
-    assert line.startswith("macro-F1 0.807   balanced accuracy 0.750   accuracy 0.909   loss ")
+    lines = score([0] * 9 + [1, 1], answers, ["many", "few"]).table().splitlines()
+    assert lines[1].startswith("average precision 1.000 of 'few'")  # before all, where one of two is rare
+    assert lines[5].startswith("macro-F1 0.807   balanced accuracy 0.750   accuracy 0.909   loss ")
     even = score([0] * 6 + [1] * 2, answers[:8], ["many", "few"]).table().splitlines()[1]
     assert even.startswith("accuracy 0.750   macro-F1 ")  # three times as many is not yet uneven
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import types
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +178,16 @@ def test_a_registered_name_with_mock_data(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert dataset.kind == "image" and dataset.source == "tfds:mnist" and len(everything(dataset)) == 60
     assert all(isinstance(item, bytes) for item, _ in everything(dataset))
     assert texts.labels == ("neg", "pos") and isinstance(texts.train.items[0], str)
+
+
+def test_a_label_that_is_a_plain_number() -> None:
+    features = library.features.FeaturesDict({"text": library.features.Text(), "intent": np.int32})
+    info = types.SimpleNamespace(features=features, supervised_keys=("text", "intent"))
+    assert samples._keys(library, info, "clinc_oos") == ("text", "intent", "text")
+    features = library.features.FeaturesDict({"text": library.features.Text(), "intent": np.float32})
+    info = types.SimpleNamespace(features=features, supervised_keys=("text", "intent"))
+    with pytest.raises(errors.DataError, match="stars is not made of pictures or texts with one label each"):
+        samples._keys(library, info, "stars")
 
 
 def test_an_unknown_name() -> None:

@@ -138,6 +138,8 @@ def test_heads_answer_tokens_or_the_whole(bert: Path) -> None:
         tlkit.classifier("minilm_l6", "token_dense", 3, weights=bert)
     with pytest.raises(InputError, match="'token_dense' takes sequence, mask, but backbone 'mobilenet_v2' gives map"):
         tlkit.classifier("mobilenet_v2", "token_dense", TAGS, weights=None)
+    with pytest.raises(InputError, match="'token_dense' answers the tokens of single texts, not of pairs"):
+        tlkit.classifier("minilm_l6", "token_dense", TAGS, weights=bert, pairs=True)
     assert heads.HEADS["token_dense"].tokens
 
 

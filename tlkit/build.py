@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit import heads, tagging, targets
 from tlkit.errors import InputError, unknown
-from tlkit.spec import Backbone, Input
+from tlkit.spec import Backbone, Input, resolve
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULTS = {
     "image": ("efficientnet_lite0", "pool_dense"),
     "text": ("minilm_l6", "mean_dense"),
+    "table": ("autoencoder", "vector_dense"),
     "entities": ("minilm_l6", "token_dense"),
 }
 
@@ -52,30 +53,42 @@ class Spec:
 
 def table() -> dict[str, Backbone]:
     """Return every known backbone by name."""
+    from tlkit.tabular import TABULAR
     from tlkit.text import TEXT
     from tlkit.vision import VISION
 
-    return {**VISION, **TEXT}
+    return {**VISION, **TEXT, **TABULAR}
 
 
-def find_backbone(backbone: str | Backbone) -> Backbone:
+def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
     """Return a row by name, or the user's own as it is.
+
+    Args:
+        backbone: a name from `tlkit backbones`; "keras_hub:NAME" or "keras_cv:NAME" for a preset; the path of a folder
+            with one of KerasHub, keras-cv, Hugging Face or timm; or a row.
 
     Raises:
         InputError: no such name; the nearest ones are named.
+        WeightsError: a preset that is not here and cannot be fetched, or a folder that cannot be read.
     """
     if isinstance(backbone, Backbone):
         return backbone
+    from tlkit.tabular import TABULAR
     from tlkit.vision import VISION
 
-    rows = VISION if backbone in VISION else table()  # the texts' table imports TensorFlow, which takes seconds
-    if backbone not in rows:
+    light = {**VISION, **TABULAR}
+    if backbone in light:
+        return light[backbone]  # the texts' table imports TensorFlow, which takes seconds
+    from tlkit import presets, text
+
+    rows = table()
+    if (row := rows.get(backbone) or text.find(backbone) or presets.find(backbone)) is None:
         raise unknown("backbone", backbone, rows)
-    return rows[backbone]
+    return row
 
 
 def classifier(
-    backbone: str | Backbone,
+    backbone: str | os.PathLike | Backbone,
     head: str | heads.Head,
     labels: int | Iterable[str] | targets.Target,
     *,
@@ -84,25 +97,27 @@ def classifier(
     dropout: float | None = None,
     hidden: int | None = None,
     resize: Literal["crop", "pad", "stretch"] = "crop",
+    pairs: bool = False,
     name: str | None = None,
 ) -> keras.Model:
     """Build a classifier, a pretrained backbone under a new head, as one plain functional Keras model.
 
-    Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,). Probabilities
-    (batch, classes), float32, come out, or a value (batch, 1), or those of tags (batch, tokens, tags). Normalisation
-    and tokenization are inside. The backbone is frozen, ready for `tlkit.fit` or a `fit` of your own. `clf.base` gives
-    features, `clf.head` takes them, `clf.spec` says what it is.
+    Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,), pairs of texts as
+    strings (batch, 2); rows of tables as float32 (batch, columns). Probabilities (batch, classes), float32, come out,
+    a value (batch, 1), or those of tags (batch, tokens, tags). Normalisation, tokenization and the like are inside. The
+    backbone is frozen, ready for a `fit`. `clf.base` gives features, `clf.head` takes them, `clf.spec` tells all.
 
     Args:
-        backbone: a name from `tlkit backbones`, or your own `Backbone`.
+        backbone: a name from `tlkit backbones`, "keras_hub:NAME", "keras_cv:NAME", the path of a folder (of KerasHub,
+            keras-cv, Hugging Face or timm), or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
         labels: the class names, or their number; or a target, such as `data.target`, which may also be tags, a value or
             entities. For a head that answers tokens, the names are BIO tags.
         size: pixels of a side, or tokens of a text; the backbone's own by default.
         weights: "pretrained"; None for random ones; or a path to a weights file or preset folder.
-        dropout: rate before the dense layers, 0 <= dropout < 1; the head's own by default.
-        hidden: width of the head's hidden layer, 0 for none; the head's own by default.
-        resize: how pictures of other shapes are brought to `size` by the readers and the exported model.
+        dropout, hidden: of the head: rate before its dense layers, 0 <= dropout < 1; width of its hidden layer, 0 for
+            none; its own by default.
+        resize, pairs: how pictures are brought to `size`; whether each example is two texts, a question and an answer.
         name: of the model; "<backbone>_<head>" by default.
 
     Raises:
@@ -111,25 +126,35 @@ def classifier(
     """
     import keras
 
-    row, top = find_backbone(backbone), heads.get(head)
-    target = _target(top, labels)
+    row, weights = _fitted(find_backbone(backbone), weights)
+    top = heads.get(head)
+    target = _target(top, labels, pairs)
     heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
-    given = row.input.sized(size)
+    given = (row.input.paired() if pairs else row.input).sized(size)
     pre, body, origin = _base(row, given, weights, top.takes)
     crown = _head(top, body, target, dropout, hidden)
     raw = given.tensor()
     clf = keras.Model(raw, crown(body(pre(raw))), name=name or f"{row.name}_{top.name}")
     blocks = row.blocks(body) if callable(row.blocks) else row.blocks
-    row = dataclasses.replace(row, blocks=tuple(blocks))
+    row = dataclasses.replace(row, blocks=tuple(blocks), params=row.params or body.count_params())
     return attach(clf, Spec(row, top.name, target, given, resize, origin))
 
 
-def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target) -> targets.Target:
+def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target, pairs: bool) -> targets.Target:
     """Return what is learned; for a head that answers tokens, names are tags of words."""
+    if head.tokens and pairs:
+        raise InputError(f"head {head.name!r} answers the tokens of single texts, not of pairs; leave pairs out")
     if head.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
         return tagging.Entities(tuple(labels))
     return targets.of(labels)
+
+
+def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
+    """Return a backbone, fitted to its data where they left weights at a path, and what weights it is to have."""
+    if row.prepare and weights not in ("pretrained", None):
+        return resolve(row.prepare)(row, None, weights, False), "pretrained"
+    return row, weights
 
 
 def _base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:

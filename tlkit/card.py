@@ -66,7 +66,7 @@ def write(facts: dict[str, Any]) -> str:
             "",
             "## Use",
             "",
-            *_use(given["kind"], target),
+            *_use(given, target),
             "",
         ]
     )
@@ -79,7 +79,12 @@ def _escape(label: str) -> str:
 
 def _input(given: dict[str, Any]) -> str:
     if given["kind"] == "text":
-        return f"strings, cut after {given['size']} tokens"
+        what = "pairs of strings" if given.get("segments") == 2 else "strings"
+        return f"{what}, cut after {given['size']} tokens"
+    if given["kind"] == "table":
+        names = [_escape(name) for name in given["columns"]]
+        more = [f"and {len(names) - LISTED} more (see tlkit.json)"] if len(names) > LISTED else []
+        return f"rows of cells as they are written, empty where missing: {', '.join([*names[:LISTED], *more])}"
     return f"encoded pictures (JPEG, PNG, WebP, BMP, GIF), brought to {given['size']} pixels by {given['resize']}"
 
 
@@ -96,10 +101,13 @@ def _figures(metrics: dict[str, Any] | None, target: str) -> list[str]:
     ]
 
 
-def _use(kind: str, target: str) -> list[str]:
-    extra = ["import tensorflow_text  # the tokenizer's operations"] if kind == "text" else []
-    argument = 'text=tf.constant(["..."])' if kind == "text" else "image_bytes=tf.constant([photo])"
-    extra = extra or ['photo = open("photo.jpg", "rb").read()']
+def _use(given: dict[str, Any], target: str) -> list[str]:
+    text = '["...", "..."]' if given.get("segments") == 2 else '"..."'
+    extra, argument = {
+        "text": (["import tensorflow_text  # the tokenizer's operations"], f"text=tf.constant([{text}])"),
+        "image": (['photo = open("photo.jpg", "rb").read()'], "image_bytes=tf.constant([photo])"),
+        "table": (['rows = [["...", "..."]]  # a cell for each column, in order'], "cells=tf.constant(rows)"),
+    }[given["kind"]]
     return [
         "```python",
         "import tensorflow as tf",

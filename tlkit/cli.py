@@ -102,7 +102,7 @@ def _use_parsers(commands: Any) -> None:
     doctor.set_defaults(command=_doctor)
     predict = commands.add_parser("predict", help="answer pictures or texts with an exported model")
     predict.add_argument("artifact", help="the directory of a finished run")
-    predict.add_argument("items", nargs="*", help="picture files, or texts; standard input, a text a line, if none")
+    predict.add_argument("items", nargs="*", help="picture files, texts, pairs with a tab between; or lines of stdin")
     predict.add_argument("--json", action="store_true", help="one JSON object a line")
     predict.set_defaults(command=_predict)
     evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
@@ -197,7 +197,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     options.target = options.target or artifact.target.name
     if options.target != artifact.target.name:
         raise InputError(f"the model answers --target {artifact.target.name}, not {options.target}; leave it out")
-    examples = read(options)
+    examples = read(options, like=getattr(artifact.input, "table", None))
     if examples.kind != artifact.input.kind:
         raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
     if examples.labels != artifact.labels and options.target != "value":

@@ -33,6 +33,13 @@ def hush() -> None:
         os.close(nowhere)
 
 
+def table_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a table of numbers and categories is read."""
+    parser.add_argument("--kind", choices=("table",), help="table: of numbers and categories, each row an example")
+    ignored = "of such a table: columns, as A,B, that are not read, such as numbers of customers"
+    parser.add_argument("--ignore", type=lambda text: tuple(text.split(",")), metavar="NAMES", help=ignored)
+
+
 def numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
     """Return a reader of comma-separated numbers for argparse; `kind` reads one."""
 
@@ -77,7 +84,7 @@ def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
         nargs="?" if optional else None,
         help="a folder of class folders, a CSV/TSV/JSONL table, a CoNLL file, tfds:NAME, digits, or bbc_news",
     )
-    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined")
+    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined, or with --pairs two texts")
     add("--image-column", metavar="NAME", help="of a table that lists picture files")
     add("--label-column", metavar="NAME", help="of a table")
     add(
@@ -86,7 +93,9 @@ def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
         default="label",
         help="what that column holds (default: label); entities: a file or folder of tagged words",
     )
+    add("--pairs", action="store_true", help="each example is two texts")
     add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
+    table_options(parser)
     add("--split", choices=("random", "stable"), default="random", help="stable: more examples move none of the others")
     add("--splits", metavar="FILE", help="a splits.csv of an earlier run, used again")
     add("--group-by", metavar="WHAT", help="a column, or a pattern of file names: what agrees in it is not parted")
@@ -100,11 +109,20 @@ def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
     add("--seed", type=int, default=0, metavar="N")
 
 
-def read(options: argparse.Namespace) -> Any:
-    """Read the data that the options of `data_options` name; raises as `tlkit.read` does."""
+def read(options: argparse.Namespace, *, like: Any = None) -> Any:
+    """Read the data that the options of `data_options` name; raises as `tlkit.read` does.
+
+    Args:
+        options: what the command was given.
+        like: the columns of another table, whose order and codes the rows of this one are read in.
+    """
     from tlkit import data
+    from tlkit.job import READ
     from tlkit.spec import Splitting
 
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
-    columns = {name: getattr(options, name) for name in ("text_column", "image_column", "label_column", "root")}
-    return data.read(options.data, splitting=splitting, strict=options.strict, task=options.target, **columns)
+    if like is not None:
+        about = {"label_column": options.label_column, "strict": options.strict}
+        return data.table(options.data, like=like, splitting=splitting, **about)
+    columns = {name: getattr(options, name) for name in READ}
+    return data.read(options.data, splitting=splitting, task=options.target, **columns)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, paths, rows, traits, truths
+from tlkit import errors, pairing, paths, rows, traits, truths
 from tlkit.assembly import About, Part, assemble
 from tlkit.conll import is_tagged, tagged_texts
 from tlkit.datasets import dataset
@@ -18,6 +18,7 @@ from tlkit.drawing import settled
 from tlkit.folders import image_folder
 from tlkit.manifests import image_table, kind_of
 from tlkit.samples import bbc_news, digits, tfds
+from tlkit.sheets import table
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split
 from tlkit.tables import text_table
@@ -34,6 +35,7 @@ __all__ = [
     "is_tagged",
     "kind_of",
     "read",
+    "table",
     "tagged_texts",
     "text_table",
     "tfds",
@@ -55,7 +57,8 @@ def arrays(
     """Make a data set of what is already in memory.
 
     Args:
-        x: pictures, (n, height, width), (n, height, width, 1) or (n, height, width, 3), 0..255; or n texts.
+        x: pictures, (n, height, width), (n, height, width, 1) or (n, height, width, 3), 0..255; or n texts; or n pairs
+            of texts, for a model that was built with pairs=True.
         y: n labels, names or whole numbers; n lists of tags, or an array (n, tags) of 0 and 1; n numbers.
         labels: the names of the classes: for numbers, those of 0, 1, ...; for names, their order. Likewise
             of the tags; of a value, its own, as a list of one.
@@ -96,9 +99,12 @@ def _examples(x: Any) -> tuple[list[str] | np.ndarray, str]:
         images.check_pixels(x)
         return x, "image"
     texts = x.tolist() if hasattr(x, "tolist") else list(x)
+    if texts and all(map(pairing.is_pair, texts)):
+        return [pairing.Pair(*pairing.parts(text)) for text in texts], "text"
     if strange := next((repr(text)[:60] for text in texts if not isinstance(text, str)), ""):
         raise errors.InputError(
-            f"x holds {strange}; give texts as a list of strings, or pictures as one array (n, height, width, channels)"
+            f"x holds {strange}; give texts, or pairs of them, as a list of strings, or pictures as one array (n, "
+            f"height, width, channels)"
         )
     return texts, "text"
 
@@ -110,6 +116,9 @@ def read(
     image_column: str | None = None,
     label_column: str | None = None,
     root: str | None = None,
+    pairs: bool = False,
+    kind: str | None = None,
+    ignore: Sequence[str] | None = None,
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
@@ -123,7 +132,8 @@ def read(
             "tfds:NAME" or "tfds:NAME:CONFIG". Folders and tables may be addresses.
         text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
             also says whether it holds texts or lists pictures.
-        root: for a table of pictures, the folder that relative paths start from.
+        root, pairs: for a table of pictures, the folder that relative paths start from; of texts, as for `text_table`.
+        kind, ignore: "table" for one of numbers and categories, where that is not plain; its columns not to be read.
         seed, splitting, strict: as for `image_folder`.
         task: for a table, what its column of labels holds: "label", "tags" or "value"; "entities" for tagged words.
 
@@ -131,23 +141,21 @@ def read(
         InputError: no sample has this name, or an option is for something else. DataError: a missing path, or data that
             cannot be read or learned from.
     """
-    path, splitting = Path(source), settled(seed, splitting)
-    options = {"splitting": splitting, "strict": strict}
+    options = {"splitting": settled(seed, splitting), "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
+    columns |= {"pairs": pairs or None, "kind": kind, "ignore": ignore}
     columns = {name: value for name, value in columns.items() if value is not None}
     if task == "entities" or (is_tagged(source) and paths.exists(source)):
         return _tagged(source, columns, options, task)
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
-        return _table(source, columns, options | {"task": task})
+        return _table(source, columns, options, task)
     _check_options(source, columns, task)
-    if paths.is_remote(source):
-        return image_folder(source, **options)
-    if os.path.isdir(source):
-        data = image_folder(path, **options)
+    if paths.is_remote(source) or os.path.isdir(source):
+        data = image_folder(source, **options)
         note = f"The folder {source} was read, not the packaged sample of the same name."
         return replace(data, splitting=f"{data.splitting} {note}") if source in SAMPLES else data
     if source in SAMPLES:
-        return SAMPLES[source](splitting=splitting)
+        return SAMPLES[source](splitting=options["splitting"])
     if source.startswith("tfds:"):
         return tfds(source.removeprefix("tfds:"), **options)
     raise _nothing(source)
@@ -157,13 +165,12 @@ def _nothing(source: str) -> errors.TlkitError:
     """Build the error for what is neither there nor known."""
     path = Path(source)
     if len(path.parts) > 1 or path.suffix or source.endswith("/"):
-        return errors.DataError(
-            f"there is no file or folder {source}; check the path (tables end in {', '.join(rows.SUFFIXES)})"
-        )
+        tables = ", ".join(rows.SUFFIXES)
+        return errors.DataError(f"there is no file or folder {source}; check the path (tables end in {tables})")
     return errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
 
 
-def _tagged(path: str, columns: dict[str, str], options: dict[str, Any], task: str) -> Data:
+def _tagged(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
     if task not in ("label", "entities"):
         raise errors.InputError(f"{path} holds tagged words, no {task}; leave the target out, or give entities")
     if columns:
@@ -179,9 +186,29 @@ def _check_options(source: str, columns: dict[str, str], task: str) -> None:
         raise errors.InputError(f"{source} has one label for each example; only tables hold {task}: give a table of it")
 
 
-def _table(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:
-    if kind_of(path, **{name: value for name, value in columns.items() if name != "label_column"}) == "image":
+def _table(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+    kind, ignore = columns.pop("kind", None), columns.pop("ignore", ())
+    if kind not in (None, "table"):
+        raise errors.unknown("kind", kind, ["table"])
+    if kind is None:
+        kind = kind_of(path, **{name: columns[name] for name in columns.keys() - {"label_column", "pairs"}})
+    if kind == "table":
+        return _sheet(path, columns, options | {"ignore": ignore}, task)
+    options = options | {"task": task}
+    if ignore:
+        raise errors.InputError(f"ignore={list(ignore)} is for tables of numbers and categories; give kind='table' too")
+    if kind == "image":
+        if "pairs" in columns:
+            raise errors.InputError(f"{path} lists pictures; leave out pairs, or name two columns of texts")
         return image_table(path, **columns, **options)
     if "root" in columns:
         raise errors.InputError(f"{path} holds texts, which have no folder; leave out root, or name an image_column")
     return text_table(path, **columns, **options)
+
+
+def _sheet(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+    if strange := sorted(columns.keys() - {"label_column"}):
+        raise errors.InputError(f"{path} holds numbers and categories; leave out {' and '.join(strange)}")
+    if truths.known(task) != "label":
+        raise errors.InputError(f"{path} holds numbers and categories, of which one label is learned, not {task}")
+    return table(path, **columns, **options)

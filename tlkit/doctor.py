@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit import checks, choices, duplicates, filling, frontier, store, suspects
-from tlkit.build import DEFAULTS, classifier, pieces
+from tlkit import checks, choices, duplicates, filling, frontier, pairing, store, suspects
+from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
 from tlkit.freeze import unfreeze
@@ -39,23 +39,26 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
         The findings, the worst first. Where the weights of the backbone cannot be had, one of them says so.
     """
     judged: list[Finding] = []
-    lengths, size = {}, None
+    tokens, size = {}, None
     if labels and data.task != "label":
         judged.append(_unjudged(f"that is done for one label each, not for {data.task}"))
     if labels and (data.task == "label" or data.kind == "text"):  # of pictures there is nothing else to be asked
         backbone, head = DEFAULTS["entities" if data.task == "entities" else data.kind]
         try:
-            clf = classifier(backbone, head, data.target)
+            if find_backbone(backbone).prepare:
+                raise WeightsError("there is no backbone that knows this table before it is trained")
+            clf = classifier(backbone, head, data.target, pairs=pairing.are_pairs(data.train.items))
         except WeightsError as error:
             judged.append(_unjudged(str(error)))
         else:
             size = clf.spec.input.size
             pre = pieces(clf)[0]
-            lengths = {name: clf.spec.input.lengths(pre, split.items) for name, split in data.splits().items()}
+            tokens = {name: clf.spec.input.tokens(pre, split.items) for name, split in data.splits().items()}
             if data.task == "label":
+                lengths = {name: None if each is None else np.minimum(each, size) for name, each in tokens.items()}
                 judged += _labels(clf, data, lengths, seed, progress)
-    known = {name: each for name, each in lengths.items() if each is not None}  # pictures have none
-    found = [*checks.check(data, lengths=known, size=size), *judged]
+    known = {name: each for name, each in tokens.items() if each is not None}  # pictures have none
+    found = [*checks.check(data, tokens=known, size=size), *judged]
     sizes = {name: len(split) for name, split in data.splits().items()}
     return Diagnosis(data.source, data.kind, data.kinds, data.counts(), tuple(found), data.task, sizes)
 

@@ -25,10 +25,10 @@ def layer_blocks(backbone: keras.Model, row: Backbone) -> dict[str, int]:
     (`top_conv`, a pooler) belongs to the last block.
 
     Raises:
-        InputError: a name in the row that is no layer of the backbone.
+        InputError: a name in the row that is no layer, nor another operation, of the backbone.
     """
     ends = [row.stem, *row.blocks] if row.stem else list(row.blocks)
-    missing = [name for name in ends if name not in {layer.name for layer in backbone.layers}]
+    missing = [name for name in ends if name not in {operation.name for operation in backbone.operations}]
     if missing:
         raise InputError(f"backbone {row.name!r} names layers it does not have: {', '.join(missing)}; mend its row")
     number = dict.fromkeys((layer.name for layer in backbone.layers), len(row.blocks) - 1)

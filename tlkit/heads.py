@@ -23,7 +23,8 @@ class Head:
             takes; returns `target.output(x)`, the answers to a vector x (batch, channels): probabilities (batch,
             classes) of labels, for example.
         takes: the features it reads: "map" (batch, height, width, channels) of a picture; "sequence" (batch, tokens,
-            channels), "mask" (batch, tokens) and "pooled" (batch, channels) of a text.
+            channels), "mask" (batch, tokens) and "pooled" (batch, channels) of a text; "vector" (batch, channels) of a
+            row of a table.
         hidden: the default width of a hidden layer; 0 for none.
         dropout: the default dropout rate before each dense layer.
         tokens: whether it answers every token of a text, as entities need it; else the picture or text as a whole.
@@ -86,6 +87,11 @@ def token_dense(features: Features, target: Target, *, hidden: int, dropout: flo
     return _dense(features["sequence"] * ops.expand_dims(real, -1), target, hidden, dropout)
 
 
+def vector_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Build the vector of a row -> Dropout -> Dense(classes, softmax)."""
+    return _dense(features["vector"], target, hidden, dropout)
+
+
 HEADS: dict[str, Head] = {
     head.name: head
     for head in (
@@ -94,6 +100,7 @@ HEADS: dict[str, Head] = {
         Head("cls_dense", cls_dense, takes=("pooled",), dropout=0.1),
         Head("mean_dense", mean_dense, takes=("sequence", "mask"), dropout=0.1),
         Head("token_dense", token_dense, takes=("sequence", "mask"), dropout=0.1, tokens=True),
+        Head("vector_dense", vector_dense, takes=("vector",), dropout=0.1),
     )
 }
 

@@ -14,7 +14,7 @@ from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
 from tlkit.spec import Phase, Splitting
 
-READ = ("text_column", "image_column", "label_column", "root", "strict")
+READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,8 @@ class Job:
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
         target: what the column of the labels holds: "label", "tags" or "value" (tables); or "entities".
-        text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
+        text_column, image_column, label_column, root, kind, ignore: of a table, as for `tlkit.read`.
+        pairs: two text columns are two texts, a pair, and not one.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
         strict: raise an error where anything cannot be read.
         seed: of the splits, the head's weights, the order, dropout and augmentation; 0 or more.
@@ -69,6 +70,9 @@ class Job:
     image_column: str | None = None
     label_column: str | None = None
     root: str | None = None
+    pairs: bool = False
+    kind: Literal["table"] | None = None
+    ignore: Sequence[str] | None = None
     split: Literal["random", "stable"] = "random"
     splits: str | None = None
     group_by: str | None = None
@@ -107,13 +111,17 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
-    if job.target == "entities" or data.is_tagged(job.data):
+    if _is_tagged(job):
         return "text"
-    if os.path.isdir(job.data):
-        return "image"
+    if os.path.isdir(job.data) or job.kind is not None:
+        return job.kind or "image"
     if os.path.exists(job.data):
         return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
     return {"digits": "image", "bbc_news": "text"}.get(job.data)
+
+
+def _is_tagged(job: Job) -> bool:
+    return job.target == "entities" or data.is_tagged(job.data)
 
 
 def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
@@ -122,14 +130,12 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
         raise InputError(f"seed={job.seed}, weight_decay={job.weight_decay}: give numbers of 0 or more")
     if job.backbone is None and kind is None:
         return job
-    tagged = job.target == "entities" or data.is_tagged(job.data)
-    row = find_backbone(job.backbone or DEFAULTS["entities" if tagged else kind][0])
-    job = dataclasses.replace(
-        job, backbone=row.name, head=job.head or DEFAULTS["entities" if tagged else row.input.kind][1]
-    )
-    heads.check_fit(heads.get(job.head), row.input.features, row.name, "entities" if tagged else None)
+    usual = DEFAULTS | ({"text": DEFAULTS["entities"]} if _is_tagged(job) else {})
+    row = find_backbone(job.backbone or usual[kind][0])
+    job = dataclasses.replace(job, backbone=job.backbone or row.name, head=job.head or usual[row.input.kind][1])
+    heads.check_fit(heads.get(job.head), row.input.features, row.name, "entities" if _is_tagged(job) else None)
     schedule(job)
-    row.input.sized(job.size)
+    (row.input.paired() if job.pairs else row.input).sized(job.size)
     if kind not in (None, row.input.kind):
         raise InputError(f"{row.name} takes {row.input.kind}s, but {job.data} holds {kind}s; see `tlkit backbones`")
     if fetch:

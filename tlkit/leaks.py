@@ -36,6 +36,7 @@ _WORDS = {
         f"are near copies (re-encoded, resized or mirrored) of {_OWN}",
         "near_duplicates",
     ),
+    ("table", True): _Words("rows", "an identical row", "identical rows", f"are identical to {_OWN}", "duplicate_row"),
     ("text", True): _Words(
         "texts", "the same text", "identical texts", f"repeat {_OWN} byte for byte", "duplicate_text"
     ),
@@ -77,7 +78,8 @@ def copies(examples: Examples) -> list[Finding]:
     Across splits or under several labels they are errors; a near copy is told only where it adds to the copies.
     """
     exact, alike = _clusters(examples)
-    same, near = (_WORDS[examples.data.kind, whole] for whole in (True, False))
+    same = _WORDS[examples.data.kind, True]
+    near = _WORDS.get((examples.data.kind, False), same)  # rows of a table have no near copies
     certain = _torn(exact, examples.facets)
     probable = np.setdiff1d(_torn(alike, examples.facets), alike[np.isin(exact, certain)])
     leaked = _leaked(exact, examples.sides)

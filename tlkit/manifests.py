@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import folders, labelled, paths, rows, traits, truths
+from tlkit import folders, labelled, paths, rows, sheets, traits, truths
 from tlkit.assembly import SHOWN, About, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
@@ -78,11 +78,12 @@ def image_table(
 
 def kind_of(
     path: str | Path, *, text_column: str | None = None, image_column: str | None = None, root: str | Path | None = None
-) -> Literal["image", "text"]:
+) -> Literal["image", "text", "table"]:
     """Tell whether a table lists picture files or holds texts; a folder holds pictures.
 
     A table lists pictures where it has a column of a name that `image_table` knows, most of whose first values end
-    like picture files or exist, and none of a name that `text_table` knows. The other arguments are as for these.
+    like picture files or exist, and none of a name that `text_table` knows. Without either, it is one for `table` where
+    all columns but that of the labels hold numbers. The other arguments are as for these.
 
     Raises:
         InputError: both columns are given.
@@ -104,7 +105,10 @@ def kind_of(
         values = [value for value in (row.get(image) for _, row in table.rows) if isinstance(value, str)]
         if 2 * sum(_like_picture(value, base) for value in values) > len(values):
             return "image"
-    rows.column(table, None, TEXT_COLUMNS, "text_column= or, for a list of pictures, image_column")
+    if rows.guess(table, TEXT_COLUMNS) is None and sheets.is_numeric(table):
+        return "table"
+    options = "kind='table' for numbers and categories, image_column= for a list of pictures, or text_column"
+    rows.column(table, None, TEXT_COLUMNS, options)
     return "text"
 
 

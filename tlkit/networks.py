@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit import archives
-from tlkit.errors import WeightsError
+from tlkit.errors import TlkitError, WeightsError
 from tlkit.spec import Backbone, resolve
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def load_weights(model: keras.Model, row: Backbone, path: Any) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that keep their random weights
             _read_weights(model, row, path)
+    except TlkitError:
+        raise  # it says more than could be said here
     except (ValueError, KeyError, OSError, TypeError, IndexError, UserWarning) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise WeightsError(

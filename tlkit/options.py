@@ -52,6 +52,11 @@ def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing:
             f"the classifier has {len(spec.labels)} labels {_few(spec.labels)}, the data {len(data.labels)} "
             f"{_few(data.labels)}; build it with data.labels"
         )
+    if data.kind == "table" and data.columns != spec.input.table:
+        raise InputError(
+            f"the columns of the data are not those of the classifier, or their categories are others; read them with "
+            f"like=clf.spec.input.table, or pretrain on them anew (the classifier's: {_few(spec.input.columns)})"
+        )
     if batch_size < 1 or patience < 0 or not 0 <= label_smoothing < 1:
         raise InputError(
             f"batch_size={batch_size}, patience={patience}, label_smoothing={label_smoothing}: give a batch size of 1 "

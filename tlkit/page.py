@@ -136,8 +136,9 @@ class _Album:
         data, item = self.examples.data, self.examples.item(number)
         label, split = data.described(self.examples.labels[number]), SPLITS[self.examples.sides[number]]
         caption = f"<b>{_text(label, 'label')}</b>, {split}<br>{_text(name, 'name')}"
-        if data.kind == "text":
-            drawn, kind = f"<blockquote>{_text(item, 'text')}</blockquote>", ' class="text"'
+        if data.kind != "image":
+            told = item if isinstance(item, str) else ", ".join(map(str, item))
+            drawn, kind = f"<blockquote>{_text(told, 'text')}</blockquote>", ' class="text"'
         else:
             drawn, kind = self._picture(item), ""
         return f"<figure{kind}>{drawn}<figcaption>{caption}</figcaption></figure>"

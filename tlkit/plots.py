@@ -79,6 +79,25 @@ def confusion_figure(report: Any) -> Figure:
     return figure
 
 
+def precision_recall_figure(report: Any) -> Figure:
+    """Draw the precision of a rare class against its recall, over all thresholds."""
+    from matplotlib.figure import Figure
+    from sklearn import metrics
+
+    place = report.labels.index(report.rare["label"])
+    truth = report.y_true == place
+    precision, recall, _ = metrics.precision_recall_curve(truth, report.probabilities[:, place])
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.step(recall, precision, where="post", color=COLOURS["validation"])
+    axes.axhline(report.rare["share"], color="0.35", linestyle=":")  # scores without sense
+    told = f"average precision {report.rare['average_precision']:.3f}"
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_title(f"{report.split}: {short(report.rare['label'], 24)}, {told}", parse_math=False)
+    axes.grid(alpha=0.25)
+    return figure
+
+
 def write(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG file in one step."""
     # A script the font lacks is drawn as boxes: no reason to stop or to warn once a letter.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import plots, spec
+from tlkit import plots, rare, spec
 from tlkit.errors import InputError
 from tlkit.measured import REPORTS, SAMPLES, Measured, plain
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TABLE_ROWS = 20  # beyond this many classes a terminal shows only the worst ones
 TOP_K = (3, 5)
-UNEVEN = 3  # times as many examples of one class as of another
+LEADING = ("average_precision", "recall_at_precision_0.9")
 SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
 SLACK = 0.02  # how far a row of probabilities may be from 1: a softmax in bfloat16 is off by nearly this much
 
@@ -37,6 +37,7 @@ class Report(Measured):
         top_k: k -> the share whose true class is among the k most probable, for each k below the number of classes.
         per_class: for each class its label, precision, recall, f1 and support (the number of its examples).
         confusion: counts (classes, classes); a row is a true class, a column an answer.
+        rare: of two classes, one of which is rare, its `label` and what `tlkit.rare.figures` measures; else None.
         y_true: the true classes (n,); None after `Report.load`.
         probabilities: the answers (n, classes); None after `Report.load`.
     """
@@ -48,6 +49,7 @@ class Report(Measured):
     top_k: Mapping[int, float]
     per_class: Sequence[Mapping[str, Any]]
     confusion: np.ndarray
+    rare: Mapping[str, Any] | None = None
     y_true: np.ndarray | None = None
     probabilities: np.ndarray | None = None
 
@@ -58,8 +60,9 @@ class Report(Measured):
 
     @property
     def figures(self) -> dict[str, float]:
-        """Accuracy, macro-F1 and loss."""
-        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "loss": self.loss}
+        """Accuracy, macro-F1 and loss; before them, where one of two classes is rare, how well it is found."""
+        first = {name: self.rare[name] for name in LEADING} if self.rare else {}
+        return first | {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "loss": self.loss}
 
     def lines(self) -> list[str]:
         """Write the figures; of many classes the 20 worst by F1, which it says.
@@ -69,7 +72,7 @@ class Report(Measured):
         """
         figures = {"accuracy": self.accuracy, "macro-F1": self.macro_f1, "loss": self.loss}
         support = [row["support"] for row in self.per_class if row["support"]]
-        if max(support) > UNEVEN * min(support):  # accuracy then says little of the rare classes
+        if max(support) > rare.UNEVEN * min(support):  # accuracy then says little of the rare classes
             recalls = [row["recall"] for row in self.per_class if row["support"]]
             figures = {"macro-F1": self.macro_f1, "balanced accuracy": float(np.mean(recalls)), **figures}
         figures |= {f"top-{k}": share for k, share in self.top_k.items()}
@@ -78,6 +81,7 @@ class Report(Measured):
             rows = sorted((r for r in rows if r["support"]), key=lambda row: row["f1"])[:TABLE_ROWS]
         width = max(len("class"), *(len(plots.short(row["label"])) for row in rows))
         lines = [
+            *(rare.lines(self.rare["label"], self.rare) if self.rare else []),
             "   ".join(f"{name} {value:.3f}" for name, value in figures.items()),
             "",
             f"{'class':<{width}}  precision  recall     f1  examples",
@@ -87,8 +91,11 @@ class Report(Measured):
         return lines if len(rows) == len(self.per_class) else [*lines, worst]
 
     def draw(self, folder: Path) -> None:
-        """Write confusion.png."""
+        """Write confusion.png and, where one of two classes is rare, precision_recall.png."""
         plots.write(plots.confusion_figure(self), folder / "confusion.png")
+        (folder / "precision_recall.png").unlink(missing_ok=True)  # an older report's
+        if self.rare and self.probabilities is not None:
+            plots.write(plots.precision_recall_figure(self), folder / "precision_recall.png")
 
     @classmethod
     def restored(cls, found: dict[str, Any]) -> Report:
@@ -141,12 +148,18 @@ def score(
         top_k={k: float(share) for k, share in ranks.items()},
         per_class=[plain(dict(zip(columns, row, strict=True))) for row in zip(map(str, labels), *each, strict=True)],
         confusion=metrics.confusion_matrix(truth, guess, labels=classes),
+        rare=_rare(truth, answers, labels),
         history=tuple(history),
         seconds=seconds,
         notes=(*notes, *([f"no example in this split of: {plots.short(', '.join(absent), 120)}"] if absent else [])),
         y_true=truth,
         probabilities=answers,
     )
+
+
+def _rare(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) -> dict[str, Any] | None:
+    place = rare.positive(truth, len(labels))
+    return None if place is None else {"label": str(labels[place]), **rare.figures(truth == place, answers[:, place])}
 
 
 def evaluate(

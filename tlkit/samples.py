@@ -177,7 +177,7 @@ def _keys(library: Any, info: Any, name: str) -> tuple[str, str, str]:
     keys = info.supervised_keys
     if keys and len(keys) == 2 and all(isinstance(key, str) for key in keys):
         what, label = (info.features[key] for key in keys)
-        labelled = isinstance(label, features.ClassLabel) or label.np_dtype.kind in "iuO"
+        labelled = isinstance(label, features.ClassLabel) or np.dtype(label.np_dtype).kind in "iuO"
         for form, kind in ((features.Image, "image"), (features.Text, "text")):
             if isinstance(what, form) and labelled and label.shape == ():
                 return keys[0], keys[1], kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -158,10 +159,11 @@ class Download:
 
 @dataclass(frozen=True)
 class Preset:
-    """Name a KerasHub preset, fetched and cached by KerasHub.
+    """Name a KerasHub preset, fetched and cached by KerasHub, or a folder that holds one.
 
     Args:
-        handle: the preset's name or its full address, such as "kaggle://keras/bert/keras/bert_base_en/3".
+        handle: the preset's name or its full address, such as "kaggle://keras/bert/keras/bert_base_en/3"; or the
+            absolute path of a folder.
         size: bytes to fetch, about; 0 where unknown.
     """
 
@@ -169,17 +171,29 @@ class Preset:
     size: int = 0
 
 
-Weights = Wheel | Download | Preset
+@dataclass(frozen=True)
+class Local:
+    """Name a file or folder of this machine.
+
+    Args:
+        path: a preset of KerasHub or keras-cv, a folder of Hugging Face or timm, an autoencoder pretrained here; None
+            where the weights do not exist before somebody's own data are seen.
+    """
+
+    path: Path | None = None
+
+
+Weights = Wheel | Download | Preset | Local
 
 
 # === Backbones ===
 
 
 class Input(Protocol):
-    """What differs between pictures and texts; everything after the backbone is blind to it."""
+    """What differs between pictures, texts and tables; everything after the backbone is blind to it."""
 
-    kind: str  # "image" or "text"
-    size: int  # pixels of a side, or tokens of a text
+    kind: str  # "image", "text" or "table"
+    size: int  # pixels of a side, tokens of a text, or columns of a table
     features: tuple[str, ...]  # what the backbone gives to a head
     ops: tuple[str, ...]  # modules whose TensorFlow operations the exported model needs
 
@@ -201,6 +215,12 @@ class Input(Protocol):
     def lengths(self, pre: keras.layers.Layer, items: Any) -> np.ndarray | None:
         """Return how long each example is (tokens), or None where all are of one size; batches of like length cost
         the least."""
+
+    def tokens(self, pre: keras.layers.Layer, items: Any) -> np.ndarray | None:
+        """Return how many tokens each example has, those beyond `size` too, or None where there are none to count."""
+
+    def paired(self) -> Input:
+        """Return this input for two raw examples in one."""
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the exported endpoints, name -> (function, input signature), over the model's two functions."""
@@ -250,6 +270,9 @@ class Backbone:
         arguments: passed on to the builder.
         weights: where the pretrained weights come from.
         loader: "module:function" or a callable, called as `loader(model, path)` with the fetched file or folder.
+        prepare: "module:function" or a callable, called by a run as `prepare(row, data, weights, progress)` where the
+            backbone has first to be fitted to the data; returns the fitted row, with weights unless they are None.
+            Where `weights` is a path, all that is needed lies there, and `data` may be None.
         phases: the default training schedule.
         licence: of the weights, as an SPDX name where there is one.
         params: parameters of the bare backbone.
@@ -264,6 +287,7 @@ class Backbone:
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     weights: Weights | None = None
     loader: str | Callable[[Any, Any], None] = ""
+    prepare: str | Callable[..., Backbone] = ""
     phases: tuple[Phase, ...] = TWO_PHASE
     licence: str = ""
     params: int = 0

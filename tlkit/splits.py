@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tlkit import files, traits
+from tlkit.columns import Column
 from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
@@ -25,7 +26,8 @@ class Split:
     """Hold one split: examples and what they are.
 
     Args:
-        items: paths or contents of picture files, texts, or an array of pictures (n, height, width[, channels]).
+        items: paths or contents of picture files, texts, an array of pictures (n, height, width[, channels]), or the
+            rows of a table, float32 (n, columns): numbers and codes of categories, NaN where missing.
         labels: int64, (n,), numbers into `Data.labels`; of tags float32 (n, tags), 1.0 for each that an example has;
             of a value float32 (n,); of entities int16 (n, words), the tag of each word, -1 after a text's last.
         traits: what the reader saw of each example; None where nobody looked.
@@ -49,7 +51,7 @@ class Split:
         It is computed once.
 
         Args:
-            kind: "image" or "text", which tells a path from a text.
+            kind: "image", "text" or "table", which tells a path from a text.
         """
         kept = self.__dict__  # a frozen dataclass takes no other way
         if "_digest" not in kept:
@@ -71,26 +73,30 @@ class Data:
     Args:
         train, val, test: what is learned from, what early stopping looks at, and what the report is about.
         labels: the names of the classes or tags, or of the value.
-        kind: "image" or "text".
+        kind: "image", "text" or "table".
         source: where it came from.
         splitting: in a sentence, which splits were given and which were drawn.
         unreadable: name and reason of each example that was left out.
         flip: whether a picture means the same when it is mirrored.
         licence: of the data, where it is known.
         task: what is to be learned of an example: one label, any number of tags, a value, or the tags of its words.
+        columns: of a table.
+        unlabeled: of a table, the rows without a label, float32 (n, columns); they are for pretraining alone.
     """
 
     train: Split
     val: Split
     test: Split
     labels: tuple[str, ...]
-    kind: Literal["image", "text"]
+    kind: Literal["image", "text", "table"]
     source: str
     splitting: str
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
     task: Literal["label", "tags", "value", "entities"] = "label"
+    columns: tuple[Column, ...] = ()
+    unlabeled: np.ndarray | None = None
 
     @functools.cached_property
     def target(self) -> Target:
@@ -139,6 +145,9 @@ class Data:
         for name, split in self.splits().items():
             total.update(f"{name} {len(split)}".encode() + np.ascontiguousarray(split.labels).tobytes())
             total.update(split.digest(self.kind).encode())
+        if self.kind == "table":
+            total.update(repr(self.columns).encode())
+            total.update(b"" if self.unlabeled is None else np.ascontiguousarray(self.unlabeled).tobytes())
         return total.hexdigest()
 
     def write_splits(self, path: str | Path) -> None:
@@ -158,7 +167,8 @@ class Data:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
-        return f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{lost})"
+        more = f", {len(self.unlabeled):,} without a label" if self.unlabeled is not None else ""
+        return f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{more}{lost})"
 
 
 def learned(task: str, labels: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.duplicates import SIDE, normalised
+from tlkit.pairing import Pair
 
 DIGEST = 16  # bytes of a SHA-256 that are kept
 # Of a picture: how it looks in grey, its sides in pixels as stored, the bytes, format and mode of its file.
@@ -27,7 +28,8 @@ class Traits:
 
     Args:
         names: what each is called, strings as objects (n,): a path below the folder, "line 5", or its number.
-        digests: the first 16 bytes of a SHA-256 (n,), of a file, of pixels, or of a text as `normalised` gives it.
+        digests: the first 16 bytes of a SHA-256 (n,), of a file, of pixels, of a row, or of a text as
+            `normalised` gives it.
         groups: what each has in common with others, strings as objects (n,), empty for nothing; None for no groups.
         looks: pictures only, (n,) of LOOK; for arrays its format and mode are empty.
     """
@@ -65,7 +67,7 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
 
     Args:
         items: as in `Split.items`.
-        kind: "image" or "text".
+        kind: "image", "text" or "table".
         names: what they are called; paths, or their numbers, by default.
     """
     if names is None:
@@ -73,6 +75,8 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
         names = [item if paths and isinstance(item, str) else str(number) for number, item in enumerate(items)]
     if kind == "text":
         return Traits(strings(names), digests([digest(encoded(normalised(text))) for text in items]))
+    if kind == "table":
+        return Traits(strings(names), digests([digest(np.ascontiguousarray(row)) for row in items]))
     if isinstance(items, np.ndarray):
         pixels = [np.ascontiguousarray(picture) for picture in items]
         looks = np.array([_of_pixels(picture) for picture in pixels], LOOK)
@@ -88,7 +92,9 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
 
 
 def encoded(text: str | bytes) -> bytes:
-    """Return a text as bytes, also one that holds half a surrogate pair."""
+    """Return a text as bytes, also one that holds half a surrogate pair; of a pair, with what parts it."""
+    if isinstance(text, Pair):
+        text = "\0".join(text.parts)
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 

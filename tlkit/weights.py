@@ -17,7 +17,7 @@ from typing import Literal
 
 from tlkit import fetch, files
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
-from tlkit.spec import Backbone, Download, File, Preset, Wheel
+from tlkit.spec import Backbone, Download, File, Local, Preset, Wheel
 
 FORMS = (".h5", ".keras", ".safetensors", ".pth")  # .weights.h5 is an .h5
 KERAS = "https://storage.googleapis.com/"
@@ -86,6 +86,8 @@ def find(
         return None
     if os.fspath(weights) != "pretrained":
         return _explicit(Path(weights).expanduser())
+    if isinstance(row.weights, Local):
+        return _explicit(row.weights.path) if row.weights.path else None
     if row.weights is None:
         raise WeightsError(f"{row.name} has no pretrained weights; give weights=None (random) or a path")
     damage = verify(row) if status(row).here else None
@@ -152,6 +154,8 @@ def _place(row: Backbone) -> Path | None:
     match row.weights:
         case None:
             return None
+        case Local(path=path):
+            return path
         case Preset():
             held = None if (own / "config.json").is_file() else _kaggle_folder(row)
             return held or own
@@ -200,6 +204,8 @@ def _origin(row: Backbone) -> str:
             return _mirrored(url)
         case Preset(handle=handle):
             return f"the KerasHub preset {handle}"
+        case Local(path=path):
+            return f"{path}" if path else "pretraining on a table of one's own"
     return "nowhere"
 
 

@@ -1,0 +1,219 @@
+"""Make a backbone of KerasHub or keras-cv one flat graph that can be cut between its blocks, and find its blocks."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import operator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+END = "end_of_block_"
+CHAINS = {  # layers that call others one after another, and where they keep those
+    "ViTEncoder": "encoder_layers",
+    "DeiTEncoder": "encoder_layers",
+    "DINOV2Encoder": "layers",
+    "SwinTransformerStage": "blocks",
+}
+# settings that a layer forgets to write, and where it holds them
+FORGOTTEN = {"HierarchicalTransformerEncoder": {"sr_ratio": "attn.sr_ratio", "drop_prob": "drop_prop"}}
+LIBRARIES = ("keras_hub.", "keras_cv.")
+HALVED = 0.7  # a map whose side is below this share of the one before belongs to the next stage
+
+_log = logging.getLogger("tlkit")
+
+
+def flatten(bare: keras.Model, size: int, scale: Any, offset: Any) -> keras.Model:
+    """Rebuild an image backbone on its own layers as a flat functional model with named block ends.
+
+    Args:
+        bare: a functional model of one picture (batch, size, size, 3) to a map (batch, height, width, channels), or to
+            tokens (batch, tokens, channels), of which class tokens come first; of several maps the smallest is taken.
+        size: pixels of a side.
+        scale, offset: what makes of pixels 0..255 what it takes; numbers, or one for each channel.
+
+    Returns:
+        The model of float32 pixels (batch, size, size, 3), 0..255, to the map and, where there is a class token, to
+        that: (batch, channels). Layers named as `ends` gives them stand at the ends of its blocks.
+    """
+    import keras
+
+    count = 0
+
+    def marked(value: Any) -> Any:
+        nonlocal count
+        count += 1
+        return keras.layers.Identity(name=f"{END}{count}")(value)
+
+    names = set(_ends(bare))
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(operation).__name__ in CHAINS:
+            return [_unrolled(operation, args[0], marked)]
+        if type(operation).__name__ == "PatchEmbedding":
+            return _embedded(operation, args[0])
+        value = _mended(operation)(*args, **kwargs)
+        return marked(value) if operation.name in names else value
+
+    pixels = keras.Input((size, size, 3), dtype="float32", name="pixels")
+    scaled = keras.layers.Rescaling(scale, offset, name="normalise")(pixels)
+    outputs = keras.tree.flatten(bare._run_through_graph([scaled], call_fn=call))
+    given = _features(min(outputs, key=lambda value: math.prod(value.shape[1:-1])), size, bare)
+    if count < 2:
+        _log.info("%s has no places to cut it at: it trains as one block, or not at all", type(bare).__name__)
+    return keras.Model(pixels, given if count else [marked(given[0]), *given[1:]])
+
+
+def ends(model: Any) -> tuple[str, ...]:
+    """Name the block ends of a model that `flatten` made, from the bottom to the top."""
+    return tuple(layer.name for layer in model.layers if layer.name.startswith(END))
+
+
+def _unrolled(chain: Any, value: Any, marked: Callable[[Any], Any]) -> Any:
+    """Call what a layer calls, one by one, so that the graph shows them."""
+    # without the scores it gives a None beside its output, which no graph can hold
+    options = {"return_attention_scores": True} if type(chain).__name__ == "DeiTEncoder" else {}
+    dropout, norm, downsample = (getattr(chain, name, None) for name in ("dropout", "layer_norm", "downsample"))
+    value = _part(chain, dropout)(value) if dropout is not None else value
+    for layer in getattr(chain, CHAINS[type(chain).__name__]):
+        given = _part(chain, layer)(value, **options)
+        value = marked(given[0] if isinstance(given, list | tuple) else given)
+    if downsample is not None:
+        height, width = chain.input_resolution
+        value = _part(chain, downsample)(value, H=height, W=width)
+    return _part(chain, norm)(value) if norm is not None else value
+
+
+def _embedded(layer: Any, value: Any) -> Any:
+    """Call what Swin's first layer calls: its settings hold a class, which Keras cannot write."""
+    import keras
+
+    value = _part(layer, layer.proj)(value)
+    value = keras.layers.Reshape((-1, layer.embed_dim), name=f"{layer.name}_tokens")(value)
+    return value if layer.norm is None else _part(layer, layer.norm)(value)
+
+
+def _part(owner: Any, layer: Any) -> Any:
+    """Give a part of a layer a name that no other layer of the graph has."""
+    layer.name = f"{owner.name}_{layer.name}"
+    return _mended(layer)
+
+
+def _features(value: Any, size: int, bare: Any) -> list[Any]:
+    """Turn tokens into a map and, where there is one, the class token; a map is handed on."""
+    from keras import layers
+
+    if len(value.shape) == 4:
+        return [value]
+    _, tokens, channels = value.shape
+    patch = getattr(bare, "patch_size", 1)
+    side = size // (patch[0] if isinstance(patch, list | tuple) else patch)
+    if side * side > tokens:  # patches were merged, and there is no class token
+        side = math.isqrt(tokens)
+    first = tokens - side * side  # class and register tokens
+    patches = layers.Cropping1D((first, 0), name="patches")(value) if first else value
+    given = [layers.Reshape((side, side, channels), name="map")(patches)]
+    if first:
+        token = layers.Cropping1D((0, tokens - 1), name="class_token")(value)
+        given.append(layers.Reshape((channels,), name="pooled")(token))
+    return given
+
+
+def _mended(layer: Any) -> Any:
+    """Let a layer write what its class takes, and nothing else: Keras could not load the saved model otherwise."""
+    import keras
+
+    kind = type(layer)
+    if not kind.__module__.startswith(LIBRARIES) or not isinstance(layer, keras.layers.Layer):
+        return layer
+    taken = {name for each in kind.__mro__ for name in inspect.signature(each.__init__).parameters}
+    found, forgotten = layer.get_config(), FORGOTTEN.get(kind.__name__, {})
+    settings = {key: value for key, value in found.items() if key in taken}
+    settings |= {key: operator.attrgetter(path)(layer) for key, path in forgotten.items()}
+    if settings.keys() != found.keys():
+        layer.get_config = lambda: dict(settings)
+    if kind.build is keras.layers.Layer.build:
+        layer.get_build_config = lambda: None  # it is built by being called
+    return layer
+
+
+# === Blocks ===
+
+
+def _ends(bare: keras.Model) -> list[str]:
+    """Name the last operation of each block: where the authors end their stages, else where the map shrinks.
+
+    Only places are kept that all paths pass through, so that no residual block is cut, and between which there is
+    something to train.
+    """
+    nodes = _nodes(bare)
+    if any(type(node.operation).__name__ in CHAINS for node in nodes):
+        return []
+    cuts = list(_cuts(bare, nodes))
+    places = {node.operation.name for node in cuts}
+    wanted = _pyramid(bare) or _composites(cuts) or _stages(cuts)
+    kept, trains = [], False
+    for node in nodes:
+        trains = trains or bool(getattr(node.operation, "trainable_weights", ()))
+        if trains and node.operation.name in places and node.operation.name in wanted:
+            kept.append(node.operation.name)
+            trains = False
+    return kept
+
+
+def _nodes(model: keras.Model) -> list[Any]:
+    depths = sorted(model._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
+
+
+def _cuts(model: keras.Model, nodes: list[Any]) -> Iterator[Any]:
+    """Yield the calls whose one output is all that later calls read of what was computed before them."""
+    unread: dict[int, int] = {}
+    for tensor in (*(tensor for node in nodes for tensor in node.input_tensors), *model.outputs):
+        unread[id(tensor)] = unread.get(id(tensor), 0) + 1
+    waiting = {id(tensor) for tensor in model.inputs}
+    for node in nodes:
+        for tensor in node.input_tensors:
+            unread[id(tensor)] -= 1
+            if not unread[id(tensor)]:
+                waiting.discard(id(tensor))
+        waiting.update(id(tensor) for tensor in node.output_tensors if unread.get(id(tensor)))
+        if len(node.output_tensors) == 1 and waiting == {id(node.output_tensors[0])}:
+            yield node
+
+
+def _pyramid(bare: Any) -> list[str]:
+    """Name the ends of the stages as KerasHub and keras-cv state them for detectors, if they do."""
+    tensors = getattr(bare, "pyramid_outputs", None)
+    if tensors:
+        return [tensor._keras_history.operation.name for tensor in tensors.values()]
+    return list((getattr(bare, "pyramid_level_inputs", None) or {}).values())
+
+
+def _composites(cuts: list[Any]) -> list[str]:
+    """Name the layers that are themselves blocks of layers, where the network is a chain of such."""
+
+    def parts(layer: Any) -> int:
+        inner = layer._flatten_layers(include_self=False) if hasattr(layer, "_flatten_layers") else ()
+        return sum(bool(part.weights) and not list(part._flatten_layers(include_self=False)) for part in inner)
+
+    names = [node.operation.name for node in cuts if parts(node.operation) > 1]
+    return names if len(names) > 2 else []
+
+
+def _stages(cuts: list[Any]) -> list[str]:
+    """Name the last place of each resolution."""
+    names: list[str] = []
+    side = math.inf
+    for node in cuts:
+        now = node.output_tensors[0].shape[1]
+        if now >= HALVED * side and names:
+            names[-1] = node.operation.name
+        else:
+            names.append(node.operation.name)
+            side = now
+    return names

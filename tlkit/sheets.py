@@ -1,0 +1,170 @@
+"""Read a table of numbers and categories, whose rows are the examples: CSV, TSV or JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit import columns, labelled, rows, traits
+from tlkit.assembly import About, Part, assemble
+from tlkit.columns import Column
+from tlkit.drawing import settled
+from tlkit.errors import DataError, InputError
+from tlkit.spec import Splitting
+from tlkit.splits import Data
+
+LABELS = (*labelled.LABEL_COLUMNS, "fraud", "is_fraud", "isfraud", "anomaly", "is_anomaly", "outlier", "y")
+CATEGORIES = 100  # the most different texts of a column; more are names or remarks
+NUMBERS = 0.9  # share of the cells from which on a column is one of numbers, and the others are mistakes
+
+
+def table(
+    path: str | Path,
+    *,
+    label_column: str | None = None,
+    ignore: Iterable[str] = (),
+    categorical: Iterable[str] = (),
+    like: Sequence[Column] | None = None,
+    seed: int = 0,
+    splitting: Splitting | None = None,
+    strict: bool = False,
+) -> Data:
+    """Read a table with a header, whose rows are the examples: .csv, .tsv, .jsonl or .ndjson, also with .gz.
+
+    A column whose cells are numbers, but for one in ten at most, is one of numbers; any other is one of categories.
+    Empty cells and "?", "NA", "NaN", "null" and "None" are missing. A row without a label is for pretraining alone. A
+    column `split` is honoured where it holds nothing but train, val (or validation, valid, dev) and test.
+
+    Args:
+        path: the file.
+        label_column: by default the first that is called label, category, class, ..., fraud, anomaly, ...
+        ignore: columns that are not read: numbers of customers, dates, whatever tells the label from outside.
+        categorical: columns whose numbers are codes, such as post codes.
+        like: the columns of another table or a model, whose order and codes are kept, in place of one's own.
+        seed, splitting, strict: as for `image_folder`; `group_by` names a column, which is then not read.
+
+    Returns:
+        The data set, whose examples are called "line 2", ...; rows with a text in a column of numbers, or with too few
+        or too many fields, are in `unreadable`, with the reason.
+
+    Raises:
+        DataError: no such file, not a table, a column is missing or holds too many texts for categories, no row has a
+            label, fractional numbers for labels, or nothing to learn from.
+        InputError: an option that cannot be.
+    """
+    read = rows.read(path)
+    label = rows.column(read, label_column, LABELS, "label_column")
+    splitting = settled(seed, splitting)
+    group = None if splitting.group_by is None else rows.column(read, splitting.group_by, (), "group_by")
+    for name in (*ignore, *categorical):
+        rows.column(read, name, (), "ignore")
+    taken = {label, group, rows.guess(read, ["split"]), *ignore}
+    found = _like(read, like) if like is not None else _columns(read, taken, set(categorical))
+    parts, lost, note = _labelled(read, label, group, found)
+    others, more = _unlabeled(read, label, found)
+    _check_varied([*(part.items for part in parts.values()), *([] if others is None else [others])], read.path)
+    data = assemble(parts, About("table", str(path), note, (*lost, *more)), splitting, strict=strict)
+    return replace(data, columns=found, unlabeled=others)
+
+
+def _labelled(
+    read: rows.Table, label: str, group: str | None, found: Sequence[Column]
+) -> tuple[dict[str, Part], list[tuple[str, str]], str]:
+    """Return the rows with a label by split, name and reason of those that cannot be read, and a note."""
+    named = [(line, row) for line, row in read.rows if not columns.is_missing(row.get(label))]
+    if not named:
+        raise DataError(f"no row of {read.path} has a label in the column {label!r}; give some rows theirs")
+    known, lost, note = labelled.examples(replace(read, rows=named), label, group, lambda row: _row(row, found))
+    items = _array([row.value for row in known], found)
+    seen = traits.look(items, "table", [f"line {row.line}" for row in known])
+    parts = labelled.parts(known, items, seen, grouped=group is not None)
+    return {name: replace(part, items=_array(part.items, found)) for name, part in parts.items()}, lost, note
+
+
+def _check_varied(parts: Sequence[np.ndarray], path: str) -> None:
+    everything = np.concatenate(parts) if parts else np.zeros((0, 0))
+    if len(everything) and not any(len(np.unique(column)) > 1 for column in everything.T):
+        raise DataError(f"every column of {path} holds the same in all rows: there is nothing to learn from; add some")
+
+
+def _array(values: Sequence[Any], found: Sequence[Column]) -> np.ndarray:
+    return np.array(values, np.float32).reshape(len(values), len(found))
+
+
+def _unlabeled(
+    read: rows.Table, label: str, found: Sequence[Column]
+) -> tuple[np.ndarray | None, list[tuple[str, str]]]:
+    """Return the rows without a label, None for none, and name and reason of those that cannot be read."""
+    items, lost = [], []
+    for line, row in read.rows:
+        if columns.is_missing(row.get(label)):
+            item, reason = _row(row, found)
+            if reason:
+                lost.append((f"line {line}", reason))
+            else:
+                items.append(item)
+    return (_array(items, found) if items else None), lost
+
+
+def _row(row: dict[str, Any], found: Sequence[Column]) -> tuple[list[float], str]:
+    """Return the numbers of a row, and why it has none."""
+    try:
+        return [column.number(row.get(column.name)) for column in found], ""
+    except InputError as error:
+        return [], str(error)
+
+
+def is_numeric(read: rows.Table) -> bool:
+    """Tell whether a table has labels, and nothing but numbers and missing cells beside them."""
+    label = rows.guess(read, LABELS)
+    rest = set(read.columns) - {label, rows.guess(read, ["split"])}
+    cells = [row.get(name) for _, row in read.rows for name in rest]
+    known = [columns.as_number(cell) is not None for cell in cells if not columns.is_missing(cell)]
+    return label is not None and bool(known) and all(known)
+
+
+# === Columns ===
+
+
+def _like(read: rows.Table, like: Sequence[Column]) -> tuple[Column, ...]:
+    for column in like:
+        rows.column(read, column.name, (), "like")
+    return tuple(like)
+
+
+def _columns(read: rows.Table, taken: set[str | None], categorical: set[str]) -> tuple[Column, ...]:
+    names = [name for name in read.columns if name not in taken]
+    if not names:
+        raise DataError(f"{read.path} has no column besides that of the labels; add what is to be learned from")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{read.path} has more than one column called {twice[0]!r}; give each a name of its own")
+    found = [_column(read, name, name in categorical) for name in names]
+    return tuple(found)
+
+
+def _column(read: rows.Table, name: str, categorical: bool) -> Column:
+    """Tell numbers from categories.
+
+    Raises:
+        DataError: more different texts than categories may have, or lists in the cells.
+    """
+    cells = [cell for _, row in read.rows if not columns.is_missing(cell := row.get(name))]
+    if listed := next((cell for cell in cells if isinstance(cell, list | dict)), None):
+        raise DataError(
+            f"the column {name!r} of {read.path} holds lists, such as {str(listed)[:40]}; leave it out with "
+            f"ignore=[{name!r}]"
+        )
+    texts = [cell for cell in cells if isinstance(cell, bool) or columns.as_number(cell) is None]
+    if not categorical and len(texts) <= (1 - NUMBERS) * len(cells):
+        return Column(name)
+    names = sorted({columns.written(cell) for cell in cells})
+    if len(names) > CATEGORIES:
+        raise DataError(
+            f"the column {name!r} of {read.path} holds {len(names):,} different texts, such as {names[0][:40]!r} and "
+            f"{names[-1][:40]!r}; categories are {CATEGORIES} at most: leave it out with ignore=[{name!r}]"
+        )
+    return Column(name, tuple(names))
