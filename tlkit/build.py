@@ -111,8 +111,7 @@ def classifier(
         backbone: a name from `tlkit backbones`, "keras_hub:NAME", "keras_cv:NAME", the path of a folder (of KerasHub,
             keras-cv, Hugging Face or timm), or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
-        labels: the class names, or their number; or a target, such as `data.target`, which may also be tags, a value or
-            entities. For a head that answers tokens, the names are BIO tags.
+        labels: the class names, or their number; for a head of tokens BIO tags; or a target, such as `data.target`.
         size: pixels of a side, or tokens of a text; the backbone's own by default.
         weights: "pretrained"; None for random ones; or a path to a weights file or preset folder.
         dropout, hidden: of the head: rate before its dense layers, 0 <= dropout < 1; width of its hidden layer, 0 for
@@ -127,8 +126,7 @@ def classifier(
     import keras
 
     row, weights = _fitted(find_backbone(backbone), weights)
-    top = heads.get(head)
-    target = _target(top, labels, pairs)
+    target = _target(top := heads.get(head), labels, pairs)
     heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
     given = (row.input.paired() if pairs else row.input).sized(size)
