@@ -203,5 +203,6 @@ def _check_figures(name: str, text: str) -> None:
     if name == "what_to_unfreeze":
         table = re.findall(r"^ +(\d) +[\d,]+ +([\d.]+) / ([\d.]+) / ([\d.]+)$", text, re.M)
         frozen, best = table[0][1:], [max(float(row[size]) for row in table) for size in (1, 2, 3)]
-        assert all(opened > float(alone) for opened, alone in zip(best, frozen, strict=True))
+        gained = [opened - float(alone) for opened, alone in zip(best, frozen, strict=True)]
+        assert gained[0] >= 0 and min(gained[1:]) > 0.02  # a hundred examples may not be enough to open anything
         assert float(re.search(r"test accuracy ([\d.]+)", text)[1]) > 0.95

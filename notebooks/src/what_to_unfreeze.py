@@ -95,13 +95,22 @@ left.legend()
 figure.tight_layout()
 
 # %% [markdown]
-# TEXT A
+# With all 1,259 examples the loss falls with every block that is opened, and four of them bring the accuracy from 0.937
+# to 0.985. With 400 it takes four blocks for a clear gain. With 100 nothing that was opened helped within five epochs:
+# `fit` then keeps the weights that the head's phase ended with, and so the line is flat. Opening was of no use there,
+# but it did no harm either.
+#
+# This was one seed, and one picture of 269 is 0.004: figures that lie nearer than about 0.02 say little, and the loss,
+# which sees how sure the answers are, says more than the accuracy. Two things hold in general. What is opened needs
+# examples to learn from. And the less the pictures look like what the network has seen, the deeper it pays to go:
+# digits are far from photographs, whose flowers and dogs are often told apart by the head alone.
 
 # %% [markdown]
 # ## Why the head goes first
 #
 # A head that was just made answers at random, and what it sends back into the network is as random. With the blocks
-# open from the start, that is what they learn from at first. The dotted line is where the second phase begins.
+# open from the start, that is what they learn from at first. The dotted line is where the second phase begins; the
+# epochs before it cost next to nothing, for they run on stored features.
 
 # %%
 few = min(found)
@@ -117,6 +126,10 @@ place.legend()
 print(f"accuracy: head first {apart['accuracy']:.3f}, both at once {together['accuracy']:.3f}")
 
 # %% [markdown]
+# Five epochs with two blocks open stand on the right for both. Even after the head has learned, opening the blocks
+# shakes everything up at first, and with so few examples it ends about where it began. Without that head it ends far
+# higher. More epochs would bring it down, too; but they are the dear ones.
+#
 # ## At what rate?
 #
 # The rate of the second phase decides how much of what was learned before is kept.
@@ -130,7 +143,9 @@ for rate, run in sorted(by_rate.items()):
     print(f"rate {rate:g}: loss {run['loss']:.3f}, accuracy {run['accuracy']:.3f}")
 
 # %% [markdown]
-# TEXT B
+# Of the three, only `1e-3` came below the loss of the head alone, 0.443, and not by much. At `1e-5` five epochs move
+# next to nothing. `1e-2` is the head's own rate, and far too large for what was learned before. In both cases `fit`
+# kept the head's weights, which is why their lines are the same.
 #
 # ## The choice, and what it is worth
 #
