@@ -2,9 +2,9 @@
 
 Run:    python recipes/minilm_entities.py --data train_dev_test_conll --out runs/entities
 Smoke:  python recipes/minilm_entities.py --smoke
-Expect: not measured yet with these settings on all of a public data set; benchmarks/transfer_entities.py measures the
-        same network on a part of the Broad Twitter Corpus (CC BY 4.0), whose folder train_dev_test_conll is read as it
-        is, against the same network from random weights.
+Expect: not measured: no whole public data set was at hand where this was written. A suitable one is the Broad Twitter
+        Corpus (CC BY 4.0, https://github.com/GateNLP/broad_twitter_corpus), whose folder train_dev_test_conll is read
+        as it is; benchmarks/transfer_entities.py measures the same network on a part of it.
 """
 
 from __future__ import annotations
