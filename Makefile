@@ -8,11 +8,12 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(PY) recipes/demo.py
 
+# Two processes, a file in one: most of the tests keep one core busy.
 test: $(STAMP)
-	$(PY) -m pytest -m "not slow and not all"
+	$(PY) -m pytest -m "not slow and not all" -n 2 --dist loadfile
 
 test-slow: $(STAMP)
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest -m slow -n 2 --dist loadfile
 
 test-all: $(STAMP)
 	$(PY) -m pytest

@@ -12,6 +12,7 @@ import figures
 from figures import Bar, Estimate, Records
 
 MISSING = "not run"
+BUSY = 0.25  # share of the cores that others took, from which on seconds mean nothing
 TITLES = {
     "pictures": "Pictures: trashnet at 224 px, EfficientNet-lite0, 10 epochs frozen + 5 with two stages opened",
     "texts": "Texts: banking77, 64 tokens, MiniLM-L6, 10 epochs frozen + 3 with three of six layers opened",
@@ -83,8 +84,11 @@ def _machine(records: Records) -> str:
         for name, version in record["versions"].items():
             versions.setdefault(name, set()).add(version)
     known = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in versions.items())
-    busy = max(record["machine"]["others"] for record in records.values())
-    others = f"Other processes used up to {100 * busy:.0f} % of the cores during a step."
+    busy = {step: record["machine"]["others"] for step, record in records.items()}
+    timed = [share for step, share in busy.items() if "-once-" not in step and share <= BUSY]
+    others = f"Other processes used up to {100 * max(timed, default=0):.0f} % of the cores during a step that is timed."
+    if loud := [step for step, share in busy.items() if share > BUSY]:
+        others += f" More than {100 * BUSY:.0f} % during {', '.join(loud)}: their seconds are too long by as much."
     return "\n".join([*lines, f"{'; '.join(sorted(machines))}. {known}. {others}"])
 
 
@@ -196,7 +200,7 @@ def _half(records: Records) -> str:
                 cells = [
                     f"{choices['precision']}; {steps}; {kept}",
                     _percent(found["accuracy"]),
-                    f"{found['seconds']:.1f}",
+                    f"{found['seconds']:.1f}" if found["machine"]["others"] <= BUSY else "beside other work",
                 ]
             rows.append([f"{workload}, {title}", *cells])
     note = "bfloat16 is slow on processors without units for it, and `auto` does not choose it there."
@@ -245,6 +249,8 @@ def _full(records: Records) -> str:
     value = figures.ratio(figures.seconds(full), figures.seconds(same))
     took = f"{figure(figures.seconds(full), 1, ' s')}; scaled it was {figure(figures.seconds(scaled), 1, ' s')}"
     said = f"pictures: {took}. Over tlkit with the same seed: {figure(value, 2)}."
+    if any(run["machine"]["others"] > BUSY for run in full):
+        said += " It ran beside other work, so these seconds are no measurement; the losses are."
     lines = [_log(epoch) for run in full for epoch in run["epochs"]]
     return "\n".join([said, "", "```", *lines, "```"]) if lines else said
 

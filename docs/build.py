@@ -93,7 +93,7 @@ def backbones() -> Iterator[str]:
     known = table().values()
     yield "# Backbones\n\n`tlkit.classifier(NAME, head, labels)` takes any of them; the names of blocks are those of "
     yield "their last layers, from the bottom to the top, and `unfreeze=2` opens the last two.\n\n"
-    for kind, unit in (("image", "pixels of a side"), ("text", "tokens")):
+    for kind, unit in (("image", "pixels of a side"), ("text", "tokens"), ("table", "columns, as many as a table has")):
         yield f"## {kind.capitalize()}s\n\nSizes are {unit}.\n\n"
         head = ("backbone", "parameters", "size", _bound(kind), "blocks", "weights", "bytes", "licence", "source")
         yield rows(head, [_row(row) for row in known if row.input.kind == kind]) + "\n\n"
@@ -151,15 +151,16 @@ def api() -> Iterator[str]:
 
 
 def _size(row: Any) -> str:
-    return f"{row.input.size} {'pixels' if row.input.kind == 'image' else 'tokens'}"
+    units = {"image": f"{row.input.size} pixels", "text": f"{row.input.size} tokens", "table": "the table's columns"}
+    return units[row.input.kind]
 
 
 def _bound(kind: str) -> str:
-    return "at least" if kind == "image" else "at most"
+    return {"image": "at least", "text": "at most", "table": "bound"}[kind]
 
 
 def _row(row: Any) -> tuple[Any, ...]:
-    bound = getattr(row.input, "minimum" if row.input.kind == "image" else "limit")
+    bound = getattr(row.input, {"image": "minimum", "text": "limit"}.get(row.input.kind, ""), "none")
     where, size = _weights(row.weights)
     source = f"[{row.source.split('//')[-1].split('/')[0]}]({row.source})" if row.source else ""
     figures = f"{row.params:,}", row.input.size, bound, _count(row)

@@ -42,6 +42,20 @@ def bert(layers: int) -> str:
     return folder
 
 
+def tagged(each: int = 12) -> str:
+    """Write texts whose teams and firms are tagged as a CoNLL file, and return its path."""
+    rng = np.random.default_rng(0)
+    names = ["team B-TEAM\nmatch I-TEAM", "bank B-FIRM", "share B-FIRM\nmarket I-FIRM"]
+    others = [f"{word} O" for word in WORDS[8:]]
+    texts = [
+        "\n".join([*rng.choice(others, 3), names[number % 3], *rng.choice(others, 2)]) for number in range(3 * each)
+    ]
+    path = tempfile.mkdtemp(prefix="tlkit-smoke-") + "/tagged.conll"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n\n".join(texts))
+    return path
+
+
 def payments(folder: str, rows: int = 300) -> str:
     """Write a table of payments, one in eight a fraud and two in three without a label, and return its path."""
     rng = np.random.default_rng(0)

@@ -150,3 +150,18 @@ def folded_in_float64(clf: Any) -> tuple[Any, Any]:
     plain = keras.models.clone_model(build.pieces(clf)[1], clone_function=widened)
     plain.set_weights(build.pieces(clf)[1].get_weights())
     return folding.fold(plain), plain
+
+
+def tagged(folder: Path, each: int = 24) -> tlkit.Data:
+    """Write texts with tagged words of a tiny BERT's vocabulary as a CoNLL file, and read it: pets and firms."""
+    rng = np.random.default_rng(0)
+    parts = [[("cat", "B-PET")], [("dog", "B-PET"), ("mat", "I-PET")], [("bank", "B-FIRM"), ("loan", "I-FIRM")]]
+    parts += [[(word, "O")] for word in ("the", "sat", "ran", "on", "rose")]
+    texts = []
+    for number in range(3 * each):
+        chosen = [parts[number % 3], *(parts[place] for place in rng.integers(0, len(parts), 2 + number % 5))]
+        rng.shuffle(chosen)
+        texts.append("\n".join(f"{word}\t{tag}" for part in chosen for word, tag in part))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tagged.conll").write_text("\n\n".join(texts))
+    return tlkit.tagged_texts(folder / "tagged.conll")

@@ -50,3 +50,21 @@ def test_cls_dense_takes_the_pooled_vector() -> None:
 def test_every_head_says_what_it_is() -> None:
     for head in heads.HEADS.values():
         assert head.build.__doc__.startswith("Build ")
+
+
+def test_token_dense_answers_every_token_and_zeros_padding() -> None:
+    import keras
+
+    from tlkit.tagging import Entities
+
+    inputs = {
+        "sequence": keras.Input((None, 2), name="sequence"),
+        "mask": keras.Input((None,), dtype="bool", name="mask"),
+    }
+    target = Entities(("O", "B-A", "I-A"))
+    model = keras.Model(inputs, heads.token_dense(inputs, target, hidden=0, dropout=0.0))
+    model.get_layer("probabilities").set_weights([np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.zeros(3)])
+    given = {"sequence": np.array([[[2.0, 0.0], [0.0, 4.0], [9.0, 9.0]]]), "mask": np.array([[True, True, False]])}
+    (first, second, padding) = model(given).numpy()[0]
+    assert np.log(first[0] / first[1]) == pytest.approx(2, abs=1e-4) and second.argmax() == 1
+    assert padding == pytest.approx(1 / 3)

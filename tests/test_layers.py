@@ -10,11 +10,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts", "columns"),
-    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets"),
+    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio"),
+    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
-    ("data", "folders", "rows", "labelled", "tables", "sheets", "manifests", "datasets", "samples"),
+    ("data", "folders", "rows", "labelled", "tables", "sheets", "manifests", "datasets", "samples", "conll"),
     (
         *("networks", "families", "zoo", "flat", "tokens", "text_presets", "strings", "vision", "presets"),
         *("text", "tabular"),
@@ -24,8 +24,8 @@ LAYERS = (
     ("shards", "keys", "store", "filling", "pretraining"),
     ("steps", "loop", "choices", "options", "planning", "train"),
     (
-        *("plots", "rare", "measured", "report", "tags_report", "value_report", "baselines"),
-        *("examples", "page", "findings", "leaks", "shortcuts", "balance", "checks"),
+        *("plots", "rare", "measured", "report", "tags_report", "value_report", "mentions", "baselines"),
+        *("examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
     ("doctor",),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),

@@ -241,7 +241,7 @@ def test_kind_by_columns_and_values(root: Path) -> None:
     path = manifest(root / "lists" / "m.csv", [("plain", "x")], "path,label")
     assert kind_of(path, root=root) == "image"
     with pytest.raises(
-        DataError, match=r"no column called text, .* with text_column= or, for a list of pictures, image_"
+        DataError, match=r"no column called text, .*; name one with kind='table' for numbers and categories, image_"
     ):
         kind_of(path)
     assert kind_of(manifest(root / "t.csv", [("a.png", "x")], "text,label")) == "text"

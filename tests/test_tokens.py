@@ -183,7 +183,7 @@ def test_every_family_reloads_in_a_fresh_process(tmp_path: Path) -> None:
     for family, answers in expected.items():
         assert np.array_equal(given[f"{family} keras"], answers), family
         # eager and compiled softmaxes differ in their last bit
-        assert np.abs(given[f"{family} served"] - answers).max() <= 1e-6, family
+        assert np.abs(given[f"{family} served"] - answers).max() <= 1e-5, family
         assert not np.allclose(np.roll(answers, 1, axis=0), answers, atol=1e-2)
 
 
@@ -195,7 +195,7 @@ def test_pairs_reload_in_a_fresh_process(tmp_path: Path) -> None:
     for family, answers in expected.items():
         assert np.array_equal(given[f"{family} keras"], answers), family
         # eager and compiled softmaxes differ in their last bit
-        assert np.abs(given[f"{family} served"] - answers).max() <= 1e-6, family
+        assert np.abs(given[f"{family} served"] - answers).max() <= 1e-5, family
 
 
 def test_no_word_that_was_seen_is_exported(tmp_path: Path) -> None:

@@ -22,7 +22,12 @@ from tlkit.targets import Target
 if TYPE_CHECKING:
     import keras
 
-TARGETS = {"label": "tlkit.targets:Label", "tags": "tlkit.targets:Tags", "value": "tlkit.targets:Value"}
+TARGETS = {
+    "label": "tlkit.targets:Label",
+    "tags": "tlkit.targets:Tags",
+    "value": "tlkit.targets:Value",
+    "entities": "tlkit.tagging:Entities",
+}
 INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput", "table": "tlkit.tabular:TableInput"}
 
 
@@ -89,7 +94,7 @@ class Artifact:
 
         Returns:
             One prediction per item, in order: a `Prediction`; of tags a `TagsPrediction`, of a value a
-            `ValuePrediction`.
+            `ValuePrediction`, of entities an `EntitiesPrediction`.
 
         Raises:
             DataError: a picture that cannot be read.

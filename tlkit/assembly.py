@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,15 @@ from tlkit.splits import Data, Split, joined
 from tlkit.traits import Traits
 
 SHOWN = 5  # names in a message
-FROM = {"label": "from each class", "tags": "evenly over the tags", "value": "evenly over the range of the values"}
-NEEDED = {"label": "some class", "tags": "each tag", "value": "each range of values"}
+FROM = {
+    "label": "from each class",
+    "tags": "evenly over the tags",
+    "value": "evenly over the range of the values",
+    "entities": "from each type of entity",
+}
+NEEDED = {
+    "label": "some class", "tags": "each tag", "value": "each range of values", "entities": "some type of entity",
+}  # fmt: skip
 DIGITS = 640  # Python may be set to read numbers of no more than these
 
 
@@ -49,7 +57,7 @@ class About:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
-    task: Literal["label", "tags", "value"] = "label"
+    task: Literal["label", "tags", "value", "entities"] = "label"
 
 
 def assemble(
@@ -75,8 +83,7 @@ def assemble(
             something unreadable where that is refused.
     """
     splitting = splitting or Splitting()
-    if strict and about.unreadable:
-        raise DataError(f"{about.source}: {_lost(about, SHOWN)}; mend or remove them, or do without strict")
+    refuse(about.source, about.unreadable, strict=strict)
     parts = {name: part for name, part in parts.items() if len(part.labels) or name == "train"}
     wanted = parts.values() if splitting.file is not None else [parts.get("train", Part([], []))]
     if not any(len(part.labels) for part in wanted):
@@ -85,9 +92,9 @@ def assemble(
     names, encode = _named(found, about, labels)
     given = {key: _split(part, encode, about, splitting) for key, part in parts.items()}
     if splitting.file is not None:
-        given, sentence = _from_file(given, about.kind, splitting.file)
+        given, sentence = from_file(given, about.kind, splitting.file)
     given, kept = _settled(given, names, about)
-    splits, drawn = _drawn(given, about, splitting)
+    splits, said = drawn(given, about, splitting)
     _insist_on_all(splits["train"], kept, about)
     return Data(
         **splits,
@@ -95,13 +102,19 @@ def assemble(
         kind=about.kind,
         source=about.source,
         splitting=" ".join(
-            filter(None, [sentence if splitting.file is not None else drawn, about.note, _unused(names, kept)])
+            filter(None, [sentence if splitting.file is not None else said, about.note, _unused(names, kept)])
         ),
         unreadable=about.unreadable,
         flip=about.flip,
         licence=about.licence,
         task=about.task,
     )
+
+
+def refuse(source: str, unreadable: Sequence[tuple[str, str]], *, strict: bool) -> None:
+    """Raise DataError where anything cannot be read and that is refused."""
+    if strict and unreadable:
+        raise DataError(f"{source}: {_lost(unreadable, SHOWN)}; mend or remove them, or do without strict")
 
 
 def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: About, splitting: Splitting) -> Split:
@@ -126,7 +139,8 @@ def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
         )
 
 
-def _from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
+def from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
+    """Put examples where a `splits.csv` says, and say so; raise DataError where a side stays empty."""
     whole = joined(list(given.values()))
     numbers, note = drawing.from_file(whole.seen(kind), path)
     if missing := [name for name, chosen in numbers.items() if not len(chosen)]:
@@ -135,13 +149,26 @@ def _from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[s
     return splits, " ".join(filter(None, [f"The splits are those of {Path(path).name}.", note]))
 
 
-def _drawn(given: Mapping[str, Split], about: About, splitting: Splitting) -> tuple[dict[str, Split], str]:
-    """Draw the splits that were not given, and say so."""
+def drawn(
+    given: Mapping[str, Split], about: About, splitting: Splitting, by: Callable[[Split], np.ndarray] | None = None
+) -> tuple[dict[str, Split], str]:
+    """Draw the splits that were not given, and say so.
+
+    Args:
+        given: the splits that are there, "train" among them.
+        about: the kind of data and the task.
+        splitting: how they are drawn.
+        by: gives the sort of each example, int64 (n,), which goes to all sides; by default they go by their truths.
+
+    Raises:
+        DataError: there are too few examples for every split to have one.
+    """
     train = given["train"]
     if set(given) == {"train", "val", "test"}:
         return dict(given), "The train, val and test splits were given."
     parts = 2 if set(given) == {"train"} else 1
-    numbers, said = drawing.draw(train, about.kind, splitting, parts, about.task)
+    sorts, task = (train, about.task) if by is None else (dataclasses.replace(train, labels=by(train)), "label")
+    numbers, said = drawing.draw(sorts, about.kind, splitting, parts, task)
     pieces = [train.take(chosen) for chosen in numbers]
     if missing := [name for name, piece in zip(("train", "val", "test"), pieces, strict=False) if not len(piece)]:
         raise DataError(
@@ -245,10 +272,10 @@ def _some(names: Sequence[str]) -> str:
     return f"{kind} {shown}" + (", ..." if len(names) > SHOWN else "")
 
 
-def _lost(about: About, shown: int) -> str:
-    told = "; ".join(f"{name}: {reason}" for name, reason in about.unreadable[:shown])
-    return f"{len(about.unreadable)} could not be read; {told}" + ("; ..." if len(about.unreadable) > shown > 1 else "")
+def _lost(unreadable: Sequence[tuple[str, str]], shown: int) -> str:
+    told = "; ".join(f"{name}: {reason}" for name, reason in unreadable[:shown])
+    return f"{len(unreadable)} could not be read; {told}" + ("; ..." if len(unreadable) > shown > 1 else "")
 
 
 def _some_lost(about: About) -> str:
-    return f" ({_lost(about, 1)})" if about.unreadable else ""
+    return f" ({_lost(about.unreadable, 1)})" if about.unreadable else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit import spec
-from tlkit.errors import DataError, unknown
+from tlkit.errors import DataError, InputError, unknown
 from tlkit.measured import REPORTS, Measured
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ def baseline(data: Data) -> Measured:
 
     Raises:
         DataError: fewer than two classes, no tag or no words in the training split, or a test split without examples.
-        InputError: a kind of data that is neither pictures nor texts.
+        InputError: a kind of data that is neither pictures nor texts, or entities to be found.
     """
     if data.kind not in STEPS:
         raise unknown("kind of data", data.kind, STEPS)
+    if data.task == "entities":
+        raise InputError("the baseline answers each example as a whole; for entities there is none")
     if data.task == "label" and len(np.unique(data.train.labels)) < 2:
         raise DataError("the training split has fewer than two classes; a baseline needs examples of at least two")
     if data.task == "tags" and not data.train.labels.any():

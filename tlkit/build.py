@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit import heads, targets
+from tlkit import heads, tagging, targets
 from tlkit.errors import InputError, unknown
 from tlkit.spec import Backbone, Input, resolve
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     import keras
 
 
-# backbone and head
+# backbone and head by the kind of data, or by what is learned where that is another kind of answer
 DEFAULTS = {
     "image": ("efficientnet_lite0", "pool_dense"),
     "text": ("minilm_l6", "mean_dense"),
     "table": ("autoencoder", "vector_dense"),
+    "entities": ("minilm_l6", "token_dense"),
 }
 
 
@@ -103,14 +104,14 @@ def classifier(
 
     Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,), pairs of texts as
     strings (batch, 2); rows of tables as float32 (batch, columns). Probabilities (batch, classes), float32, come out,
-    or a value (batch, 1). Normalisation, tokenization and the like are inside. The backbone is frozen, ready for a
-    `fit`. `clf.base` gives features, `clf.head` takes them, `clf.spec` tells all.
+    a value (batch, 1), or those of tags (batch, tokens, tags). Normalisation, tokenization and the like are inside. The
+    backbone is frozen, ready for a `fit`. `clf.base` gives features, `clf.head` takes them, `clf.spec` tells all.
 
     Args:
         backbone: a name from `tlkit backbones`, "keras_hub:NAME", "keras_cv:NAME", the path of a folder (of KerasHub,
             keras-cv, Hugging Face or timm), or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
-        labels: the class names, or their number; or a target, such as `data.target`, which may also be tags or a value.
+        labels: the class names, or their number; for a head of tokens BIO tags; or a target, such as `data.target`.
         size: pixels of a side, or tokens of a text; the backbone's own by default.
         weights: "pretrained"; None for random ones; or a path to a weights file or preset folder.
         dropout, hidden: of the head: rate before its dense layers, 0 <= dropout < 1; width of its hidden layer, 0 for
@@ -125,8 +126,8 @@ def classifier(
     import keras
 
     row, weights = _fitted(find_backbone(backbone), weights)
-    top, target = heads.get(head), targets.of(labels)
-    heads.check_fit(top, row.input.features, row.name)
+    target = _target(top := heads.get(head), labels, pairs)
+    heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
     given = (row.input.paired() if pairs else row.input).sized(size)
     pre, body, origin = _base(row, given, weights, top.takes)
@@ -136,6 +137,15 @@ def classifier(
     blocks = row.blocks(body) if callable(row.blocks) else row.blocks
     row = dataclasses.replace(row, blocks=tuple(blocks), params=row.params or body.count_params())
     return attach(clf, Spec(row, top.name, target, given, resize, origin))
+
+
+def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target, pairs: bool) -> targets.Target:
+    """Return what is learned; for a head that answers tokens, names are tags of words."""
+    if head.tokens and pairs:
+        raise InputError(f"head {head.name!r} answers the tokens of single texts, not of pairs; leave pairs out")
+    if head.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
+        return tagging.Entities(tuple(labels))
+    return targets.of(labels)
 
 
 def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:

@@ -10,21 +10,24 @@ KINDS = {
     "label": ("classification", "classifier", "Labels", 'answer["label"], answer["top_k_probabilities"]'),
     "tags": ("classification", "tagger", "Tags", 'answer["chosen"], answer["probabilities"]'),
     "value": ("regression", "regressor", "Value", 'answer["value"]'),
+    "entities": ("token-classification", "tagger of words", "Tags", 'answer["tokens"], answer["tags"]'),
 }
 ANSWERS = {
     "label": "one label, the most probable, with the probabilities of all",
     "tags": "any number of tags, those with a probability of at least a half; `chosen` and `probabilities` are in the "
     "order of the tags below",
     "value": "a number, in the unit of the training data",
+    "entities": "a tag for each word, which whitespace separates: `tokens`, `tags` and the `probabilities` of these",
 }
 FIGURES = {
     "macro_f1": "macro-F1", "micro_f1": "micro-F1", "mae": "mean absolute error", "r2": "R2",
-    "rmse": "root mean squared error",
+    "rmse": "root mean squared error", "f1": "entity F1, micro",
 }  # fmt: skip
 LOSSES = {
     "label": "cross-entropy, nats",
     "tags": "binary cross-entropy, nats",
     "value": "squared error, divided by the variance in training",
+    "entities": "cross-entropy of the words, nats",
 }
 
 
@@ -37,7 +40,7 @@ def write(facts: dict[str, Any]) -> str:
     backbone, weights, given = facts["backbone"], facts["weights"], facts["input"]
     labels, target = [_escape(label) for label in facts["labels"]], facts["target"]["name"]
     filed, kind, noun, _ = KINDS[target]
-    count = {"label": f"{len(labels)} classes", "tags": f"{len(labels)} tags", "value": f"value {labels[0]}"}[target]
+    count = {"label": f"{len(labels)} classes", "value": f"value {labels[0]}"}.get(target, f"{len(labels)} tags")
     more = [f"and {len(labels) - LISTED} more (see tlkit.json)"] if len(labels) > LISTED else []
     return "\n".join(
         [

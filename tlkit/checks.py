@@ -13,6 +13,7 @@ from tlkit.findings import Finding, Severity, listed
 from tlkit.leaks import copies
 from tlkit.shortcuts import shortcuts
 from tlkit.splits import Data
+from tlkit.typechecks import entity_types
 
 TINY = 10  # training examples: with fewer a class is hardly learned
 # Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls
@@ -275,4 +276,9 @@ def _grave(count: int, total: int) -> Severity:
 
 
 # by what is learned, who looks how it is spread over the examples
-SPREAD = {"label": _classes, "tags": balance.tags, "value": balance.values}
+SPREAD = {
+    "label": _classes,
+    "tags": balance.tags,
+    "value": balance.values,
+    "entities": lambda examples: entity_types(examples.data),
+}

@@ -82,12 +82,17 @@ def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
     add(
         "data",
         nargs="?" if optional else None,
-        help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news",
+        help="a folder of class folders, a CSV/TSV/JSONL table, a CoNLL file, tfds:NAME, digits, or bbc_news",
     )
     add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined, or with --pairs two texts")
     add("--image-column", metavar="NAME", help="of a table that lists picture files")
     add("--label-column", metavar="NAME", help="of a table")
-    add("--target", choices=("label", "tags", "value"), default="label", help="what that column holds (default: label)")
+    add(
+        "--target",
+        choices=("label", "tags", "value", "entities"),
+        default="label",
+        help="what that column holds (default: label); entities: a file or folder of tagged words",
+    )
     add("--pairs", action="store_true", help="each example is two texts")
     add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
     table_options(parser)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import errors, pairing, paths, rows, traits, truths
 from tlkit.assembly import About, Part, assemble
+from tlkit.conll import is_tagged, tagged_texts
 from tlkit.datasets import dataset
 from tlkit.drawing import settled
 from tlkit.folders import image_folder
@@ -31,9 +32,11 @@ __all__ = [
     "digits",
     "image_folder",
     "image_table",
+    "is_tagged",
     "kind_of",
     "read",
     "table",
+    "tagged_texts",
     "text_table",
     "tfds",
 ]
@@ -125,22 +128,25 @@ def read(
 
     Args:
         source: a folder of class folders; a .csv, .tsv, .jsonl or .ndjson file of texts or of paths of pictures, also
-            with .gz; "digits"; "bbc_news"; "tfds:NAME" or "tfds:NAME:CONFIG". Folders and tables may be addresses.
+            with .gz; a .conll, .bio or .iob file of tagged words, or a folder of them; "digits"; "bbc_news";
+            "tfds:NAME" or "tfds:NAME:CONFIG". Folders and tables may be addresses.
         text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
             also says whether it holds texts or lists pictures.
         root, pairs: for a table of pictures, the folder that relative paths start from; of texts, as for `text_table`.
         kind, ignore: "table" for one of numbers and categories, where that is not plain; its columns not to be read.
         seed, splitting, strict: as for `image_folder`.
-        task: for a table, what its column of labels holds: "label", "tags" or "value"; everything else has labels.
+        task: for a table, what its column of labels holds: "label", "tags" or "value"; "entities" for tagged words.
 
     Raises:
-        InputError: no sample has this name, or an option was given that is for something else.
-        DataError: a missing path, or data that cannot be read or learned from.
+        InputError: no sample has this name, or an option is for something else. DataError: a missing path, or data that
+            cannot be read or learned from.
     """
-    path, options = Path(source), {"splitting": settled(seed, splitting), "strict": strict}
+    options = {"splitting": settled(seed, splitting), "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
     columns |= {"pairs": pairs or None, "kind": kind, "ignore": ignore}
     columns = {name: value for name, value in columns.items() if value is not None}
+    if task == "entities" or (is_tagged(source) and paths.exists(source)):
+        return _tagged(source, columns, options, task)
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
         return _table(source, columns, options, task)
     _check_options(source, columns, task)
@@ -152,10 +158,24 @@ def read(
         return SAMPLES[source](splitting=options["splitting"])
     if source.startswith("tfds:"):
         return tfds(source.removeprefix("tfds:"), **options)
+    raise _nothing(source)
+
+
+def _nothing(source: str) -> errors.TlkitError:
+    """Build the error for what is neither there nor known."""
+    path = Path(source)
     if len(path.parts) > 1 or path.suffix or source.endswith("/"):
         tables = ", ".join(rows.SUFFIXES)
-        raise errors.DataError(f"there is no file or folder {source}; check the path (tables end in {tables})")
-    raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
+        return errors.DataError(f"there is no file or folder {source}; check the path (tables end in {tables})")
+    return errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
+
+
+def _tagged(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+    if task not in ("label", "entities"):
+        raise errors.InputError(f"{path} holds tagged words, no {task}; leave the target out, or give entities")
+    if columns:
+        raise errors.InputError(f"{path} holds tagged words; leave out {' and '.join(columns)}")
+    return tagged_texts(path, **options)
 
 
 def _check_options(source: str, columns: dict[str, str], task: str) -> None:

@@ -43,7 +43,7 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     if labels and data.task != "label":
         judged.append(_unjudged(f"that is done for one label each, not for {data.task}"))
     if labels and (data.task == "label" or data.kind == "text"):  # of pictures there is nothing else to be asked
-        backbone, head = DEFAULTS[data.kind]
+        backbone, head = DEFAULTS["entities" if data.task == "entities" else data.kind]
         try:
             if find_backbone(backbone).prepare:
                 raise WeightsError("there is no backbone that knows this table before it is trained")
@@ -60,7 +60,7 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     known = {name: each for name, each in tokens.items() if each is not None}  # pictures have none
     found = [*checks.check(data, tokens=known, size=size), *judged]
     sizes = {name: len(split) for name, split in data.splits().items()}
-    return Diagnosis(data.source, data.kind, data.labels, data.counts(), tuple(found), data.task, sizes)
+    return Diagnosis(data.source, data.kind, data.kinds, data.counts(), tuple(found), data.task, sizes)
 
 
 def _unjudged(reason: str) -> Finding:

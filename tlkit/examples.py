@@ -25,7 +25,7 @@ class Examples:
     Args:
         data: where they come from.
         names: what each is called, once only, strings as objects (n,).
-        labels: the truths, as in `Split`, (n,) or (n, tags).
+        labels: the truths, as in `Split`, (n,), (n, tags) or (n, words).
         sides: numbers into SPLITS, int64 (n,), in order.
         seen: their traits.
     """

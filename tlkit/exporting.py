@@ -83,8 +83,11 @@ def export(
 def answers(clf: keras.Model) -> tuple[Callable, Callable]:
     """Return the two functions of an exported classifier: model input -> answer, model input -> embedding."""
 
+    target = clf.spec.target
+
     def answer(value: tf.Tensor) -> dict[str, tf.Tensor]:
-        return clf.spec.target.served(clf(value, training=False))
+        # of words more is to be said than the answers alone tell
+        return target.read(clf, value) if hasattr(target, "read") else target.served(clf(value, training=False))
 
     def embed(value: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"embedding": _pooled(clf.base(value, training=False))}

@@ -169,6 +169,28 @@ def minilm_classifier(
     return classifier("minilm_l6", "mean_dense", labels, size=size, weights=weights, name=name)
 
 
+def bert_entities(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build BERT base (uncased English) -> each token -> Dropout -> Dense(tags, softmax), to find entities.
+
+    Args:
+        labels: `data.target` of `tlkit.tagged_texts`, or the tags: "O", "B-PER", "I-PER", ...
+        size, weights, name: as for `bert_classifier`.
+
+    Raises:
+        InputError, WeightsError: as `tlkit.classifier`; tags that are not BIO.
+    """
+    return classifier("bert_base_en_uncased", "token_dense", labels, size=size, weights=weights, name=name)
+
+
+def minilm_entities(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build MiniLM-L6 -> each token -> Dropout -> Dense(tags, softmax), to find entities; see `bert_entities`."""
+    return classifier("minilm_l6", "token_dense", labels, size=size, weights=weights, name=name)
+
+
 def distil_bert_classifier(
     labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
 ) -> keras.Model:
@@ -264,6 +286,8 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "mobilenet_v3_large_pool_dense": (mobilenet_v3_large_pool_dense, "mobilenet_v3_large", "pool_dense"),
     "bert_classifier": (bert_classifier, "bert_base_en_uncased", "cls_dense"),
     "minilm_classifier": (minilm_classifier, "minilm_l6", "mean_dense"),
+    "bert_entities": (bert_entities, "bert_base_en_uncased", "token_dense"),
+    "minilm_entities": (minilm_entities, "minilm_l6", "token_dense"),
     "distil_bert_classifier": (distil_bert_classifier, "distil_bert_base_en_uncased", "mean_dense"),
     "roberta_classifier": (roberta_classifier, "roberta_base_en", "cls_dense"),
     "xlm_roberta_classifier": (xlm_roberta_classifier, "xlm_roberta_base_multi", "cls_dense"),

@@ -59,7 +59,7 @@ class Diagnosis:
         labels: the names of the classes.
         counts: split -> class, tag or value -> number of examples.
         findings: what is wrong.
-        task: what is learned: "label", "tags" or "value".
+        task: what is learned: "label", "tags", "value" or "entities".
         sizes: split -> number of examples; the sum of the counts by default, which it is but for tags.
     """
 

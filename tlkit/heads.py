@@ -27,6 +27,7 @@ class Head:
             row of a table.
         hidden: the default width of a hidden layer; 0 for none.
         dropout: the default dropout rate before each dense layer.
+        tokens: whether it answers every token of a text, as entities need it; else the picture or text as a whole.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Head:
     takes: tuple[str, ...]
     hidden: int = 0
     dropout: float = 0.0
+    tokens: bool = False
 
 
 Features = Mapping[str, "keras.KerasTensor"]
@@ -77,6 +79,14 @@ def mean_dense(features: Features, target: Target, *, hidden: int, dropout: floa
     return _dense(pool(features["sequence"], mask=features["mask"]), target, hidden, dropout)
 
 
+def token_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
+    """Build every token's vector (zeros for padding) -> Dropout -> Dense(tags, softmax), for entities."""
+    from keras import ops
+
+    real = ops.cast(features["mask"], features["sequence"].dtype)
+    return _dense(features["sequence"] * ops.expand_dims(real, -1), target, hidden, dropout)
+
+
 def vector_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
     """Build the vector of a row -> Dropout -> Dense(classes, softmax)."""
     return _dense(features["vector"], target, hidden, dropout)
@@ -89,6 +99,7 @@ HEADS: dict[str, Head] = {
         Head("pool_dense", pool_dense, takes=("map",), dropout=0.2),
         Head("cls_dense", cls_dense, takes=("pooled",), dropout=0.1),
         Head("mean_dense", mean_dense, takes=("sequence", "mask"), dropout=0.1),
+        Head("token_dense", token_dense, takes=("sequence", "mask"), dropout=0.1, tokens=True),
         Head("vector_dense", vector_dense, takes=("vector",), dropout=0.1),
     )
 }
@@ -107,12 +118,25 @@ def get(head: str | Head) -> Head:
     return HEADS[head]
 
 
-def check_fit(head: Head, features: tuple[str, ...], backbone: str) -> None:
-    """Refuse a head that reads what the backbone does not give.
+def check_fit(head: Head, features: tuple[str, ...], backbone: str, task: str | None = None) -> None:
+    """Refuse a head that reads what the backbone does not give, or answers what is not to be learned.
+
+    Args:
+        head: the head.
+        features: what the backbone gives.
+        backbone: its name.
+        task: the name of the target, such as "entities"; None where it is not known yet.
 
     Raises:
         InputError: naming the heads that do fit.
     """
+    if task is not None and head.tokens != (task == "entities"):
+        each = "each token" if head.tokens else "each picture or text as a whole"
+        fitting = sorted(name for name, other in HEADS.items() if other.tokens != head.tokens)
+        raise InputError(
+            f"head {head.name!r} answers {each}, which does not suit the target {task}; choose one of: "
+            f"{', '.join(fitting)}"
+        )
     if set(head.takes) <= set(features):
         return
     fitting = sorted(name for name, other in HEADS.items() if set(other.takes) <= set(features))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tlkit import archives, columns, files, forms
+from tlkit import archives, bio, columns, files, forms
 from tlkit.errors import ArtifactError
 from tlkit.families import FAMILIES
 from tlkit.vision import NORMALISATION
@@ -38,8 +38,8 @@ FORM = {  # as `forms.mismatches` takes it
 }
 METRICS = {"split": str, "examples": int, "*": float}
 # these become arguments, so here nothing may be beyond the form
-TARGETS = {"label": {}, "tags": {}, "value": {"mean": float, "scale": float}}
-LEAST = {"label": 2, "tags": 1, "value": 1}  # so many labels it has at least
+TARGETS = {"label": {}, "tags": {}, "value": {"mean": float, "scale": float}, "entities": {}}
+LEAST = {"label": 2, "tags": 1, "value": 1, "entities": 2}  # so many labels it has at least
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
     "text": {"size": int, "limit": int, "lowercase": bool, "family": str, "segments": int},
@@ -171,6 +171,8 @@ def _faults(facts: dict[str, Any]) -> Iterator[str]:
     if facts.get("metrics") is not None:
         yield from forms.mismatches(facts["metrics"], METRICS, "metrics")
     yield from _target_faults(facts["target"], len(labels))
+    if facts["target"]["name"] == "entities" and (fault := bio.fault(labels)):
+        yield f"its labels are no tags of entities: {fault[:200]}"
     yield from _input_faults(facts["input"])
 
 

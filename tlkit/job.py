@@ -33,7 +33,7 @@ class Job:
         batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
-        target: what the column of the labels holds: "label", "tags" or "value" (tables).
+        target: what the column of the labels holds: "label", "tags" or "value" (tables); or "entities".
         text_column, image_column, label_column, root, kind, ignore: of a table, as for `tlkit.read`.
         pairs: two text columns are two texts, a pair, and not one.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
@@ -65,7 +65,7 @@ class Job:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     cache_budget: int | None = None
     deterministic: bool = False
-    target: Literal["label", "tags", "value"] = "label"
+    target: Literal["label", "tags", "value", "entities"] = "label"
     text_column: str | None = None
     image_column: str | None = None
     label_column: str | None = None
@@ -111,11 +111,17 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
+    if _is_tagged(job):
+        return "text"
     if os.path.isdir(job.data) or job.kind is not None:
         return job.kind or "image"
     if os.path.exists(job.data):
         return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
     return {"digits": "image", "bbc_news": "text"}.get(job.data)
+
+
+def _is_tagged(job: Job) -> bool:
+    return job.target == "entities" or data.is_tagged(job.data)
 
 
 def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
@@ -124,9 +130,10 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
         raise InputError(f"seed={job.seed}, weight_decay={job.weight_decay}: give numbers of 0 or more")
     if job.backbone is None and kind is None:
         return job
-    row = find_backbone(job.backbone or DEFAULTS[kind][0])
-    job = dataclasses.replace(job, backbone=job.backbone or row.name, head=job.head or DEFAULTS[row.input.kind][1])
-    heads.check_fit(heads.get(job.head), row.input.features, row.name)
+    usual = DEFAULTS | ({"text": DEFAULTS["entities"]} if _is_tagged(job) else {})
+    row = find_backbone(job.backbone or usual[kind][0])
+    job = dataclasses.replace(job, backbone=job.backbone or row.name, head=job.head or usual[row.input.kind][1])
+    heads.check_fit(heads.get(job.head), row.input.features, row.name, "entities" if _is_tagged(job) else None)
     schedule(job)
     (row.input.paired() if job.pairs else row.input).sized(job.size)
     if kind not in (None, row.input.kind):

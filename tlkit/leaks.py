@@ -61,6 +61,10 @@ _DIFFER = {
         ("has different tags", "have different tags"),
         f"decide on the tags of each, {_PULL} some of them wrong",
     ),
+    "entities": (
+        ("has words tagged in different ways", "have words tagged in different ways"),
+        f"decide on the tags of each, {_PULL} some of them wrong",
+    ),
     "value": (
         ("has different values", "have different values"),
         "keep one of each, with their mean where all were measured; no model can answer all of them right",

@@ -20,6 +20,7 @@ REPORTS = {
     "label": "tlkit.report:Report",
     "tags": "tlkit.tags_report:TagsReport",
     "value": "tlkit.value_report:ValueReport",
+    "entities": "tlkit.mentions:EntityReport",
 }
 
 

@@ -14,7 +14,7 @@ from tlkit.errors import InputError, unknown
 from tlkit.spec import LIGHT, STRONG, Augment, Phase
 from tlkit.targets import Target
 
-NOUNS = {"label": "one label", "tags": "tags", "value": "a value"}
+NOUNS = {"label": "one label", "tags": "tags", "value": "a value", "entities": "entities"}
 
 
 def settings(phases: Sequence[Phase], how: Any, options: loop.Options) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _lines(diagnosis: Any, album: _Album) -> Iterator[str]:
     yield f"<p>{total:,} {_text(diagnosis.kind)} examples, {learned}: {diagnosis.summary()}.</p>"
     for finding in diagnosis.findings:
         yield from _finding(finding, album)
-    noun = {"label": "class", "tags": "tag", "value": "value"}[diagnosis.task]
+    noun = {"label": "class", "tags": "tag", "value": "value", "entities": "type"}[diagnosis.task]
     yield f"<h2>Examples by {noun} and split</h2>"
     if album.splitting:
         yield f"<p>{_text(album.splitting)}</p>"
@@ -105,7 +105,7 @@ def _table(diagnosis: Any, noun: str) -> Iterator[str]:
     every = f"all {len(labels):,} classes" if noun == "class" else "all examples"
     yield f"<tr><th>{every}</th>{cells}</tr>\n</table></div>"
     if len(labels) > ROWS:
-        yield f"<p>{len(labels) - ROWS:,} more {'classes' if noun == 'class' else 'tags'} are in doctor.json.</p>"
+        yield f"<p>{len(labels) - ROWS:,} more {'classes' if noun == 'class' else f'{noun}s'} are in doctor.json.</p>"
 
 
 def _text(text: str, what: str = "") -> str:

@@ -53,3 +53,41 @@ class ValuePrediction:
 
     def __str__(self) -> str:
         return f"{self.value:.6g}\t{self.name}"
+
+
+@dataclass(frozen=True)
+class Span:
+    """State one entity that was found in a text.
+
+    Args:
+        text: its words, joined by spaces.
+        type: such as "PER".
+        start, end: the numbers of its first word and of the one after its last.
+        probability: the lowest of those of its words' tags.
+    """
+
+    text: str
+    type: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class EntitiesPrediction:
+    """State the entities of one text.
+
+    Args:
+        tokens: the words of the text.
+        tags: a BIO tag for each; O for those the model does not read.
+        probabilities: those of the tags; 0 for a word the model does not read.
+        spans: the entities, in the order of the text.
+    """
+
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    spans: tuple[Span, ...]
+
+    def __str__(self) -> str:
+        return "\t".join(f"{span.type}={span.text} {span.probability:.4f}" for span in self.spans) or "no entities"

@@ -133,7 +133,7 @@ def reconstruction_errors(row: Backbone, items: Any) -> np.ndarray:
         InputError: rows that do not suit the backbone, or a backbone that is no pretrained autoencoder.
         WeightsError: the weights are gone or damaged.
     """
-    if not isinstance(row.weights, Local) or not row.input.columns:
+    if not row.prepare or not isinstance(row.weights, Local) or not row.input.columns:
         raise InputError(f"{row.name} is no pretrained autoencoder; give what tlkit.pretrain_autoencoder returns")
     network, pre = _read(row.weights.path), row.input.pre()
     rows = row.input.rows(items)
@@ -156,7 +156,7 @@ def prepared(row: Backbone, data: Data | None, weights: str | os.PathLike | None
 
 def notes(row: Backbone, data: Data) -> tuple[str, ...]:
     """Say what the errors of reconstruction alone reach on the test split, where one of two classes is wanted."""
-    if not isinstance(row.weights, Local) or not row.weights.path or len(data.labels) != 2:
+    if not row.prepare or row.weights.path is None or len(data.labels) != 2:
         return ()
     from sklearn.metrics import average_precision_score
 

@@ -67,17 +67,14 @@ def read(path: str | Path, first: int | None = None) -> Table:
         DataError: no such file, not a table, or no row that can be read.
     """
     path = str(path)
-    if not paths.exists(path) or paths.is_folder(path):
-        raise DataError(
-            f"{path} is a folder; give a file" if paths.exists(path) else f"there is no file {path}; check it"
-        )
+    _check_there(path)
     if not is_table(path):
         raise DataError(f"{path} is not a table tlkit reads; convert it to one of {', '.join(SUFFIXES)} (or with .gz)")
     try:
         data = _content(path)
         encoding, note = _encoding(data)
         with io.TextIOWrapper(io.BytesIO(data), encoding, errors="surrogateescape", newline="") as file:
-            table = (_lines if _is_json(path) else _csv)(path, file, first)
+            table = (_lines if is_json(path) else _csv)(path, file, first)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not sound UTF-16 text ({error.reason}); save it as UTF-8") from error
     except csv.Error as error:
@@ -90,11 +87,39 @@ def read(path: str | Path, first: int | None = None) -> Table:
     return replace(table, note=note)
 
 
+def text(path: str | Path) -> tuple[str, str]:
+    """Return what a text file holds, which may be packed as .gz, and what there is to say about its encoding.
+
+    Encodings are those of `read`; bytes that are no characters become halves of surrogate pairs.
+
+    Raises:
+        DataError: no such file, or it cannot be read.
+    """
+    path = str(path)
+    _check_there(path)
+    try:
+        data = _content(path)
+        encoding, note = _encoding(data)
+        return data.decode(encoding, "surrogateescape"), note
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not sound UTF-16 text ({error.reason}); save it as UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"cannot read {path}: {error}; check that it is whole and that you may read it") from error
+
+
+def _check_there(path: str) -> None:
+    if not paths.exists(path) or paths.is_folder(path):
+        raise DataError(
+            f"{path} is a folder; give a file" if paths.exists(path) else f"there is no file {path}; check it"
+        )
+
+
 def _suffix(path: str) -> str:
     return Path(path.lower().removesuffix(".gz")).suffix
 
 
-def _is_json(path: str) -> bool:
+def is_json(path: str) -> bool:
+    """Tell by its name whether a file holds JSON lines."""
     return _suffix(path) in {".jsonl", ".ndjson"}
 
 
@@ -207,7 +232,7 @@ def column(table: Table, given: str | None, guesses: Sequence[str], option: str)
         raise DataError(f"{table.path} has no column {given!r}; {has}")
     found = guess(table, guesses) if given is None else given
     if found is None:
-        header = "" if _is_json(table.path) else ", or add a first line that names the columns where there is none"
+        header = "" if is_json(table.path) else ", or add a first line that names the columns where there is none"
         known = ", ".join([*guesses[:2], "..."])
         raise DataError(f"{table.path} has no column called {known}; {has}; name one with {option}={header}")
     if (count := table.columns.count(found)) > 1:

@@ -166,7 +166,7 @@ def _notes(clf: Any, examples: data.Data, history: train.History) -> tuple[str, 
     notes = [examples.splitting]
     given, pre = clf.spec.input, pieces(clf)[0]
     tokens = {name: given.tokens(pre, split.items) for name, split in examples.splits().items()}
-    if told := None not in tokens.values() and checks.cut(tokens, given.size)[2]:
+    if told := all(each is not None for each in tokens.values()) and checks.cut(tokens, given.size)[2]:
         notes.append(f"{told}; try --size {2 * given.size} where the end of a text matters")
     if lost := [name for name, _ in examples.unreadable]:
         # the notes travel in artifacts, so a table's absolute paths are cut to the names of the files

@@ -14,6 +14,7 @@ import numpy as np
 
 from tlkit import files, traits
 from tlkit.columns import Column
+from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
 
@@ -28,7 +29,7 @@ class Split:
         items: paths or contents of picture files, texts, an array of pictures (n, height, width[, channels]), or the
             rows of a table, float32 (n, columns): numbers and codes of categories, NaN where missing.
         labels: int64, (n,), numbers into `Data.labels`; of tags float32 (n, tags), 1.0 for each that an example has;
-            of a value float32 (n,).
+            of a value float32 (n,); of entities int16 (n, words), the tag of each word, -1 after a text's last.
         traits: what the reader saw of each example; None where nobody looked.
     """
 
@@ -78,7 +79,7 @@ class Data:
         unreadable: name and reason of each example that was left out.
         flip: whether a picture means the same when it is mirrored.
         licence: of the data, where it is known.
-        task: what is to be learned of an example: one label, any number of tags, or a value.
+        task: what is to be learned of an example: one label, any number of tags, a value, or the tags of its words.
         columns: of a table.
         unlabeled: of a table, the rows without a label, float32 (n, columns); they are for pretraining alone.
     """
@@ -93,7 +94,7 @@ class Data:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
-    task: Literal["label", "tags", "value"] = "label"
+    task: Literal["label", "tags", "value", "entities"] = "label"
     columns: tuple[Column, ...] = ()
     unlabeled: np.ndarray | None = None
 
@@ -103,24 +104,32 @@ class Data:
         if self.task == "value":
             values = np.asarray(self.train.labels, np.float64)
             return Value(self.labels, float(values.mean()), float(values.std()) or 1.0)
-        return Tags(self.labels) if self.task == "tags" else Label(self.labels)
+        return {"tags": Tags, "entities": Entities}.get(self.task, Label)(self.labels)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What examples are counted by: the labels, or the types of entities."""
+        return self.target.types if self.task == "entities" else self.labels
 
     def splits(self) -> dict[str, Split]:
         """Return the splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of examples by split and class, or tag; of a value, that of all by its name."""
+        """Return how many examples there are by split and class or tag, of a value by its name; or entities by type."""
         count = {
             "label": lambda split: np.bincount(split.labels, minlength=len(self.labels)),
             "tags": lambda split: split.labels.sum(0),
             "value": lambda split: [len(split)],
+            "entities": lambda split: [(split.labels == 2 * number + 1).sum() for number in range(len(self.kinds))],
         }[self.task]
         sizes = {name: count(split) for name, split in self.splits().items()}
-        return {name: dict(zip(self.labels, map(int, size), strict=True)) for name, size in sizes.items()}
+        return {name: dict(zip(self.kinds, map(int, size), strict=True)) for name, size in sizes.items()}
 
     def described(self, truth: Any) -> str:
-        """Write what one of `Split.labels` stands for: a class, tags joined by |, or a number."""
+        """Write what one of `Split.labels` stands for: a class, tags joined by |, a number, the tags of words."""
+        if self.task == "entities":
+            return " ".join(self.labels[tag] for tag in truth if tag >= 0)
         if self.task == "label":
             return self.labels[truth]
         return str(truth) if self.task == "value" else "|".join(self.labels[tag] for tag in np.flatnonzero(truth))
@@ -159,12 +168,13 @@ class Data:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
         more = f", {len(self.unlabeled):,} without a label" if self.unlabeled is not None else ""
-        return f"Data({self.source}: {self.kind}, {learned(self.task, self.labels)}; {sizes}{more}{lost})"
+        return f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{more}{lost})"
 
 
 def learned(task: str, labels: Sequence[str]) -> str:
-    """Say in two words what is learned: "5 classes", "12 tags", or the name of the value."""
-    return f"value {labels[0]}" if task == "value" else f"{len(labels)} {'tags' if task == 'tags' else 'classes'}"
+    """Say in two words what is learned: "5 classes", "12 tags", "4 types of entities", or the name of the value."""
+    many = {"label": "classes", "tags": "tags", "entities": "types of entities"}
+    return f"value {labels[0]}" if task == "value" else f"{len(labels)} {many[task]}"
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

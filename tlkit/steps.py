@@ -94,7 +94,8 @@ def gradients(tail: keras.Model, target: Target) -> Callable[[list], list]:
     def run(arrays: list) -> list:
         with tf.GradientTape() as tape:
             answer = tail(arrays, training=True)
-            truth = tf.zeros((tf.shape(answer)[0], *target.shape), target.dtype)
+            sides = [tf.shape(answer)[1] if side is None else side for side in target.shape]  # None: of each token
+            truth = tf.zeros((tf.shape(answer)[0], *sides), target.dtype)
             loss = tf.reduce_mean(target.losses(truth, answer, 0.0, np.ones(len(target.labels))))
         found = tape.gradient(loss, tail.trainable_variables)
         return [tf.reduce_sum(tf.convert_to_tensor(gradient)) for gradient in found]

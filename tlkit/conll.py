@@ -1,0 +1,225 @@
+"""Read texts whose words are tagged: CoNLL files and JSON lines, alone or as a folder of splits."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlkit import assembly, bio, drawing, labelled, rows, traits
+from tlkit.drawing import settled
+from tlkit.errors import DataError
+from tlkit.spec import Splitting
+from tlkit.splits import SPLIT_NAMES, Data, Split
+from tlkit.tagging import NO_WORD, WORD
+
+TAGGED = (".conll", ".bio", ".iob")  # files that hold nothing else
+SUFFIXES = (*TAGGED, ".txt", ".tsv", ".jsonl", ".ndjson")
+SPLITS = {**SPLIT_NAMES, "devel": "val", "testa": "val", "testb": "test"}
+TOKEN_COLUMNS, TAG_COLUMNS = ("tokens", "words"), ("tags", "ner_tags", "labels")
+DOCUMENT = "-DOCSTART-"
+SPACE = "\N{NO-BREAK SPACE}"  # within a word, where other whitespace would part it
+MOST_TYPES = 1000  # of entities: of more, the last column probably holds something else
+SHOWN = 5  # names in a message
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Hold what a file says of one text: its name, its words and their tags, and why it cannot be used, or ""."""
+
+    name: str
+    words: list[str]
+    tags: list[str]
+    fault: str = ""
+
+
+def is_tagged(source: str) -> bool:
+    """Tell by names alone whether a file, or a folder by the files in it, holds tagged words and nothing else."""
+    if os.path.isdir(source):
+        return any(name.lower().endswith(TAGGED) for name in os.listdir(source))
+    return source.lower().removesuffix(".gz").endswith(TAGGED)
+
+
+def tagged_texts(
+    path: str | os.PathLike, *, seed: int = 0, splitting: Splitting | None = None, strict: bool = False
+) -> Data:
+    """Read texts with a tag for every word: which words are names of persons, places, products, ...
+
+    A CoNLL file (.conll, .bio, .iob, .txt, .tsv, also with .gz) has a line for each word, the word first and its tag
+    last, separated by tabs, or by spaces where the line has no tab, and an empty line after each text; lines that begin
+    with -DOCSTART- or "# " are left out. JSON lines (.jsonl, .ndjson) hold `tokens` and `tags` (or `ner_tags`,
+    `labels`), lists of strings of one length. Tags may be in BIO (IOB2), IOB1, IOBES, BMES or BILOU and become BIO. An
+    I- that follows no tag of its type begins an entity, so it becomes a B-; `Data.splitting` says how often.
+
+    Args:
+        path: a file, whose splits are drawn; or a folder of such files for train, val (validation, valid, dev, devel,
+            testa) and test (testb), which their names say: train.conll, wnut.dev.conll, btc.test.
+        seed, splitting, strict: as for `image_folder`; texts are drawn by the rarest type of entity that they hold.
+
+    Returns:
+        The data set: texts whose words are separated by single spaces, and the number of each word's tag. Texts with a
+        line without a tag are in `unreadable`.
+
+    Raises:
+        DataError: no such file, no training text, tags of no scheme or of several, no entity in train, or lists that
+            are not lists of strings.
+    """
+    source, splitting = str(path), settled(seed, splitting)
+    given, notes = _given(source)
+    lost = tuple((one.name, one.fault) for part in given.values() for one in part if one.fault)
+    given = {split: [one for one in part if not one.fault] for split, part in given.items()}
+    given = {split: part for split, part in given.items() if part}
+    if "train" not in given:
+        told = f" ({lost[0][0]}: {lost[0][1]})" if lost else ""
+        raise DataError(f"{source} holds no text to train on{told}; give lines of word and tag, and a file for train")
+    assembly.refuse(source, lost, strict=strict)
+    splits, kinds, note = _splits(source, given)
+    if splitting.group_by is not None:
+        splits = {name: _grouped(part, splitting.group_by, source) for name, part in splits.items()}
+    if splitting.file is not None:
+        splits, sentence = assembly.from_file(splits, "text", splitting.file)
+    else:
+        about = assembly.About("text", source, task="entities")
+        splits, sentence = assembly.drawn(splits, about, splitting, by=_rarest)
+    absent = _absent(splits["train"], kinds, source)
+    said = " ".join(filter(None, [sentence, *notes, note, absent]))
+    return Data(
+        **splits, labels=bio.labels(kinds), kind="text", source=source, splitting=said, unreadable=lost, task="entities"
+    )
+
+
+# === Files ===
+
+
+def _given(source: str) -> tuple[dict[str, list[Sentence]], list[str]]:
+    """Return the texts by split, all as "train" where none is given, and what there is to say about the files."""
+    if not os.path.isdir(source):
+        found, note = _read(source, "")
+        return {"train": found}, [note]
+    files: dict[str, str] = {}
+    for name in sorted(os.listdir(source)):
+        split = _split_of(name)
+        if split and split in files:
+            raise DataError(f"{source} has two files for {split}, {files[split]} and {name}; keep one")
+        if split:
+            files[split] = name
+    if "train" not in files:
+        raise DataError(f"{source} has no file for train; call one train.conll (or {', '.join(SUFFIXES[1:])})")
+    read = {split: _read(os.path.join(source, name), f"{name} ") for split, name in files.items()}
+    return {split: found for split, (found, _) in read.items()}, [note for _, note in read.values()]
+
+
+def _split_of(name: str) -> str:
+    """Return the split that a file's name tells, as btc.train and ner-dev.conll do, or ""."""
+    name = name.lower().removesuffix(".gz")
+    parts = re.split(r"[._\-]", name)
+    found = {SPLITS[part] for part in parts if part in SPLITS}
+    fits = name.endswith(SUFFIXES) or parts[-1] in SPLITS
+    return found.pop() if fits and len(found) == 1 else ""
+
+
+def _read(path: str, prefix: str) -> tuple[list[Sentence], str]:
+    if rows.is_json(path):
+        table = rows.read(path)
+        tokens = rows.column(table, None, TOKEN_COLUMNS, "tokens")
+        tags = rows.column(table, None, TAG_COLUMNS, "tags")
+        found = [_sentence(f"{prefix}line {line}", row.get(tokens), row.get(tags)) for line, row in table.rows]
+        found += [Sentence(f"{prefix}{name}", [], [], reason) for name, reason in table.broken]
+        return found, table.note
+    if not path.lower().removesuffix(".gz").endswith(SUFFIXES) and not _split_of(os.path.basename(path)):
+        raise DataError(f"{path} is no file of tagged words; call it by one of {', '.join(SUFFIXES)}")
+    text, note = rows.text(path)
+    return list(_sentences(text, prefix)), note
+
+
+def _sentences(text: str, prefix: str) -> Iterator[Sentence]:
+    """Yield the texts of a CoNLL file."""
+    lines: list[tuple[int, list[str]]] = []
+    for number, line in enumerate([*re.split("\r\n|\r|\n", text), ""], 1):
+        fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
+        if not line.strip() or fields[0] == DOCUMENT:
+            if lines:
+                yield _of_lines(lines, prefix)
+            lines = []
+        elif not line.startswith("# ") or "\t" in line or bio.is_tag(fields[-1]):
+            lines.append((number, fields))
+
+
+def _of_lines(lines: Sequence[tuple[int, list[str]]], prefix: str) -> Sentence:
+    name = f"{prefix}line {lines[0][0]}"
+    if wrong := [number for number, fields in lines if len(fields) < 2 or not fields[0] or not fields[-1]]:
+        return Sentence(name, [], [], f"no word and tag in line {wrong[0]}")
+    return _checked(name, [fields[0] for _, fields in lines], [fields[-1] for _, fields in lines])
+
+
+def _sentence(name: str, tokens: Any, tags: Any) -> Sentence:
+    """Return the text of a row of JSON lines."""
+    for told, column in ((tokens, "tokens"), (tags, "tags")):
+        if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+            return Sentence(name, [], [], f"its {column} are no list of strings; write the names of tags, not numbers")
+    if len(tokens) != len(tags):
+        return Sentence(name, [], [], f"{len(tokens)} tokens and {len(tags)} tags")
+    if not all(token.strip() for token in tokens) or not tokens:
+        return Sentence(name, [], [], "no tokens, or an empty one")
+    return _checked(name, tokens, tags)
+
+
+def _checked(name: str, words: Sequence[str], tags: Sequence[str]) -> Sentence:
+    words = [SPACE.join(WORD.findall(word)) for word in words]
+    return Sentence(name, words, list(tags), labelled.unfit(" ".join(words)))
+
+
+# === Tags ===
+
+
+def _splits(source: str, given: Mapping[str, list[Sentence]]) -> tuple[dict[str, Split], list[str], str]:
+    """Bring the tags of all splits to BIO; return the splits, the types of entities, and what was done to the tags."""
+    whole = [one.tags for part in given.values() for one in part]
+    scheme = bio.scheme(whole, source)
+    kinds = sorted({bio.parted(tag)[1] for tags in whole for tag in tags} - {""})
+    if len(kinds) > MOST_TYPES:
+        raise DataError(
+            f"{source} has {len(kinds):,} types of entities, such as {kinds[0]!r}; check that tags are the last column"
+        )
+    numbers = {tag: number for number, tag in enumerate(bio.labels(kinds))}
+    wide, repaired, splits = max(map(len, whole)), 0, {}
+    for split, part in given.items():
+        tags = np.full((len(part), wide), NO_WORD, np.int16)
+        for row, one in zip(tags, part, strict=True):
+            plain, orphans = bio.converted(one.tags)
+            repaired += orphans
+            row[: len(plain)] = [numbers[tag] for tag in plain]
+        texts = [" ".join(one.words) for one in part]
+        splits[split] = Split(texts, tags, traits.look(texts, "text", [one.name for one in part]))
+    told = [f"The tags were converted from {scheme} to BIO."] if scheme != "BIO" else []
+    if repaired:
+        why = "as they do in IOB1" if scheme == "IOB1" else "after no tag of their type"
+        told.append(f"Entities that began with an I- {why}, which was made a B-: {repaired:,}.")
+    return splits, kinds, " ".join(told)
+
+
+def _grouped(split: Split, pattern: str, source: str) -> Split:
+    return Split(split.items, split.labels, drawing.grouped(split.seen("text"), pattern, source))
+
+
+def _rarest(split: Split) -> np.ndarray:
+    """Return for each text the type of entity in it that is the rarest among all texts, from 1; 0 without any."""
+    kinds = (np.maximum(split.labels, 0) + 1) // 2  # O, B-a, I-a, B-b, ... -> 0, 1, 1, 2, ...
+    present = [np.setdiff1d(row, [0]).tolist() for row in kinds]
+    often = Counter(kind for row in present for kind in row)
+    return np.array([min(row, key=lambda kind: (often[kind], kind), default=0) for row in present], np.int64)
+
+
+def _absent(train: Split, kinds: Sequence[str], source: str) -> str:
+    """Say which types of entities train lacks; it must have one."""
+    there = set(np.unique(train.labels).tolist())
+    missing = [kind for number, kind in enumerate(kinds) if 2 * number + 1 not in there]
+    if len(missing) == len(kinds):
+        raise DataError(f"the train split of {source} has no entity; add texts with some")
+    shown = ", ".join([*missing[:SHOWN], *["..."] * (len(missing) > SHOWN)])
+    return f"Train has no entity of: {shown}." if missing else ""
