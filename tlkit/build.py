@@ -56,17 +56,34 @@ def table() -> dict[str, Backbone]:
 def find_backbone(backbone: str | Backbone) -> Backbone:
     """Return a row by name, or the user's own as it is.
 
+    Args:
+        backbone: a name of the tables; "keras_hub:PRESET"; the path of a KerasHub or Hugging Face folder; or a row.
+
     Raises:
         InputError: no such name; the nearest ones are named.
+        WeightsError: a folder that cannot be read.
     """
     if isinstance(backbone, Backbone):
         return backbone
+    if backbone.startswith("keras_hub:") or os.path.isfile(os.path.join(os.path.expanduser(backbone), "config.json")):
+        return _described(backbone)
     from tlkit.vision import VISION
 
     rows = VISION if backbone in VISION else table()  # the texts' table imports TensorFlow, which takes seconds
     if backbone not in rows:
         raise unknown("backbone", backbone, rows)
     return rows[backbone]
+
+
+def _described(name: str) -> Backbone:
+    """Return the row of what a folder or a preset of KerasHub holds."""
+    from tlkit import text
+
+    if row := text.find(name):
+        return row
+    raise InputError(
+        f"{name} holds no backbone that tlkit reads; it reads texts' of {', '.join(text.FAMILIES)}, or give a row"
+    )
 
 
 def classifier(
@@ -79,17 +96,18 @@ def classifier(
     dropout: float | None = None,
     hidden: int | None = None,
     resize: Literal["crop", "pad", "stretch"] = "crop",
+    pairs: bool = False,
     name: str | None = None,
 ) -> keras.Model:
     """Build a classifier, a pretrained backbone under a new head, as one plain functional Keras model.
 
-    Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,). Probabilities
-    (batch, classes), float32, come out, or a value (batch, 1). Normalisation and tokenization are inside. The backbone
-    is frozen, ready for `tlkit.fit` or a `fit` of your own. `clf.base` gives features, `clf.head` takes them,
-    `clf.spec` says what it is.
+    Pictures go in as float32 pixels (batch, size, size, 3), 0..255, RGB; texts as strings (batch,), pairs of texts as
+    strings (batch, 2). Probabilities (batch, classes), float32, come out, or a value (batch, 1). Normalisation and
+    tokenization are inside. The backbone is frozen, ready for a `fit`. `clf.base` gives features, `clf.head` takes
+    them, `clf.spec` tells all.
 
     Args:
-        backbone: a name from `tlkit backbones`, or your own `Backbone`.
+        backbone: a name from `tlkit backbones`, "keras_hub:PRESET", the path of a folder, or your own `Backbone`.
         head: a name from `tlkit heads`, or your own `Head`.
         labels: the class names, or their number; or a target, such as `data.target`, which may also be tags or a value.
         size: pixels of a side, or tokens of a text; the backbone's own by default.
@@ -97,6 +115,7 @@ def classifier(
         dropout: rate before the dense layers, 0 <= dropout < 1; the head's own by default.
         hidden: width of the head's hidden layer, 0 for none; the head's own by default.
         resize: how pictures of other shapes are brought to `size` by the readers and the exported model.
+        pairs: each example is two texts, such as a question and an answer.
         name: of the model; "<backbone>_<head>" by default.
 
     Raises:
@@ -108,13 +127,13 @@ def classifier(
     row, top, target = find_backbone(backbone), heads.get(head), targets.of(labels)
     heads.check_fit(top, row.input.features, row.name)
     _check_options(dropout, hidden, resize)
-    given = row.input.sized(size)
+    given = (row.input.paired() if pairs else row.input).sized(size)
     pre, body, origin = _base(row, given, weights, top.takes)
     crown = _head(top, body, target, dropout, hidden)
     raw = given.tensor()
     clf = keras.Model(raw, crown(body(pre(raw))), name=name or f"{row.name}_{top.name}")
     blocks = row.blocks(body) if callable(row.blocks) else row.blocks
-    row = dataclasses.replace(row, blocks=tuple(blocks))
+    row = dataclasses.replace(row, blocks=tuple(blocks), params=row.params or body.count_params())
     return attach(clf, Spec(row, top.name, target, given, resize, origin))
 
 

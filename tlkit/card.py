@@ -39,7 +39,7 @@ def write(facts: dict[str, Any]) -> str:
             "",
             "## Use",
             "",
-            *_use(given["kind"]),
+            *_use(given),
             "",
         ]
     )
@@ -52,7 +52,8 @@ def _escape(label: str) -> str:
 
 def _input(given: dict[str, Any]) -> str:
     if given["kind"] == "text":
-        return f"strings, cut after {given['size']} tokens"
+        what = "pairs of strings" if given.get("segments") == 2 else "strings"
+        return f"{what}, cut after {given['size']} tokens"
     return f"encoded pictures (JPEG, PNG, WebP, BMP, GIF), brought to {given['size']} pixels by {given['resize']}"
 
 
@@ -68,9 +69,10 @@ def _figures(metrics: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _use(kind: str) -> list[str]:
+def _use(given: dict[str, Any]) -> list[str]:
+    kind, text = given["kind"], '["...", "..."]' if given.get("segments") == 2 else '"..."'
     extra = ["import tensorflow_text  # the tokenizer's operations"] if kind == "text" else []
-    argument = 'text=tf.constant(["..."])' if kind == "text" else "image_bytes=tf.constant([photo])"
+    argument = f"text=tf.constant([{text}])" if kind == "text" else "image_bytes=tf.constant([photo])"
     extra = extra or ['photo = open("photo.jpg", "rb").read()']
     return [
         "```python",

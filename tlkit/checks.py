@@ -27,12 +27,12 @@ CUT = 0.1  # share of texts cut at the sequence length from which it is a warnin
 GREY = {b"1", b"L", b"LA", b"La", b"I", b"I;16", b"I;16B", b"I;16L", b"F"}
 
 
-def check(data: Data, *, lengths: Mapping[str, np.ndarray] | None = None, size: int | None = None) -> list[Finding]:
+def check(data: Data, *, tokens: Mapping[str, np.ndarray] | None = None, size: int | None = None) -> list[Finding]:
     """Look for all that can be seen without a model.
 
     Args:
         data: the data set.
-        lengths: split -> tokens of each text, as far as they are read, (n,); of some splits or all.
+        tokens: split -> tokens of each text, read or not, (n,); of some splits or all.
         size: the most tokens that are read. Without both, nobody knows which texts are cut.
 
     Returns:
@@ -41,7 +41,7 @@ def check(data: Data, *, lengths: Mapping[str, np.ndarray] | None = None, size: 
     examples = gather(data)
     found = [*_few(examples), *_missing(data), *_uneven(data), *_unreadable(data), *copies(examples)]
     if data.kind == "text":
-        found += [*_short(examples), *_cut(examples, lengths or {}, size)]
+        found += [*_short(examples), *_cut(examples, tokens or {}, size)]
     elif examples.seen.looks is not None:
         found += [*_sizes(examples), *_shapes(examples), *_modes(examples)]
     return [*found, *shortcuts(examples)]
@@ -226,11 +226,26 @@ def _short(examples: Examples) -> list[Finding]:
     ]
 
 
-def _cut(examples: Examples, lengths: Mapping[str, np.ndarray], size: int | None) -> list[Finding]:
-    if size is None or not lengths:
+def cut(tokens: Mapping[str, np.ndarray], size: int) -> tuple[int, int, str]:
+    """Count the texts that are longer than what is read.
+
+    Args:
+        tokens: split -> tokens of each text, (n,).
+        size: the most tokens that are read.
+
+    Returns:
+        How many are longer, how many there are, and both in words; no words where none is longer.
+    """
+    count, total = sum(int(np.sum(each > size)) for each in tokens.values()), sum(map(len, tokens.values()))
+    told = f"{count:,} of {total:,} texts ({count / max(total, 1):.1%}) are longer than {size:,} tokens and were cut"
+    return count, total, told if count else ""
+
+
+def _cut(examples: Examples, tokens: Mapping[str, np.ndarray], size: int | None) -> list[Finding]:
+    if size is None:
         return []
-    at = {side: np.flatnonzero(np.asarray(tokens) >= size) for side, tokens in lengths.items()}
-    count, total = sum(map(len, at.values())), sum(map(len, lengths.values()))
+    at = {side: np.flatnonzero(each > size) for side, each in tokens.items()}
+    count, total, told = cut(tokens, size)
     if not count:
         return []
     starts = {side: int(np.searchsorted(examples.sides, number)) for number, side in enumerate(SPLITS)}
@@ -239,8 +254,7 @@ def _cut(examples: Examples, lengths: Mapping[str, np.ndarray], size: int | None
         Finding(
             "truncated_text",
             "warning" if count >= CUT * total else "note",
-            f"{count:,} of {total:,} texts ({count / total:.1%}) fill all {size:,} tokens that are read; what comes "
-            f"after is not seen",
+            f"{told}; what comes after is not seen",
             f"where the end of a text matters, try --size {2 * size} if the backbone takes as many; it takes about "
             "twice the time",
             count,

@@ -101,9 +101,10 @@ def _data_options(parser: argparse.ArgumentParser, *, optional: bool = False) ->
         nargs="?" if optional else None,
         help="a folder of class folders, a CSV/TSV/JSONL table, tfds:NAME, digits, or bbc_news",
     )
-    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined")
+    add("--text-column", metavar="NAME", help="of a table; two, as A,B, are joined, or with --pairs two texts")
     add("--image-column", metavar="NAME", help="of a table that lists picture files")
     add("--label-column", metavar="NAME", help="of a table")
+    add("--pairs", action="store_true", help="each example is two texts")
     add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")
     add("--split", choices=("random", "stable"), default="random", help="stable: more examples move none of the others")
     add("--splits", metavar="FILE", help="a splits.csv of an earlier run, used again")
@@ -127,7 +128,7 @@ def _use_parsers(commands: Any) -> None:
     doctor.set_defaults(command=_doctor)
     predict = commands.add_parser("predict", help="answer pictures or texts with an exported model")
     predict.add_argument("artifact", help="the directory of a finished run")
-    predict.add_argument("items", nargs="*", help="picture files, or texts; standard input, a text a line, if none")
+    predict.add_argument("items", nargs="*", help="picture files, texts, pairs with a tab between; or lines of stdin")
     predict.add_argument("--json", action="store_true", help="one JSON object a line")
     predict.set_defaults(command=_predict)
     evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
@@ -231,11 +232,11 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _read(options: argparse.Namespace) -> Any:
     from tlkit import data
+    from tlkit.job import READ
     from tlkit.spec import Splitting
 
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
-    columns = {name: getattr(options, name) for name in ("text_column", "image_column", "label_column", "root")}
-    return data.read(options.data, splitting=splitting, strict=options.strict, **columns)
+    return data.read(options.data, splitting=splitting, **{name: getattr(options, name) for name in READ})
 
 
 def _doctor(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, paths, rows, traits
+from tlkit import errors, pairing, paths, rows, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.datasets import dataset
 from tlkit.drawing import settled
@@ -51,7 +51,8 @@ def arrays(
     """Make a data set of what is already in memory.
 
     Args:
-        x: pictures, (n, height, width), (n, height, width, 1) or (n, height, width, 3), 0..255; or n texts.
+        x: pictures, (n, height, width), (n, height, width, 1) or (n, height, width, 3), 0..255; or n texts; or n pairs
+            of texts, for a model that was built with pairs=True.
         y: n labels, names or whole numbers.
         labels: the names of the classes: for numbers, those of 0, 1, ...; for names, their order.
         groups: n values; examples that agree in theirs stay on one side: the patient, the scene, the author.
@@ -84,9 +85,12 @@ def _examples(x: Any) -> tuple[list[str] | np.ndarray, str]:
         images.check_pixels(x)
         return x, "image"
     texts = x.tolist() if hasattr(x, "tolist") else list(x)
+    if texts and all(map(pairing.is_pair, texts)):
+        return [pairing.Pair(*pairing.parts(text)) for text in texts], "text"
     if strange := next((repr(text)[:60] for text in texts if not isinstance(text, str)), ""):
         raise errors.InputError(
-            f"x holds {strange}; give texts as a list of strings, or pictures as one array (n, height, width, channels)"
+            f"x holds {strange}; give texts, or pairs of them, as a list of strings, or pictures as one array (n, "
+            f"height, width, channels)"
         )
     return texts, "text"
 
@@ -98,6 +102,7 @@ def read(
     image_column: str | None = None,
     label_column: str | None = None,
     root: str | None = None,
+    pairs: bool = False,
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
@@ -110,6 +115,7 @@ def read(
         text_column, image_column, label_column: for a table, where the names cannot be guessed; one of the first two
             also says whether it holds texts or lists pictures.
         root: for a table of pictures, the folder that relative paths start from.
+        pairs: for a table of texts, as for `text_table`.
         seed, splitting, strict: as for `image_folder`.
 
     Raises:
@@ -119,7 +125,7 @@ def read(
     path, splitting = Path(source), settled(seed, splitting)
     options = {"splitting": splitting, "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
-    columns = {name: value for name, value in columns.items() if value is not None}
+    columns = {name: value for name, value in (columns | {"pairs": pairs or None}).items() if value is not None}
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
         return _table(source, columns, options)
     if columns:
@@ -141,8 +147,11 @@ def read(
     raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
 
 
-def _table(path: str, columns: dict[str, str], options: dict[str, Any]) -> Data:
-    if kind_of(path, **{name: value for name, value in columns.items() if name != "label_column"}) == "image":
+def _table(path: str, columns: dict[str, Any], options: dict[str, Any]) -> Data:
+    places = {name: value for name, value in columns.items() if name not in ("label_column", "pairs")}
+    if kind_of(path, **places) == "image":
+        if "pairs" in columns:
+            raise errors.InputError(f"{path} lists pictures; leave out pairs, or name two columns of texts")
         return image_table(path, **columns, **options)
     if "root" in columns:
         raise errors.InputError(f"{path} holds texts, which have no folder; leave out root, or name an image_column")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit import checks, choices, duplicates, filling, frontier, store, suspects
+from tlkit import checks, choices, duplicates, filling, frontier, pairing, store, suspects
 from tlkit.build import DEFAULTS, classifier, pieces
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
@@ -38,20 +38,21 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
         The findings, the worst first. Where the weights of the backbone cannot be had, one of them says so.
     """
     judged: list[Finding] = []
-    lengths, size = {}, None
+    tokens, size = {}, None
     if labels:
         backbone, head = DEFAULTS[data.kind]
         try:
-            clf = classifier(backbone, head, data.labels)
+            clf = classifier(backbone, head, data.labels, pairs=pairing.are_pairs(data.train.items))
         except WeightsError as error:
             judged.append(_unjudged(str(error)))
         else:
             size = clf.spec.input.size
             pre = pieces(clf)[0]
-            lengths = {name: clf.spec.input.lengths(pre, split.items) for name, split in data.splits().items()}
+            tokens = {name: clf.spec.input.tokens(pre, split.items) for name, split in data.splits().items()}
+            lengths = {name: None if each is None else np.minimum(each, size) for name, each in tokens.items()}
             judged += _labels(clf, data, lengths, seed, progress)
-    known = {name: each for name, each in lengths.items() if each is not None}  # pictures have none
-    found = [*checks.check(data, lengths=known, size=size), *judged]
+    known = {name: each for name, each in tokens.items() if each is not None}  # pictures have none
+    found = [*checks.check(data, tokens=known, size=size), *judged]
     return Diagnosis(data.source, data.kind, data.labels, data.counts(), tuple(found))
 
 

@@ -149,11 +149,14 @@ def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, 
     return {"samples": len(samples), "real": real, "max_difference": difference, "spread": spread}
 
 
-def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[bytes], output: str) -> np.ndarray:
+def _encoded(sample: bytes | Sequence) -> str | list:
+    return base64.b64encode(sample).decode() if isinstance(sample, bytes) else [_encoded(part) for part in sample]
+
+
+def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[Any], output: str) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="tlkit-") as scratch:
         request, given = Path(scratch, "request.json"), Path(scratch, "answers.npy")
-        encoded = [base64.b64encode(sample).decode() for sample in samples]
-        request.write_text(json.dumps({"ops": list(ops), "output": output, "samples": encoded}))
+        request.write_text(json.dumps({"ops": list(ops), "output": output, "samples": _encoded(samples)}))
         command = [sys.executable, "-I", fresh.__file__, str(folder), str(request), str(given)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
         if done.returncode:

@@ -99,6 +99,64 @@ def minilm_classifier(
     return classifier("minilm_l6", "mean_dense", labels, size=size, weights=weights, name=name)
 
 
+def distil_bert_classifier(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build DistilBERT (uncased English) -> mean of the tokens -> Dropout -> Dense(classes, softmax); see
+    `bert_classifier`."""
+    return classifier("distil_bert_base_en_uncased", "mean_dense", labels, size=size, weights=weights, name=name)
+
+
+def roberta_classifier(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build RoBERTa base (English) -> the vector of <s> -> Dropout -> Dense(classes, softmax); see
+    `bert_classifier`."""
+    return classifier("roberta_base_en", "cls_dense", labels, size=size, weights=weights, name=name)
+
+
+def xlm_roberta_classifier(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build XLM-RoBERTa base (100 languages) -> the vector of <s> -> Dropout -> Dense(classes, softmax); see
+    `bert_classifier`."""
+    return classifier("xlm_roberta_base_multi", "cls_dense", labels, size=size, weights=weights, name=name)
+
+
+def albert_classifier(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build ALBERT base (uncased English) -> pooled [CLS] -> Dropout -> Dense(classes, softmax); see
+    `bert_classifier`."""
+    return classifier("albert_base_en_uncased", "cls_dense", labels, size=size, weights=weights, name=name)
+
+
+def electra_classifier(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build ELECTRA base (uncased English) -> mean of the tokens -> Dropout -> Dense(classes, softmax); see
+    `bert_classifier`. Its pooler was never trained, so the head does without."""
+    return classifier(
+        "electra_base_discriminator_uncased_en", "mean_dense", labels, size=size, weights=weights, name=name
+    )
+
+
+def deberta_v3_classifier(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build DeBERTa-v3 base (English) -> the vector of [CLS] -> Dropout -> Dense(classes, softmax); see
+    `bert_classifier`."""
+    return classifier("deberta_v3_base_en", "cls_dense", labels, size=size, weights=weights, name=name)
+
+
+def gpt2_classifier(
+    labels: Labels, *, size: int | None = None, weights: Weights = "pretrained", name: str | None = None
+) -> keras.Model:
+    """Build GPT-2 base (English) -> the vector of the last token -> Dropout -> Dense(classes, softmax); see
+    `bert_classifier`."""
+    return classifier("gpt2_base_en", "cls_dense", labels, size=size, weights=weights, name=name)
+
+
 # what `--recipe` takes: the factory, its backbone and its head
 FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "vgg16_flatten_dense": (vgg16_flatten_dense, "vgg16", "flatten_dense"),
@@ -109,4 +167,11 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], str, str]] = {
     "efficientnet_lite0_pool_dense": (efficientnet_lite0_pool_dense, "efficientnet_lite0", "pool_dense"),
     "bert_classifier": (bert_classifier, "bert_base_en_uncased", "cls_dense"),
     "minilm_classifier": (minilm_classifier, "minilm_l6", "mean_dense"),
+    "distil_bert_classifier": (distil_bert_classifier, "distil_bert_base_en_uncased", "mean_dense"),
+    "roberta_classifier": (roberta_classifier, "roberta_base_en", "cls_dense"),
+    "xlm_roberta_classifier": (xlm_roberta_classifier, "xlm_roberta_base_multi", "cls_dense"),
+    "albert_classifier": (albert_classifier, "albert_base_en_uncased", "cls_dense"),
+    "electra_classifier": (electra_classifier, "electra_base_discriminator_uncased_en", "mean_dense"),
+    "deberta_v3_classifier": (deberta_v3_classifier, "deberta_v3_base_en", "cls_dense"),
+    "gpt2_classifier": (gpt2_classifier, "gpt2_base_en", "cls_dense"),
 }

@@ -2,8 +2,8 @@
 
     python fresh.py SAVED_MODEL REQUEST ANSWERS
 
-REQUEST is JSON: {"ops": modules to import for their ops, "output": name of an answer, "samples": [base64, ...]};
-ANSWERS gets that answer, such as probabilities (samples, classes), as .npy.
+REQUEST is JSON: {"ops": modules to import for their ops, "output": name of an answer, "samples": [base64, ...]}, where
+a pair is a list of two; ANSWERS gets that answer, such as probabilities (samples, classes), as .npy.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ def main(saved_model: str, request: str, answers: str) -> None:
     for module in wanted["ops"]:
         importlib.import_module(module)
     loaded = tf.saved_model.load(saved_model)
-    samples = tf.constant([base64.b64decode(sample) for sample in wanted["samples"]])
+    samples = tf.constant(_decoded(wanted["samples"]))
     given = loaded.signatures["serving_default"](samples)
     np.save(answers, given[wanted["output"]].numpy())
+
+
+def _decoded(sample: str | list) -> bytes | list:
+    return base64.b64decode(sample) if isinstance(sample, str) else [_decoded(part) for part in sample]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 from tlkit import archives, files, forms
 from tlkit.errors import ArtifactError
+from tlkit.families import FAMILIES
 from tlkit.vision import NORMALISATION
 
 SCHEMA = 2
@@ -41,9 +42,11 @@ TARGETS = {"label": {}, "tags": {}, "value": {"mean": float, "scale": float}}
 LEAST = {"label": 2, "tags": 1, "value": 1}  # so many labels it has at least
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
-    "text": {"size": int, "limit": int, "lowercase": bool},
+    "text": {"size": int, "limit": int, "lowercase": bool, "family": str, "segments": int},
 }
+ADDED = {"family", "segments"}  # older artifacts lack them, and are what the defaults say
 CHOICES = {"resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
+CHOICES |= {"family": tuple(FAMILIES), "segments": (1, 2)}
 
 ROOT = "saved_model/1"
 VITAL = ("model.keras", f"{ROOT}/saved_model.pb", f"{ROOT}/variables/variables.index")
@@ -186,13 +189,13 @@ def _target_faults(given: dict[str, Any], count: int) -> Iterator[str]:
 def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     if given["kind"] not in INPUTS:
         yield f"input.kind is {given['kind'][:100]!r}, which this tlkit does not know"
-    form = INPUTS[given["kind"]]
+    form = {key: kind for key, kind in INPUTS[given["kind"]].items() if key in given or key not in ADDED}
     yield from forms.mismatches(given, form, "input")
     for key in given.keys() - form.keys() - {"kind", "resize"}:
         yield f"input.{key[:100]} is not known"
     for key, known in CHOICES.items():
         if key in given and given[key] not in known:
-            yield f"input.{key} is {given[key][:100]!r}, which this tlkit does not know"
+            yield f"input.{key} is {given[key]!r:.100}, which this tlkit does not know"
     for key, kind in form.items():
         if kind is int and not 0 <= given[key] <= MOST_SIZE:
             yield f"input.{key} is not a number from 0 to {MOST_SIZE:,}"

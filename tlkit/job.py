@@ -14,7 +14,7 @@ from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
 from tlkit.spec import Phase, Splitting
 
-READ = ("text_column", "image_column", "label_column", "root", "strict")
+READ = ("text_column", "image_column", "label_column", "root", "pairs", "strict")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ class Job:
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
         text_column, image_column, label_column, root: of a table, as for `tlkit.read`.
+        pairs: two text columns are two texts, a pair, and not one.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
         strict: raise an error where anything cannot be read.
         seed: of the splits, the head's weights, the order, dropout and augmentation; 0 or more.
@@ -67,6 +68,7 @@ class Job:
     image_column: str | None = None
     label_column: str | None = None
     root: str | None = None
+    pairs: bool = False
     split: Literal["random", "stable"] = "random"
     splits: str | None = None
     group_by: str | None = None
@@ -118,10 +120,10 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
     if job.backbone is None and kind is None:
         return job
     row = find_backbone(job.backbone or DEFAULTS[kind][0])
-    job = dataclasses.replace(job, backbone=row.name, head=job.head or DEFAULTS[row.input.kind][1])
+    job = dataclasses.replace(job, backbone=job.backbone or row.name, head=job.head or DEFAULTS[row.input.kind][1])
     heads.check_fit(heads.get(job.head), row.input.features, row.name)
     schedule(job)
-    row.input.sized(job.size)
+    (row.input.paired() if job.pairs else row.input).sized(job.size)
     if kind not in (None, row.input.kind):
         raise InputError(f"{row.name} takes {row.input.kind}s, but {job.data} holds {kind}s; see `tlkit backbones`")
     if fetch:

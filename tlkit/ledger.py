@@ -33,8 +33,8 @@ OWN = (
 )  # fmt: skip
 PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {
-    "seed", "flip", "text_column", "image_column", "label_column", "root", "split", "splits", "group_by",
-    "near_duplicates",
+    "seed", "flip", "text_column", "image_column", "label_column", "root", "pairs", "split", "splits",
+    "group_by", "near_duplicates",
 }  # fmt: skip
 # data that only moved are the same data; what the budget made of the features stands among the choices
 INDIFFERENT = {"data", "cache_budget"}

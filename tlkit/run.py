@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import artifact, checkpoint, data, doctor, exporting, ledger, report, train
-from tlkit.build import classifier
+from tlkit import artifact, checkpoint, checks, data, doctor, exporting, ledger, report, train
+from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.job import Job, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
 from tlkit.spec import Compute, Phase
 
-BUILD = ("size", "weights", "dropout", "hidden", "resize")
+BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
 FIT = (
     "batch_size", "augment", "views", "patience", "class_weight", "sampling", "weight_decay", "label_smoothing", "seed",
 )  # fmt: skip
@@ -88,7 +88,7 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
         with _onward(out):
             history = _fit(clf, examples, phases, job, keeper, progress)
-            measured = report.evaluate(clf, examples.test, history=history, notes=_notes(examples, history))
+            measured = report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
             exporting.export(clf, out, report=measured, overwrite=True)
             return _finish(out, measured, history)
 
@@ -152,9 +152,13 @@ def _fit(
     return train.fit(clf, examples, phases=phases, progress=progress, run_dir=keeper, **options)
 
 
-def _notes(examples: data.Data, history: train.History) -> tuple[str, ...]:
-    """Say what a reader of the figures has to know: the splits, what was left out, phases that brought nothing."""
+def _notes(clf: Any, examples: data.Data, history: train.History) -> tuple[str, ...]:
+    """Say what a reader of the figures has to know: splits, what was left out or cut, phases that brought nothing."""
     notes = [examples.splitting]
+    given, pre = clf.spec.input, pieces(clf)[0]
+    tokens = {name: given.tokens(pre, split.items) for name, split in examples.splits().items()}
+    if told := None not in tokens.values() and checks.cut(tokens, given.size)[2]:
+        notes.append(f"{told}; try --size {2 * given.size} where the end of a text matters")
     if lost := [name for name, _ in examples.unreadable]:
         # the notes travel in artifacts, so a table's absolute paths are cut to the names of the files
         shown = [Path(name).name if Path(name).is_absolute() else name for name in lost[:SHOWN]]

@@ -158,10 +158,11 @@ class Download:
 
 @dataclass(frozen=True)
 class Preset:
-    """Name a KerasHub preset, fetched and cached by KerasHub.
+    """Name a KerasHub preset, fetched and cached by KerasHub, or a folder that holds one.
 
     Args:
-        handle: the preset's name or its full address, such as "kaggle://keras/bert/keras/bert_base_en/3".
+        handle: the preset's name or its full address, such as "kaggle://keras/bert/keras/bert_base_en/3"; or the
+            absolute path of a folder.
         size: bytes to fetch, about; 0 where unknown.
     """
 
@@ -201,6 +202,12 @@ class Input(Protocol):
     def lengths(self, pre: keras.layers.Layer, items: Any) -> np.ndarray | None:
         """Return how long each example is (tokens), or None where all are of one size; batches of like length cost
         the least."""
+
+    def tokens(self, pre: keras.layers.Layer, items: Any) -> np.ndarray | None:
+        """Return how many tokens each example has, those beyond `size` too, or None where there are none to count."""
+
+    def paired(self) -> Input:
+        """Return this input for two raw examples in one."""
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the exported endpoints, name -> (function, input signature), over the model's two functions."""

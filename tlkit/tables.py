@@ -10,9 +10,11 @@ from tlkit import labelled, rows, traits
 from tlkit.assembly import About, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
+from tlkit.pairing import Pair
 from tlkit.spec import Splitting
 from tlkit.splits import Data
 
+PAIR = ("premise", "hypothesis")
 TEXT_COLUMNS = ("text", "sentence", "review", "message", "content", "document", "body", "question", "utterance")
 
 
@@ -21,6 +23,7 @@ def text_table(
     *,
     text_column: str | Sequence[str] | None = None,
     label_column: str | None = None,
+    pairs: bool = False,
     seed: int = 0,
     splitting: Splitting | None = None,
     strict: bool = False,
@@ -36,6 +39,8 @@ def text_table(
         text_column: by default the first that is called text, sentence, review, ... A pair, ("question", "answer") or
             "question,answer", is read as one text: what the two hold, joined by a newline; one of them may be empty.
         label_column: by default the first that is called label, category, class, ...
+        pairs: read the two columns as two texts, of which neither may be empty, for a model that was built with
+            pairs=True. Whatever looks for copies and faults looks at the two as one text.
         seed, splitting, strict: as for `image_folder`; `group_by` names a column.
 
     Returns:
@@ -48,18 +53,18 @@ def text_table(
         InputError: an option that cannot be.
     """
     table = rows.read(path)
-    columns = _text_columns(table, text_column)
+    columns = _text_columns(table, text_column, pairs)
     label = rows.column(table, label_column, labelled.LABEL_COLUMNS, "label_column")
     splitting = settled(seed, splitting)
     group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
-    found, lost, note = labelled.examples(table, label, group, lambda row: _text(row, columns))
+    found, lost, note = labelled.examples(table, label, group, lambda row: _text(row, columns, pairs))
     texts = [row.value for row in found]
     seen = traits.look(texts, "text", [f"line {row.line}" for row in found])
     parts = labelled.parts(found, texts, seen, grouped=group is not None)
     return assemble(parts, About("text", str(path), note, tuple(lost)), splitting, strict=strict)
 
 
-def _text_columns(table: rows.Table, given: str | Sequence[str] | None) -> list[str]:
+def _text_columns(table: rows.Table, given: str | Sequence[str] | None, pairs: bool) -> list[str]:
     """Return the columns of the texts, which hold no numbers."""
     if isinstance(given, str) and given not in table.columns and "," in given:
         given = [name.strip() for name in given.split(",")]
@@ -68,6 +73,8 @@ def _text_columns(table: rows.Table, given: str | Sequence[str] | None) -> list[
         raise InputError(
             f"text_column={given!r} names {len(names)} columns; name one, or two that are read as one text"
         )
+    if pairs and len(names) != 2:
+        raise InputError(f"pairs of texts stand in two columns; name both, such as text_column={PAIR}")
     columns = [rows.column(table, name, TEXT_COLUMNS, "text_column") for name in names]
     for name in columns:
         if all(_is_number(row.get(name)) for _, row in table.rows):
@@ -88,16 +95,18 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _text(row: dict[str, Any], columns: Sequence[str]) -> tuple[str, str]:
-    """Return the text of a row, and why it has none."""
+def _text(row: dict[str, Any], columns: Sequence[str], pairs: bool) -> tuple[str, str]:
+    """Return the text of a row, or its pair, and why it has none."""
     where = " and ".join(map(repr, columns))
     where = f"the column {where}" if len(columns) == 1 else f"the columns {where}"
     values = [row.get(column) for column in columns]
-    if len(columns) > 1:
+    if len(columns) > 1 and not pairs:
         values = ["" if value is None else value for value in values]
     if not all(isinstance(value, str) for value in values):
         return "", f"no text in {where}"
-    if not (text := "\n".join(value for value in values if value.strip())):
+    full = [value for value in values if value.strip()]
+    if len(full) < (2 if pairs else 1):
         return "", f"an empty text in {where}"
+    text = Pair(*full) if pairs else "\n".join(full)
     wrong = labelled.unfit(text)
     return text, f"{wrong} in {where}" if wrong else ""

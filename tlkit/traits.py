@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.duplicates import SIDE, normalised
+from tlkit.pairing import Pair
 
 DIGEST = 16  # bytes of a SHA-256 that are kept
 # Of a picture: how it looks in grey, its sides in pixels as stored, the bytes, format and mode of its file.
@@ -88,7 +89,9 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
 
 
 def encoded(text: str | bytes) -> bytes:
-    """Return a text as bytes, also one that holds half a surrogate pair."""
+    """Return a text as bytes, also one that holds half a surrogate pair; of a pair, with what parts it."""
+    if isinstance(text, Pair):
+        text = "\0".join(text.parts)
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 

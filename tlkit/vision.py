@@ -102,8 +102,14 @@ class ImageInput:
             images.check_pixels(split.items)
         return images.batches(split.items, self.size, reading, view, rows)
 
+    def paired(self) -> ImageInput:
+        """Raise an InputError: a picture is one example."""
+        raise InputError("pairs=True is for texts; a picture is one example")
+
     def lengths(self, pre: keras.layers.Layer, items: Any) -> None:
         """Return None: pictures are of one size."""
+
+    tokens = lengths
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the endpoints: encoded bytes for serving and embedding, pixels for `serve_array`."""

@@ -152,6 +152,8 @@ def _place(row: Backbone) -> Path | None:
     match row.weights:
         case None:
             return None
+        case Preset(handle=handle) if os.path.isabs(handle):
+            return Path(handle)
         case Preset():
             held = None if (own / "config.json").is_file() else _kaggle_folder(row)
             return held or own
@@ -199,7 +201,7 @@ def _origin(row: Backbone) -> str:
         case Download(url=url):
             return _mirrored(url)
         case Preset(handle=handle):
-            return f"the KerasHub preset {handle}"
+            return f"the folder {handle}" if os.path.isabs(handle) else f"the KerasHub preset {handle}"
     return "nowhere"
 
 
@@ -260,6 +262,8 @@ def _kaggle_folder(row: Backbone) -> Path | None:
 
 
 def _fetch_preset(row: Backbone) -> None:
+    if os.path.isabs(row.weights.handle):
+        raise WeightsError(f"the folder {row.weights.handle} is no longer there; put it back or give weights=PATH")
     address = "/".join(_address(row))
     if fetch.offline():
         raise OfflineError(f"TLKIT_OFFLINE is set, so the preset {row.weights.handle} is not fetched")

@@ -1,0 +1,149 @@
+"""KerasHub preset folders and Hugging Face folders of text backbones: what they are, and what is in them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import string
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlkit import families
+from tlkit.errors import WeightsError
+from tlkit.families import FAMILIES
+from tlkit.tokens import HOLE
+
+if TYPE_CHECKING:
+    import keras
+
+MOST_HOLES = 10_000  # ids below the highest that no token has
+LETTERS = string.printable[:95]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Hold what a tokenizer knows.
+
+    Args:
+        words: WordPieces or byte pairs, in the order of their ids.
+        merges: of byte pairs, the first one first.
+        proto: a sentencepiece model, its bytes in base64.
+        lowercase: whether texts are lower-cased before they are split into WordPieces.
+    """
+
+    words: tuple[str, ...] = ()
+    merges: tuple[str, ...] = ()
+    proto: str = ""
+    lowercase: bool = False
+
+
+# === Folders ===
+
+
+def family_of(folder: Path) -> str | None:
+    """Return the family of the text backbone that a folder holds, by its config.json; None where it holds none.
+
+    Raises:
+        WeightsError: the config.json cannot be read.
+    """
+    config = _config(folder)
+    own = config.get("class_name")
+    return families.of_class(str(own)) if own else families.of_model_type(str(config.get("model_type")))
+
+
+def arguments(folder: Path) -> dict[str, Any]:
+    """Return the arguments that build the bare backbone of a KerasHub folder; of a Hugging Face folder, none."""
+    given = _config(folder).get("config", {})
+    return {key: value for key, value in given.items() if key not in ("name", "trainable", "dtype")}
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        if not isinstance(config, dict) or not isinstance(config.get("config", {}), dict):
+            raise ValueError("it holds no JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{folder / 'config.json'} cannot be read: {str(error)[:200]}; fetch it again") from error
+    return config
+
+
+def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
+    """Read the backbone of a folder and what its tokenizer knows.
+
+    Args:
+        folder: a KerasHub preset folder or a Hugging Face folder.
+        family: what it has to be.
+        row: the backbone it is for, for messages.
+
+    Raises:
+        WeightsError: it cannot be read, or holds another kind of backbone.
+    """
+    import keras_hub
+
+    try:
+        if (found := family_of(folder)) not in (family, None):
+            raise WeightsError(
+                f"{folder} holds a {FAMILIES[found].backbone}, but {row} is a {FAMILIES[family].backbone}; give the "
+                f"folder as backbone="
+            )
+        bare = keras_hub.models.Backbone.from_preset(str(folder))
+        tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}") from error
+    if type(bare).__name__ != FAMILIES[family].backbone:
+        raise WeightsError(f"{folder} holds a {type(bare).__name__}, but {row} is a {FAMILIES[family].backbone}")
+    return bare, _lexicon(tokenizer, family, folder)
+
+
+def _lexicon(tokenizer: Any, family: str, folder: Path) -> Lexicon:
+    """Take out of a tokenizer what it knows."""
+    if type(tokenizer).__name__ != FAMILIES[family].tokenizer or getattr(tokenizer, "add_prefix_space", False):
+        raise WeightsError(
+            f"{folder} brings a {type(tokenizer).__name__} that this version does not read; it reads a "
+            f"{FAMILIES[family].tokenizer} without a prefix space"
+        )
+    if FAMILIES[family].splits == "pieces":
+        return Lexicon(proto=base64.b64encode(tokenizer.proto).decode())
+    if FAMILIES[family].splits == "words":
+        return Lexicon(tuple(tokenizer.get_vocabulary()), lowercase=bool(tokenizer.lowercase))
+    ids = {number: word for word, number in tokenizer.vocabulary.items()}
+    if (holes := max(ids) + 1 - len(ids)) > MOST_HOLES:
+        raise WeightsError(f"{folder} has a vocabulary with {holes:,} ids that no token has; at most {MOST_HOLES:,}")
+    words = tuple(ids.get(number, HOLE.format(number)) for number in range(max(ids) + 1))
+    return Lexicon(words, tuple(merge for merge in tokenizer.merges if not merge.startswith("#version:")))
+
+
+# === Made up ===
+
+
+def made_up(family: str, lowercase: bool) -> Lexicon:
+    """Make a vocabulary of letters, or of bytes, for random weights, which know nothing of words anyway."""
+    splits = FAMILIES[family].splits
+    if splits == "words":
+        letters = LETTERS.replace(" ", "")
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        return Lexicon((*special, *letters, *(f"##{letter}" for letter in letters)), lowercase=lowercase)
+    if splits == "bytes":
+        from keras_hub.src.tokenizers.byte_pair_tokenizer import bytes_to_unicode
+
+        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>"]
+        return Lexicon((*special, *bytes_to_unicode()[1]))
+    return Lexicon(proto=base64.b64encode(_letters()).decode())
+
+
+def _letters() -> bytes:
+    """Make a sentencepiece model in which every letter is a piece."""
+    from sentencepiece import sentencepiece_model_pb2 as form
+
+    model = form.ModelProto()
+    kinds = form.ModelProto.SentencePiece
+    special = [("[CLS]", kinds.CONTROL), ("[SEP]", kinds.CONTROL), ("[MASK]", kinds.USER_DEFINED)]
+    special = [("<unk>", kinds.UNKNOWN), ("<s>", kinds.CONTROL), ("</s>", kinds.CONTROL), *special]
+    special += [("<pad>", kinds.CONTROL), ("[PAD]", kinds.CONTROL)]
+    for piece, kind in [*special, *((letter, kinds.NORMAL) for letter in "\u2581" + LETTERS.replace(" ", ""))]:
+        model.pieces.add(piece=piece, score=0.0 if kind != kinds.NORMAL else -1.0, type=kind)
+    model.trainer_spec.model_type = form.TrainerSpec.CHAR
+    model.normalizer_spec.name = "identity"
+    return model.SerializeToString()

