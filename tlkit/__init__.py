@@ -40,6 +40,7 @@ _HOMES = {
         "text_table",
         "tfds",
     ),
+    "dialogues": ("dialogues", "summaries"),
     "doctor": ("diagnose",),
     "errors": (
         "ArtifactError",
@@ -73,14 +74,17 @@ _HOMES = {
     ),
     "findings": ("Diagnosis", "Finding"),
     "freeze": ("unfreeze",),
+    "generators": ("generator", "summarizer"),
     "heads": ("Head",),
     "job": ("Job", "resumed"),
-    "predictions": ("Prediction", "TagsPrediction", "ValuePrediction"),
+    "nexttoken": ("Reply", "Summary"),
+    "predictions": ("Prediction", "TagsPrediction", "TextPrediction", "ValuePrediction"),
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "targets": ("Label", "Tags", "Value"),
     "train": ("History", "fit"),
+    "writing": ("Sampling", "generate"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import keras
 
 TARGETS = {"label": "tlkit.targets:Label", "tags": "tlkit.targets:Tags", "value": "tlkit.targets:Value"}
-INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput"}
+TARGETS |= {"reply": "tlkit.nexttoken:Reply", "summary": "tlkit.nexttoken:Summary"}
+INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput", "prompt": "tlkit.prompts:PromptInput"}
 
 
 class Artifact:
@@ -83,16 +84,16 @@ class Artifact:
 
         Args:
             items: one or several: for pictures paths, encoded bytes, or pixel arrays (height, width[, 1 or 3]),
-                0..255; for texts strings.
+                0..255; for texts strings; for a model that writes prompts, or documents.
             batch_size: examples per call.
 
         Returns:
             One prediction per item, in order: a `Prediction`; of tags a `TagsPrediction`, of a value a
-            `ValuePrediction`.
+            `ValuePrediction`, of a model that writes a `TextPrediction`.
 
         Raises:
             DataError: a picture that cannot be read.
-            InputError: items of the wrong kind.
+            InputError: items of the wrong kind, or an empty prompt.
         """
         items = [items] if _alone(items) else list(items)
         found: list[Any] = []

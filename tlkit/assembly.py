@@ -16,6 +16,7 @@ from tlkit.splits import Data, Split, joined
 from tlkit.traits import Traits
 
 SHOWN = 5  # names in a message
+KEPT = ("kind", "source", "unreadable", "flip", "licence", "task")  # of `About`, in `Data`
 DIGITS = 640  # Python may be set to read numbers of no more than these
 
 
@@ -44,6 +45,7 @@ class About:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
+    task: Literal["label", "reply", "summary"] = "label"
 
 
 def assemble(
@@ -89,12 +91,8 @@ def assemble(
     return Data(
         **splits,
         labels=tuple(names[number] for number in used),
-        kind=about.kind,
-        source=about.source,
         splitting=" ".join(filter(None, [sentence if splitting.file is not None else drawn, about.note, left])),
-        unreadable=about.unreadable,
-        flip=about.flip,
-        licence=about.licence,
+        **{name: getattr(about, name) for name in KEPT},
     )
 
 
@@ -181,7 +179,7 @@ def _order(found: Sequence[Any], about: About, labels: Sequence[str] | None) -> 
 
 def _check(given: Mapping[str, Split], names: tuple[str, ...], about: About) -> None:
     total = np.bincount(np.concatenate([split.labels for split in given.values()]), minlength=len(names))
-    if (total > 0).sum() < 2:
+    if about.task == "label" and (total > 0).sum() < 2:
         one = names[int(total.argmax())]
         raise DataError(f"{about.source} has a single class, {one!r}{_some_lost(about)}; a classifier needs two")
     if single := [names[number] for number in np.flatnonzero(total == 1)]:

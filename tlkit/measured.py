@@ -17,6 +17,7 @@ from tlkit.spec import resolve
 SAMPLES = 8  # raw examples a report keeps in memory
 # by the target's name, the class of its report
 REPORTS = {"label": "tlkit.report:Report"}
+REPORTS |= {"reply": "tlkit.language:ReplyReport", "summary": "tlkit.language:SummaryReport"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,6 +58,16 @@ class Measured:
             facts: `split`, `history`, `seconds` and `notes`, kept as they are.
         """
         raise NotImplementedError
+
+    @classmethod
+    def kept(cls, target: Any, truth: np.ndarray, answer: Any) -> np.ndarray:
+        """Return what is needed of a model's answer to a batch, where that is not all of it."""
+        return answer.numpy()
+
+    @classmethod
+    def beyond(cls, clf: Any, split: Any) -> dict[str, Any]:
+        """Return what the report has to tell besides the answers: more facts for `of`."""
+        return {}
 
     @property
     def figures(self) -> dict[str, float]:

@@ -53,3 +53,20 @@ class ValuePrediction:
 
     def __str__(self) -> str:
         return f"{self.value:.6g}\t{self.name}"
+
+
+@dataclass(frozen=True)
+class TextPrediction:
+    """State one text that was written.
+
+    Args:
+        text: the reply to a prompt, or the summary of a document.
+        dropped: how many tokens of the prompt or document were not read, as it was too long: the first ones of a
+            prompt, the last ones of a document.
+    """
+
+    text: str
+    dropped: int = 0
+
+    def __str__(self) -> str:
+        return " ".join(self.text.split())

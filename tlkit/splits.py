@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tlkit import files, traits
+from tlkit.nexttoken import Reply, Summary
 from tlkit.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
 
@@ -76,7 +77,8 @@ class Data:
         unreadable: name and reason of each example that was left out.
         flip: whether a picture means the same when it is mirrored.
         licence: of the data, where it is known.
-        task: what is to be learned of an example: one label, any number of tags, or a value.
+        task: what is to be learned of an example: one label, any number of tags, a value; or to write a reply to a
+            prompt, or the summary of a document, whose items are pairs of texts, all of label 0.
     """
 
     train: Split
@@ -89,7 +91,7 @@ class Data:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
-    task: Literal["label", "tags", "value"] = "label"
+    task: Literal["label", "tags", "value", "reply", "summary"] = "label"
 
     @functools.cached_property
     def target(self) -> Target:
@@ -97,6 +99,8 @@ class Data:
         if self.task == "value":
             values = np.asarray(self.train.labels, np.float64)
             return Value(self.labels, float(values.mean()), float(values.std()) or 1.0)
+        if self.task in ("reply", "summary"):
+            return (Reply if self.task == "reply" else Summary)(self.labels)
         return Tags(self.labels) if self.task == "tags" else Label(self.labels)
 
     def splits(self) -> dict[str, Split]:
@@ -137,7 +141,8 @@ class Data:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
-        return f"Data({self.source}: {self.kind}, {len(self.labels)} classes; {sizes}{lost})"
+        about = f"{len(self.labels)} classes" if self.task not in ("reply", "summary") else f"to learn a {self.task}"
+        return f"Data({self.source}: {self.kind}, {about}; {sizes}{lost})"
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from tlkit.errors import InputError
-from tlkit.families import FAMILIES
+from tlkit.families import KINDS
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -40,7 +40,7 @@ class Tokens(keras.layers.Layer):
         lowercase: whether texts are lower-cased (and accents dropped) first, as uncased BERTs were trained.
         sequence_length: tokens per text, special ones included; longer texts are cut, shorter ones padded. Of a pair
             the longer text is cut first.
-        family: a key of `FAMILIES`.
+        family: a key of `KINDS`.
         merges: the merges of byte pairs, the first one first.
         proto: a sentencepiece model, its bytes in base64.
         segments: 1 for single texts, 2 for pairs.
@@ -65,14 +65,14 @@ class Tokens(keras.layers.Layer):
         self.lowercase = lowercase
         self.sequence_length = sequence_length
         self.family, self.merges, self.proto, self.segments = family, tuple(merges), proto, segments
-        tokenizer = _tokenizer(self)
-        split = _byte_pairs(tokenizer) if FAMILIES[family].splits == "bytes" else tokenizer
-        pack = _packer(FAMILIES[family], tokenizer, sequence_length)
+        tokenizer = build_tokenizer(self)
+        split = byte_pairs(tokenizer) if KINDS[family].splits == "bytes" else tokenizer
+        pack = _packer(KINDS[family], tokenizer, sequence_length)
         # behind functions, where Keras does not look for layers to save: the config already holds all of it
         self._split, self._pack = (lambda texts: split(texts)), (lambda texts: pack(texts))
         self._pad = getattr(tokenizer, "pad_token_id", 0)
         # an exported model needs to know of its tables
-        self._resources = _resources(tokenizer)
+        self._resources = resources(tokenizer)
 
     def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tokenize a batch of texts, padded to the longest of them."""
@@ -91,7 +91,7 @@ class Tokens(keras.layers.Layer):
         import tensorflow as tf
 
         counts = [tf.cast(self._split(part).row_lengths(), tf.int64) for part in self._parts(texts)]
-        family = FAMILIES[self.family]
+        family = KINDS[self.family]
         return tf.add_n(counts) + 1 + (self.segments - 1) * family.separators + (family.pooled != "last")
 
     def _parts(self, texts: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -116,7 +116,7 @@ class Tokens(keras.layers.Layer):
 # === Tokenizers ===
 
 
-def _tokenizer(layer: Tokens) -> Any:
+def build_tokenizer(layer: Tokens) -> Any:
     """Build the tokenizer of KerasHub. Whatever the config says, no file is read.
 
     Raises:
@@ -124,9 +124,9 @@ def _tokenizer(layer: Tokens) -> Any:
     """
     import keras_hub
 
-    if layer.family not in FAMILIES:
-        raise InputError(f"tokens of the family {str(layer.family)[:100]!r} are not known; {', '.join(FAMILIES)} are")
-    family = FAMILIES[layer.family]
+    if layer.family not in KINDS:
+        raise InputError(f"tokens of the family {str(layer.family)[:100]!r} are not known; {', '.join(KINDS)} are")
+    family = KINDS[layer.family]
     build = getattr(keras_hub.models, family.tokenizer)
     try:
         if family.splits == "words":
@@ -154,7 +154,7 @@ def _packer(family: Any, tokenizer: Any, length: int) -> Callable:
     return lambda parts: packer(parts, add_end_value=family.pooled != "last")
 
 
-def _byte_pairs(tokenizer: Any) -> Callable:
+def byte_pairs(tokenizer: Any) -> Callable:
     """Return the function that splits texts into byte pairs, a ragged tensor of ids (batch, tokens).
 
     KerasHub's own keeps every word it has seen, which would put words of the training texts into exported models and
@@ -175,7 +175,7 @@ def _byte_pairs(tokenizer: Any) -> Callable:
     return split
 
 
-def _resources(tokenizer: Any) -> list[Any]:
+def resources(tokenizer: Any) -> list[Any]:
     """Return the tables and models in which a tokenizer looks things up."""
     names = ("byte2unicode", "token_to_id_map", "merge_ranks", "_sentence_piece")
     return [found for name in names if (found := getattr(tokenizer, name, None)) is not None]
