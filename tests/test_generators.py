@@ -99,7 +99,7 @@ def test_two_phases_learn_and_compute_the_lower_layers_once(task: str, stored: P
     assert again.trunk_examples == 0  # what an earlier training stored is found again
     report = tlkit.evaluate(lm, data.test, history=history)
     assert report.perplexity == pytest.approx(np.exp(report.loss)) and report.tokens > len(data.test)
-    assert [row["truth"] for row in report.written][0] == data.test.items[0].parts[1]
+    assert next(row["truth"] for row in report.written) == data.test.items[0].parts[1]
     assert f"perplexity {report.perplexity:.2f}" in str(report) and "token accuracy" in str(report)
 
 
@@ -170,7 +170,7 @@ def test_ranks_that_cannot_be(rank: Any) -> None:
 def test_backbones_and_sizes_that_do_not_suit() -> None:
     with pytest.raises(InputError, match="minilm_l6 writes no texts; generators are made of the families bloom, gpt2"):
         tlkit.generator("minilm_l6", weights=None)
-    with pytest.raises(InputError, match="did you mean 'bart_base_en'|bart_base_en"):
+    with pytest.raises(InputError, match="bart_base_en"):
         tlkit.summarizer("bart_base")
     with pytest.raises(InputError, match="tiny_gpt2 does not summarize"):
         tlkit.summarizer(writers.decoder(1).spec.backbone, weights=None)
@@ -200,5 +200,5 @@ def test_an_exported_model_writes_the_same_in_a_fresh_process(task: str, tmp_pat
         artifact.predict(["a", " "])
     text = (tmp_path / "out/tlkit.json").read_text()
     (tmp_path / "out/tlkit.json").write_text(text.replace('"temperature": 1.0', '"temperature": -1.0'))
-    with pytest.raises(ArtifactError, match="input.sampling: k=40, p=0.9, temperature=-1.0"):
+    with pytest.raises(ArtifactError, match=r"input\.sampling: k=40, p=0\.9, temperature=-1\.0"):
         tlkit.load(tmp_path / "out")

@@ -79,7 +79,7 @@ def test_documents_and_summaries() -> None:
     assert words(layer, truth[0][1:3]) == ["dog", "</s>"] and truth[0][[0, 3, 4, 5]].tolist() == [-1] * 4
     assert words(layer, truth[1][1:]) == [*"abcde"]  # cut, it has no end
     _, wanted, dropped = layer.prompts(pairs[:, 0])
-    assert dropped.numpy().tolist() == [5, 0] and wanted.numpy().sum(1).tolist() == [5, 5]
+    assert dropped.numpy().tolist() == [6, 0] and wanted.numpy().sum(1).tolist() == [5, 5]
 
 
 def test_a_copy_from_the_config_does_the_same(layer: ReplyTokens) -> None:

@@ -56,14 +56,9 @@ def test_draws_follow_the_seed(lm: Any) -> None:
 
 def test_what_is_not_read_is_counted(lm: Any) -> None:
     long, short = answered(lm, ["the " * 40, "the cat"])
-    assert (
-        long.dropped
-        == lm.get_layer("pre").lengths(tf.constant([["the " * 40, ""]])).numpy()[0]
-        - (2 + 14 if "reply" not in lm.name else 2 + 1 + 14)
-        - (16 if "reply" not in lm.name else 0)
-        or long.dropped > 0
-    )
-    assert short.dropped == 0
+    around, room = (3, 32 - 16 - 2) if "reply" in lm.name else (2, 32 - 2)  # special tokens and the separator
+    tokens = int(lm.get_layer("pre").lengths(tf.constant([["the " * 40, ""]]))[0]) - around
+    assert long.dropped == tokens - room > 0 and short.dropped == 0
 
 
 @pytest.mark.parametrize(

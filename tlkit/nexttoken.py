@@ -33,6 +33,7 @@ class NextToken:
     figure: ClassVar[str] = "token_accuracy"
     output_name: ClassVar[str] = "logits"
     dtype: ClassVar[str] = "int64"
+    scored: ClassVar[int] = 8  # examples at a time: the logits of one take megabytes
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))

@@ -181,6 +181,7 @@ def evaluate(
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
     start = time.perf_counter()
     answer = tf.function(lambda batch: clf(batch, training=False), reduce_retracing=True)
+    batch_size = min(batch_size, getattr(about.target, "scored", batch_size))
     reading = spec.Reading(batch_size=batch_size, resize=about.resize)
     kind, truth = spec.resolve(REPORTS[about.target.name]), about.target.truths(clf, split)
     rows: list[np.ndarray] = []
