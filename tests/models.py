@@ -17,6 +17,9 @@ WORDS = ("cat", "dog", "sat", "ran", "on", "the", "mat", "bank", "rate", "loan",
 TEXTS = ["the cat sat on the mat", "the dog ran", "the bank rate rose", "a loan fell fell fell", "", "cat " * 40]
 
 
+BLOCKS = ("transformer_layer", "_inner_layer_", "encoder_layer_")  # in the names of transformer layers
+
+
 def pictures(count: int, size: int, seed: int = 0) -> np.ndarray:
     """Return float32 pixels (count, size, size, 3), 0..255, each picture of its own brightness and pattern."""
     rng = np.random.default_rng(seed)
@@ -64,7 +67,7 @@ def spread(clf: Any, batch: Any) -> Any:
     for layer in clf._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum, layer.trainable = 0.99, False
-        if "transformer_layer" in layer.name or layer.name.endswith("embedding"):
+        if any(part in layer.name for part in (*BLOCKS, "embedding")):
             for weight in layer.weights:
                 if len(weight.shape) > 1:
                     weight.assign(rng.normal(0, 0.4, weight.shape))

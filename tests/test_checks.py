@@ -41,8 +41,8 @@ def test_sound_pictures() -> None:
 
 
 def test_sound_texts() -> None:
-    lengths = {"train": np.full(60, 12), "val": np.full(20, 12), "test": np.full(20, 31)}
-    assert check(sets.texts(words(100), EVEN), lengths=lengths, size=32) == []
+    tokens = {"train": np.full(60, 12), "val": np.full(20, 12), "test": np.full(20, 32)}
+    assert check(sets.texts(words(100), EVEN), tokens=tokens, size=32) == []
 
 
 def test_the_packaged_digits() -> None:
@@ -198,26 +198,28 @@ def test_short_texts() -> None:
 
 def test_texts_cut_at_the_sequence_length() -> None:
     data = sets.texts(words(100), EVEN)
-    lengths = {"train": np.full(60, 12), "val": np.full(20, 12), "test": np.full(20, 12)}
-    lengths["val"][3] = 32
-    finding = found(data, "truncated_text", lengths=lengths, size=32)
-    assert finding.title == ("1 of 100 texts (1.0%) fill all 32 tokens that are read; what comes after is not seen")
+    tokens = {"train": np.full(60, 12), "val": np.full(20, 32), "test": np.full(20, 12)}
+    tokens["val"][3] = 33
+    finding = found(data, "truncated_text", tokens=tokens, size=32)
+    assert finding.title == (
+        "1 of 100 texts (1.0%) are longer than 32 tokens and were cut; what comes after is not seen"
+    )
     assert finding.severity == "note" and "--size 64" in finding.remedy and finding.count == 1
     assert finding.examples == ((data.val.traits.names[3],),)
-    lengths["train"][:9] = 32
-    assert found(data, "truncated_text", lengths=lengths, size=32).severity == "warning"
+    tokens["train"][:9] = 33
+    assert found(data, "truncated_text", tokens=tokens, size=32).severity == "warning"
 
 
-def test_lengths_of_some_splits() -> None:
+def test_tokens_of_some_splits() -> None:
     data = sets.texts(words(100), EVEN)
-    finding = found(data, "truncated_text", lengths={"test": np.full(20, 32)}, size=32)
+    finding = found(data, "truncated_text", tokens={"test": np.full(20, 33)}, size=32)
     assert finding.count == 20 and finding.examples[0] == (data.test.traits.names[0],) and len(finding.examples) == 20
 
 
-def test_without_lengths_nobody_knows_what_is_cut() -> None:
+def test_without_tokens_or_size_nobody_knows_what_is_cut() -> None:
     data = sets.texts(words(100), EVEN)
     assert found(data, "truncated_text", size=2) is None
-    assert found(data, "truncated_text", lengths={"train": np.full(60, 99)}) is None
+    assert found(data, "truncated_text", tokens={"train": np.full(60, 99)}) is None
 
 
 # === Real data ===

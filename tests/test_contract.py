@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
+import lexicons
 import models
 import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, frontier
+from tlkit import build, families, frontier
 from tlkit.spec import Phase
 from tlkit.text import TEXT
 from tlkit.vision import VISION
@@ -32,6 +32,14 @@ def rows() -> list:
     return [pytest.param(name, marks=pytest.mark.slow if name in FAMILIES else pytest.mark.all) for name in VISION]
 
 
+def text_rows() -> list:
+    """Return the rows of texts with a head; made narrow, with all their layers."""
+    slow = [pytest.param(name, "cls_dense", marks=pytest.mark.slow) for name in lexicons.FIRST.values()]
+    slow += [pytest.param("bert_tiny_en_uncased", "mean_dense", marks=pytest.mark.slow)]
+    others = [name for name in TEXT if name not in lexicons.FIRST.values()]
+    return slow + [pytest.param(name, "mean_dense", marks=pytest.mark.all) for name in others]
+
+
 def run_backbone_test(clf: object, batch: object, data: tlkit.Data) -> None:
     """Check blocks, frontier and training of a classifier with spread outputs."""
     backbone = build.pieces(clf)[1]
@@ -50,7 +58,7 @@ def run_backbone_test(clf: object, batch: object, data: tlkit.Data) -> None:
     assert opened[-1] >= others, "'all' does not reach everything"
 
     whole = clf(batch, training=False).numpy()
-    for blocks in (0, 1, 2):
+    for blocks in range(min(count, 2) + 1):
         tlkit.unfreeze(clf, blocks)
         cut = frontier.find(clf)
         parts = frontier.segment(clf, cut, None)(
@@ -123,17 +131,20 @@ def _opened(clf: object, blocks: int) -> object:
     return clf
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("head", ["mean_dense", "cls_dense"])
-def test_texts(head: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "head"), text_rows())
+def test_texts(name: str, head: str) -> None:
     import tensorflow as tf
 
-    clf = models.text_classifier(tmp_path, head)
+    lexicons.classifier(name, head)
+    clf = lexicons.classifier(name, head)  # a second build in one process
     texts = [f"the {word} {other}" for word in models.WORDS[:6] for other in models.WORDS[6:8]]
     data = tlkit.arrays(texts, [clf.spec.labels[number % 3] for number in range(12)])
+    blocks = 1 if TEXT[name].input.family == "albert" else TEXT[name].arguments["num_layers"]
+    assert len(clf.spec.backbone.blocks) == blocks
     run_backbone_test(clf, tf.constant(models.TEXTS), data)
 
 
 def test_every_row_has_a_contract() -> None:
     assert {row.values[0] for row in rows()} == set(VISION) > set(NORMS)
-    assert {row.builder for row in TEXT.values()} == {"keras_hub.models:BertBackbone"}
+    assert {row.values[0] for row in text_rows()} == set(TEXT) > set(lexicons.FIRST.values())
+    assert {row.input.family for row in TEXT.values()} == set(families.FAMILIES)

@@ -43,7 +43,6 @@ def test_a_saved_model_is_the_same_and_has_one_embedding(lm: Any, tmp_path: Path
     table = build.pieces(loaded)[1].get_layer("token_embedding").embeddings
     table.assign(np.array(table)[:, ::-1])  # a control: both ends of the model must notice
     assert len(loaded.weights) == len(lm.weights) and np.abs(logits(loaded) - logits(lm)).max() > 1
-    assert tlkit.generate(loaded, "the cat") != tlkit.generate(lm, "the cat")
 
 
 def test_blocks_open_from_the_top_and_the_embedding_with_all(lm: Any) -> None:
@@ -81,7 +80,7 @@ def test_a_phase_without_anything_to_train_is_refused(lm: Any) -> None:
 # === Training ===
 
 
-@pytest.mark.parametrize("task", ["reply", "summary"])
+@pytest.mark.parametrize("task", ["reply", pytest.param("summary", marks=pytest.mark.slow)])
 def test_two_phases_learn_and_compute_the_lower_layers_once(task: str, stored: Path) -> None:
     lm, data = MAKE[task](), writers.talks(16, task)
     blocks = lm.spec.backbone.blocks
@@ -95,12 +94,9 @@ def test_two_phases_learn_and_compute_the_lower_layers_once(task: str, stored: P
     assert np.array_equal(embedding(lm), table) and np.abs(logits(lm) - before).max() > 0.1
     after = build.pieces(lm)[1].get_layer(blocks[0]).get_weights()
     assert all(np.array_equal(*both) for both in zip(lowest, after, strict=True))
-    again = tlkit.fit(MAKE[task](), data, phases=phases, progress=False)
-    assert again.trunk_examples == 0  # what an earlier training stored is found again
-    report = tlkit.evaluate(lm, data.test, history=history)
-    assert report.perplexity == pytest.approx(np.exp(report.loss)) and report.tokens > len(data.test)
-    assert next(row["truth"] for row in report.written) == data.test.items[0].parts[1]
-    assert f"perplexity {report.perplexity:.2f}" in str(report) and "token accuracy" in str(report)
+    again = tlkit.fit(MAKE[task](), data, phases=phases[:1], progress=False)
+    assert again.trunk_examples == len(data.train) + len(data.val)  # its frozen part is another one
+    assert tlkit.fit(MAKE[task](), data, phases=phases[:1], progress=False).trunk_examples == 0  # found again
 
 
 def test_data_of_labels_are_refused() -> None:
@@ -189,6 +185,9 @@ def test_an_exported_model_writes_the_same_in_a_fresh_process(task: str, tmp_pat
     lm, data = MAKE[task](lora=2), writers.talks(4, task)
     tlkit.fit(lm, data, phases=[Phase("lora", 1, 1e-2, 2)], progress=False)
     report = tlkit.evaluate(lm, data.test)
+    assert report.perplexity == pytest.approx(np.exp(report.loss)) and report.tokens > len(data.test)
+    assert report.written[0]["truth"] == data.test.items[0].parts[1]
+    assert f"perplexity {report.perplexity:.2f}" in str(report) and "token accuracy" in str(report)
     artifact = tlkit.export(lm, tmp_path / "out", report=report)
     assert artifact.facts["parity"]["max_difference"] <= 1e-5 < artifact.facts["parity"]["spread"]
     (found, long) = artifact.predict(["the cat", "the " * 40])

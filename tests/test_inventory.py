@@ -38,7 +38,8 @@ FACTS = {
     "files": {name: sha(data) for name, data in CONTENTS.items()},
 }
 DEEP = {"tlkit": json.loads("[" * 900 + "]" * 900)}
-TEXT = {"kind": "text", "resize": "crop", "size": 16, "limit": 512, "lowercase": True}
+OLD_TEXT = {"kind": "text", "resize": "crop", "size": 16, "limit": 512, "lowercase": True}
+TEXT = OLD_TEXT | {"family": "roberta", "segments": 2}
 
 
 @pytest.fixture
@@ -133,6 +134,10 @@ def test_sound_facts_pass(place: Path) -> None:
         ("input.features", ["map"], r"input\.features is not known"),
         ("input", TEXT | {"vocabulary": ["a"]}, r"input\.vocabulary is not known"),
         ("input", TEXT | {"lowercase": 1}, r"input\.lowercase is of type int, not bool"),
+        ("input", TEXT | {"family": "os"}, r"input\.family is 'os', which this tlkit does not know"),
+        ("input", TEXT | {"family": 3}, r"input\.family is of type int, not str"),
+        ("input", TEXT | {"segments": 3}, r"input\.segments is 3, which this tlkit does not know"),
+        ("input", TEXT | {"segments": True}, r"input\.segments is of type bool, not int"),
     ],
 )
 def test_facts_that_cannot_be(place: Path, path: str, value: Any, message: str) -> None:
@@ -172,6 +177,17 @@ def test_a_directory_without_facts(tmp_path: Path) -> None:
         ArtifactError, match=r"is not an artifact: it has no tlkit\.json; name a directory tlkit\.export"
     ):
         inventory.read(tmp_path)
+
+
+@pytest.mark.parametrize("given", [OLD_TEXT, TEXT])
+def test_inputs_of_texts_old_and_new(place: Path, given: dict[str, Any]) -> None:
+    from tlkit.artifact import _input
+    from tlkit.text import TextInput
+
+    read = inventory.read(write(place, changed("input", given)))
+    family, segments = ("bert", 1) if given is OLD_TEXT else ("roberta", 2)
+    assert _input(read) == TextInput(16, family=family, segments=segments)
+    assert TEXT.keys() - {"kind", "resize"} == TextInput().facts().keys() == inventory.INPUTS["text"].keys()
 
 
 # === Schemas ===

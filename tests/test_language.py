@@ -46,6 +46,7 @@ def summarizer() -> Any:
     return writers.seq2seq()
 
 
+@pytest.mark.slow
 def test_a_report_of_summaries_is_saved_and_read(summarizer: Any, tmp_path: Path) -> None:
     data = writers.talks(2, "summary")
     report = tlkit.evaluate(summarizer, data.test)
@@ -59,6 +60,7 @@ def test_a_report_of_summaries_is_saved_and_read(summarizer: Any, tmp_path: Path
     assert list(loaded.written) == list(report.written)
 
 
+@pytest.mark.slow
 def test_examples_that_are_cut_are_counted(summarizer: Any) -> None:
     data = writers.talks(2, "summary")
     items = [Pair("a " * 100, "b") if number else item for number, item in enumerate(data.test.items)]

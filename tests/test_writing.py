@@ -17,7 +17,7 @@ from tlkit.writing import Sampling, answered
 
 @pytest.fixture(scope="module", params=["reply", "summary"])
 def lm(request: pytest.FixtureRequest) -> Any:
-    return writers.decoder() if request.param == "reply" else writers.seq2seq()
+    return (writers.decoder if request.param == "reply" else writers.seq2seq)(length=6)
 
 
 def by_hand(lm: Any, prompt: str) -> str:
@@ -42,8 +42,11 @@ def test_the_cache_changes_nothing_nor_does_the_company(lm: Any) -> None:
     assert together == [by_hand(lm, prompt) for prompt in writers.PROMPTS]
     assert len(set(together)) > 3
     assert tlkit.generate(lm, writers.PROMPTS[1]) == together[1:2]
+    lm.layers[-2].get_layer("token_embedding").embeddings.assign_add(np.ones((1, 16)) * np.linspace(-3, 3, 16))
+    assert tlkit.generate(lm, writers.PROMPTS) != together  # what was compiled follows the weights
 
 
+@pytest.mark.slow
 def test_draws_follow_the_seed(lm: Any) -> None:
     def drawn(**how: Any) -> list[str]:
         return tlkit.generate(lm, writers.PROMPTS[:3], sampling=Sampling(**how))
@@ -56,7 +59,7 @@ def test_draws_follow_the_seed(lm: Any) -> None:
 
 def test_what_is_not_read_is_counted(lm: Any) -> None:
     long, short = answered(lm, ["the " * 40, "the cat"])
-    around, room = (3, 32 - 16 - 2) if "reply" in lm.name else (2, 32 - 2)  # special tokens and the separator
+    around, room = (3, 32 - 6 - 2) if "reply" in lm.name else (2, 32 - 2)  # special tokens and the separator
     tokens = int(lm.get_layer("pre").lengths(tf.constant([["the " * 40, ""]]))[0]) - around
     assert long.dropped == tokens - room > 0 and short.dropped == 0
 

@@ -33,6 +33,12 @@ class Family:
     model_type: str
     source: str
 
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Name what its texts become, with the types: ids and mask, and segment ids where the backbone takes them."""
+        own = {"segment_ids": "int32"} if self.pooled == "pooler" else {}
+        return {"token_ids": "int32", "padding_mask": "bool", **own}
+
 
 LAYER, DROPOUT = "transformer_layer_", "embeddings_dropout"
 # transformer layers of ALBERT share their weights: they are one block, however often it is passed

@@ -129,7 +129,8 @@ def made_up(family: str, lowercase: bool) -> Lexicon:
         from keras_hub.src.tokenizers.byte_pair_tokenizer import bytes_to_unicode
 
         special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>"]
-        return Lexicon((*special, *bytes_to_unicode()[1]))
+        # KerasHub's tables cannot be empty
+        return Lexicon((*special, *bytes_to_unicode()[1], "\u0120t"), ("\u0120 t",))
     return Lexicon(proto=base64.b64encode(_letters()).decode())
 
 

@@ -27,7 +27,7 @@ IN_GRAPH = {"_allow_python_workflow": False}
 @keras.saving.register_keras_serializable(package="tlkit")
 class Tokens(keras.layers.Layer):
     """Turn texts (batch,) or pairs of texts (batch, 2) of strings into token ids and a padding mask (batch, length)
-    each, and segment ids (0 in the first text, 1 in the second).
+    each, and segment ids (0 in the first text, 1 in the second) where the backbone takes them.
 
     `length` is that of the longest text of the batch: what would be padding in all of them is not computed.
 
@@ -66,7 +66,7 @@ class Tokens(keras.layers.Layer):
         self.sequence_length = sequence_length
         self.family, self.merges, self.proto, self.segments = family, tuple(merges), proto, segments
         tokenizer = build_tokenizer(self)
-        split = byte_pairs(tokenizer) if KINDS[family].splits == "bytes" else tokenizer
+        split = byte_pairs(tokenizer) if KINDS[family].splits == "bytes" else _ragged(tokenizer)
         pack = _packer(KINDS[family], tokenizer, sequence_length)
         # behind functions, where Keras does not look for layers to save: the config already holds all of it
         self._split, self._pack = (lambda texts: split(texts)), (lambda texts: pack(texts))
@@ -84,7 +84,7 @@ class Tokens(keras.layers.Layer):
         real = tf.cast(tf.reduce_any(mask, axis=0), tf.int32)
         longest = tf.maximum(tf.reduce_sum(real), 1)  # an empty batch keeps one column
         tokens = {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}
-        return {name: values[:, :longest] for name, values in tokens.items()}
+        return {name: tokens[name][:, :longest] for name in KINDS[self.family].outputs}
 
     def lengths(self, texts: tf.Tensor) -> tf.Tensor:
         """Return how many tokens each text has, special ones included, however many are read: int64 (batch,)."""
@@ -100,11 +100,8 @@ class Tokens(keras.layers.Layer):
     def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         """Describe the outputs without running the tokenizer."""
         shape = (texts.shape[0], None)
-        return {
-            "token_ids": keras.KerasTensor(shape, dtype="int32"),
-            "segment_ids": keras.KerasTensor(shape, dtype="int32"),
-            "padding_mask": keras.KerasTensor(shape, dtype="bool"),
-        }
+        outputs = KINDS[self.family].outputs
+        return {name: keras.KerasTensor(shape, dtype=dtype) for name, dtype in outputs.items()}
 
     def get_config(self) -> dict[str, Any]:
         """Return everything the layer is rebuilt from."""
@@ -123,6 +120,7 @@ def build_tokenizer(layer: Tokens) -> Any:
         InputError: a family that is not known, or a vocabulary that does not fit it.
     """
     import keras_hub
+    import tensorflow as tf
 
     if layer.family not in KINDS:
         raise InputError(f"tokens of the family {str(layer.family)[:100]!r} are not known; {', '.join(KINDS)} are")
@@ -135,9 +133,20 @@ def build_tokenizer(layer: Tokens) -> Any:
             ids = {word: number for number, word in enumerate(layer.vocabulary)}
             return build(vocabulary=ids, merges=list(layer.merges), unsplittable_tokens=[], **IN_GRAPH)
         return build(proto=base64.b64decode(layer.proto, validate=True), **IN_GRAPH)
-    except (ValueError, RuntimeError, binascii.Error) as error:
+    except (ValueError, RuntimeError, tf.errors.OpError, binascii.Error) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise InputError(f"the vocabulary is none of the family {layer.family}: {reason}; give its own") from error
+
+
+def _ragged(tokenizer: Any) -> Callable:
+    """Keep KerasHub from turning the ids of texts into lists where no graph is built."""
+    from keras_hub.src.utils.tensor_utils import no_convert_scope
+
+    def split(texts: tf.Tensor) -> tf.RaggedTensor:
+        with no_convert_scope():
+            return tokenizer(texts)
+
+    return split
 
 
 def _packer(family: Any, tokenizer: Any, length: int) -> Callable:
@@ -163,6 +172,7 @@ def byte_pairs(tokenizer: Any) -> Callable:
     import tensorflow as tf
     from keras_hub.src.tokenizers.byte_pair_tokenizer import split_strings_for_bpe
 
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])  # what it calls would be traced at every call
     def split(texts: tf.Tensor) -> tf.RaggedTensor:
         words = split_strings_for_bpe(texts)
         different, places = tf.unique(words.flat_values)

@@ -30,7 +30,8 @@ class Sampling:
         k: of "top_k", 1 or more.
         p: of "top_p", 0 < p <= 1.
         temperature: above 1 it draws more evenly, below 1 less; greedy does not depend on it.
-        seed: of the draw. The same calls in the same order give the same texts after each start.
+        seed: of the draw. An exported model draws other texts in each call, and the same ones again when it is loaded
+            anew.
     """
 
     sampler: Literal["greedy", "top_k", "top_p"] = "greedy"
@@ -100,16 +101,28 @@ def generate(lm: keras.Model, prompts: str | Sequence[str], *, sampling: Samplin
 
 def answered(lm: keras.Model, prompts: Sequence[str], sampling: Sampling | None = None) -> list[TextPrediction]:
     """Write as `generate` does, and tell of each prompt how much of it was not read."""
-    import tensorflow as tf
-
-    write, _ = writer(lm, sampling or lm.spec.input.sampling)
-    compiled = tf.function(write, input_signature=[tf.TensorSpec((None,), tf.string)])
     given = lm.spec.input.encode(prompts)[1]
+    compiled, drawn = _compiled(lm, sampling or lm.spec.input.sampling)
+    for variable, value in drawn:  # each call draws anew
+        variable.assign(value)
     found: list[TextPrediction] = []
     for start in range(0, len(prompts), AT_ONCE):
         part = compiled(given[start : start + AT_ONCE])
         found += lm.spec.target.predictions({name: tensor.numpy() for name, tensor in part.items()})
     return found
+
+
+def _compiled(lm: keras.Model, sampling: Sampling) -> tuple[Callable, list[tuple[Any, Any]]]:
+    """Return the compiled writer of a model, and its sampler's variables with their first values. To build it takes
+    seconds, so it is kept with the model, where Keras does not look, as long as that has the same weights."""
+    import tensorflow as tf
+
+    kept, key = lm.__dict__.setdefault("_writers", {}), (sampling, len(lm.weights))
+    if key not in kept:
+        write, variables = writer(lm, sampling)
+        compiled = tf.function(write, input_signature=[tf.TensorSpec((None,), tf.string)])
+        kept[key] = compiled, [(variable, variable.numpy()) for variable in variables]
+    return kept[key]
 
 
 # === KerasHub's tasks ===

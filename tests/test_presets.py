@@ -1,0 +1,138 @@
+"""Folders of text backbones, as weights and as backbones of their own, and KerasHub's presets by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import lexicons
+import models
+import numpy as np
+import pytest
+
+import tlkit
+from tlkit import build, presets, text
+from tlkit.errors import InputError, WeightsError
+from tlkit.families import FAMILIES
+from tlkit.spec import Preset
+from tlkit.text import TEXT
+
+
+def features(clf: object) -> np.ndarray:
+    import tensorflow as tf
+
+    return clf.base(tf.constant(models.TEXTS))["pooled"].numpy()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_folder_is_weights_and_a_backbone(family: str, tmp_path: Path) -> None:
+    folder = lexicons.save_preset(family, tmp_path / "my own.model")
+    clf = tlkit.classifier(str(folder), "cls_dense", 2, size=16)
+    spec = clf.spec
+    assert spec.backbone.name == "my_own.model" and spec.input.family == family and spec.backbone.params > 1000
+    assert spec.input.limit == (2048 if family == "bloom" else 32)
+    assert len(spec.backbone.blocks) == (1 if family == "albert" else 2)
+    row = lexicons.FIRST[family]
+    again = tlkit.classifier(row, "cls_dense", 2, size=16, weights=folder)
+    assert np.array_equal(features(clf), features(again)) and np.ptp(features(clf), axis=0).max() > 0
+    random = tlkit.classifier(str(folder), "cls_dense", 2, size=16, weights=None)
+    assert random.spec.weights == "random" and features(random).shape == features(clf).shape
+
+
+def test_a_hugging_face_folder_is_a_backbone(tmp_path: Path) -> None:
+    folder = tmp_path / "hf"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
+    row = build.find_backbone(str(folder))
+    assert row.input.family == "distil_bert" and row.weights == Preset(str(folder))
+    with pytest.raises(WeightsError, match="nobody knows the architecture of this backbone without its weights"):
+        tlkit.classifier(row, "cls_dense", 2, weights=None)
+
+
+def test_a_folder_of_another_family(tmp_path: Path) -> None:
+    folder = lexicons.save_preset("distil_bert", tmp_path / "own")
+    with pytest.raises(
+        WeightsError, match="holds a DistilBertBackbone, but roberta_base_en is a RobertaBackbone; give"
+    ):
+        tlkit.classifier("roberta_base_en", "cls_dense", 2, weights=folder)
+
+
+def test_a_folder_with_fewer_positions(tmp_path: Path) -> None:
+    folder = lexicons.save_preset("bert", tmp_path / "own")
+    with pytest.raises(InputError, match=r"size 128 does not suit .*own; it has positions for 32 tokens"):
+        tlkit.classifier("bert_tiny_en_uncased", "cls_dense", 2, weights=folder)
+    assert tlkit.classifier(str(folder), "cls_dense", 2).spec.input.size == 32
+
+
+@pytest.mark.parametrize("config", [{"model_type": "whisper"}, {"class_name": "WhisperBackbone", "config": {}}, {}])
+def test_a_folder_that_holds_no_backbone_of_texts(config: dict, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="holds no backbone that tlkit reads; it reads texts' of bert, distil_bert, "):
+        tlkit.classifier(str(tmp_path), "cls_dense", 2)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"config": 3}', "[" * 100_000])
+def test_a_config_that_cannot_be_read(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(WeightsError, match=r"config\.json cannot be read: .*; fetch it again"):
+        build.find_backbone(str(tmp_path))
+
+
+def test_a_tokenizer_of_another_kind(tmp_path: Path) -> None:
+    folder = lexicons.save_preset("roberta", tmp_path / "own")
+    config = json.loads((folder / "tokenizer.json").read_text())
+    config["config"]["add_prefix_space"] = True
+    (folder / "tokenizer.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match="brings a RobertaTokenizer that this version does not read"):
+        tlkit.classifier(str(folder), "cls_dense", 2, size=16)
+
+
+def test_holes_between_ids_are_kept() -> None:
+    own = type("RobertaTokenizer", (), {"vocabulary": {"a": 0, "b": 3}, "merges": ["#version: 0.2", "a b"]})()
+    known = presets._lexicon(own, "roberta", Path("own"))
+    assert known.words == ("a", "[hole 1]", "[hole 2]", "b") and known.merges == ("a b",)
+    own.vocabulary = {"a": 10**9}
+    with pytest.raises(WeightsError, match="own has a vocabulary with 1,000,000,000 ids that no token has; at most 10"):
+        presets._lexicon(own, "roberta", Path("own"))
+
+
+# === Names ===
+
+
+def test_every_preset_of_keras_hub_is_a_row_or_has_one() -> None:
+    import keras_hub
+
+    count = 0
+    for family, about in FAMILIES.items():
+        for name, told in getattr(keras_hub.models, about.backbone).presets.items():
+            row = build.find_backbone(f"keras_hub:{name}")
+            assert (row.name, row.input.family) == (name, family)
+            assert row.weights.handle == told["kaggle_handle"] and row.params == told["metadata"]["params"]
+            count += 1
+    assert count > len(TEXT)
+
+
+def test_a_preset_that_keras_hub_lacks() -> None:
+    with pytest.raises(InputError, match="unknown KerasHub preset 'bert_tiny_en'; did you mean bert_tiny_en_uncased"):
+        build.find_backbone("keras_hub:bert_tiny_en")
+    with pytest.raises(InputError, match="keras_hub:whisper_tiny_en holds no backbone that tlkit reads"):
+        build.find_backbone("keras_hub:whisper_tiny_en")
+
+
+def test_a_folder_that_went_away(tmp_path: Path) -> None:
+    row = text._derived("own", "bert", {}, Preset(str(tmp_path / "own")))
+    with pytest.raises(WeightsError, match=r"the folder .*own is no longer there; put it back or give weights=PATH"):
+        tlkit.classifier(row, "cls_dense", 2)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_random_weights_read_letters(family: str) -> None:
+    import tensorflow as tf
+
+    from tlkit.tokens import Tokens
+
+    known = presets.made_up(family, True)
+    layer = Tokens(known.words, known.lowercase, 16, family=family, merges=known.merges, proto=known.proto)
+    given = layer(tf.constant(["ab", "ba", ""]))["token_ids"].numpy().tolist()
+    assert len({tuple(row) for row in given}) == 3
+    assert max(map(max, given)) < min(TEXT[name].arguments.get("vocabulary_size", 30_522) for name in TEXT)
