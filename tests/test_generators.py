@@ -94,9 +94,8 @@ def test_two_phases_learn_and_compute_the_lower_layers_once(task: str, stored: P
     assert np.array_equal(embedding(lm), table) and np.abs(logits(lm) - before).max() > 0.1
     after = build.pieces(lm)[1].get_layer(blocks[0]).get_weights()
     assert all(np.array_equal(*both) for both in zip(lowest, after, strict=True))
-    again = tlkit.fit(MAKE[task](), data, phases=phases[:1], progress=False)
-    assert again.trunk_examples == len(data.train) + len(data.val)  # its frozen part is another one
-    assert tlkit.fit(MAKE[task](), data, phases=phases[:1], progress=False).trunk_examples == 0  # found again
+    again = tlkit.fit(MAKE[task](), data, phases=[Phase("top", 1, 3e-3, 1)], progress=False)
+    assert again.trunk_examples == 0  # what an earlier training stored is found again
 
 
 def test_data_of_labels_are_refused() -> None:

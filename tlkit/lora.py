@@ -39,9 +39,9 @@ def enabled(backbone: keras.Model) -> bool:
 
 
 def hold(layer: Any) -> None:
-    """Freeze all weights of an opened block but its additions. Keras opens a kernel again with its layer."""
+    """Freeze all weights of a block but, where it is open, its additions; Keras opens kernels again with a layer."""
     for variable in layer.weights:
-        variable.trainable = variable.name in FACTORS
+        variable.trainable = layer.trainable and variable.name in FACTORS
 
 
 def merge(lm: keras.Model) -> None:
