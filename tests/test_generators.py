@@ -117,6 +117,32 @@ def test_options_that_do_not_suit(given: dict, message: str) -> None:
         tlkit.fit(writers.decoder(1), writers.talks(1), progress=False, **given)
 
 
+# === Folders ===
+
+
+@pytest.mark.parametrize("kind", ["GPT2", "Bart"])
+def test_a_preset_folder_gives_what_kerashub_gives(kind: str, tmp_path: Path) -> None:
+    import keras_hub
+
+    made = (writers.decoder if kind == "GPT2" else writers.seq2seq)(2)
+    shape = dict(made.spec.backbone.arguments)
+    bare = getattr(keras_hub.models, f"{kind}Backbone")(**shape)
+    bare.set_weights([weight * 20 for weight in bare.get_weights()])
+    bare.save_to_preset(str(tmp_path))
+    words = {word: number for number, word in enumerate(writers.LEXICON.words)}
+    tokenizer = getattr(keras_hub.models, f"{kind}Tokenizer")(vocabulary=words, merges=list(writers.MERGES))
+    tokenizer.save_to_preset(str(tmp_path))
+    task = getattr(keras_hub.models, "GPT2CausalLM" if kind == "GPT2" else "BartSeq2SeqLM")(bare)
+    if kind == "GPT2":
+        lm = tlkit.generator(str(tmp_path), size=32)
+    else:
+        lm = tlkit.summarizer(made.spec.backbone, weights=tmp_path)
+    expected = task({name: np.asarray(value) for name, value in lm.get_layer("pre")(tf.constant(PAIRS)).items()})
+    assert np.abs(logits(lm) - np.asarray(expected)).max() <= 1e-5 < np.ptp(np.asarray(expected))
+    with pytest.raises(InputError, match="size 65 does not suit this backbone"):
+        tlkit.generator(str(tmp_path), size=65) if kind == "GPT2" else writers.seq2seq(1, size=65)
+
+
 # === Low-rank additions ===
 
 
