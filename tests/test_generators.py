@@ -152,7 +152,7 @@ def test_additions_change_nothing_train_alone_and_are_merged() -> None:
     data = writers.talks()
     freeze.unfreeze(lm, 2)
     assert {variable.name for variable in lm.trainable_variables} == set(lora.FACTORS)
-    assert len(lm.trainable_variables) == 2 * 2 * 2 and frontier.find(lm).after[0] == "transformer_layer_0"
+    assert len(lm.trainable_variables) == 2 * 2 * 2 and "transformer_layer_0" in frontier.find(lm).after
     kernels = {v.path: v.numpy() for v in lm.weights if "lora" not in v.name}
     tlkit.fit(lm, data, phases=[Phase("lora", 3, 1e-2, 2)], progress=False)
     assert all(np.array_equal(v.numpy(), kernels[v.path]) for v in lm.weights if v.path in kernels)
