@@ -39,7 +39,7 @@ def enabled(backbone: keras.Model) -> bool:
 
 
 def hold(layer: Any) -> None:
-    """Freeze all weights of a block but, where it is open, its additions; Keras opens kernels again with a layer."""
+    """Freeze all weights of a block but, where it is open, its additions."""
     for variable in layer.weights:
         variable.trainable = layer.trainable and variable.name in FACTORS
 
@@ -52,6 +52,9 @@ def merge(lm: keras.Model) -> None:
         layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
         for name in FACTORS:
             delattr(layer, name)
+    for layer in lm._flatten_layers():
+        for variable in layer._trainable_variables:
+            variable.trainable = layer.trainable  # no longer held
 
 
 def _layers(model: keras.Model) -> Iterator[Any]:
