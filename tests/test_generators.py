@@ -218,7 +218,8 @@ def test_an_exported_model_writes_the_same_in_a_fresh_process(task: str, tmp_pat
     (found, long) = artifact.predict(["the cat", "the " * 40])
     assert found.text == tlkit.generate(lm, "the cat")[0] and found.dropped == 0 and long.dropped > 0
     assert np.abs(logits(artifact.model) - logits(lm)).max() == 0.0
-    assert artifact.report.perplexity == pytest.approx(report.perplexity) and artifact.input.facts() == lm.spec.input.facts()
+    assert artifact.report.perplexity == pytest.approx(report.perplexity)
+    assert artifact.input.facts() == lm.spec.input.facts()
     assert "generate" in artifact.served.signatures and f"write a {task}" in (tmp_path / "out/README.md").read_text()
     with pytest.raises(InputError, match="item 1 is an empty prompt"):
         artifact.predict(["a", " "])

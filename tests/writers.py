@@ -48,6 +48,9 @@ def _spread(build: Any, row: Backbone, options: dict[str, Any]) -> Any:
     for variable in lm.weights:
         if "lora" not in variable.name and len(variable.shape) > 1:
             variable.assign(rng.normal(size=variable.shape) * (0.5 if "embedding" in variable.path else 0.3))
+    table = lm.layers[-2].get_layer("token_embedding").embeddings
+    plain = np.array([[1.0 if word.isascii() and word.isalnum() else 0.1] for word in LEXICON.words])
+    table.assign(table * plain)  # bytes that are no letters alone would all be shown alike
     logits = lm(tf.constant([[prompt, "cat"] for prompt in PROMPTS]), training=False).numpy()
     assert np.ptp(logits[:, 2], axis=0).max() > 1 and len(set(logits[:, 2].argmax(-1))) > 2
     return lm
