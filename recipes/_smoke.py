@@ -95,3 +95,26 @@ def tfds(source: str, examples: Any, labels: Any) -> tlkit.Data:
         pathlib.Path(builder.data_dir).mkdir(parents=True)
         builder.info.write_to_directory(builder.data_dir)
         return tlkit.read(source)
+
+
+def table(header: str) -> str:
+    """Write a table of two columns of made-up texts, and return its path."""
+    rng = np.random.default_rng(0)
+    rows = [f"{' '.join(rng.choice(WORDS, 6))} {number},{rng.choice(WORDS)}" for number in range(20)]
+    path = f"{tempfile.mkdtemp(prefix='tlkit-smoke-')}/table.csv"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join([header, *rows]))
+    return path
+
+
+def writer(family: str) -> object:
+    """Return the row of a tiny model that writes, with bytes for tokens."""
+    from tlkit.families import KINDS
+    from tlkit.generators import blocks
+    from tlkit.prompts import PromptInput
+    from tlkit.spec import Backbone
+
+    shape = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32, "vocabulary_size": 300}
+    builder = f"keras_hub.models:{KINDS[family].backbone}"
+    given = PromptInput(family=family, limit=64)
+    return Backbone("tiny", builder, given, blocks, KINDS[family].stem, arguments=shape | {"max_sequence_length": 64})

@@ -27,6 +27,7 @@ _HOMES = {
     "artifact": ("Artifact", "load"),
     "baselines": ("baseline",),
     "build": ("classifier",),
+    "corpora": ("dialogues", "summaries"),
     "data": (
         "Data",
         "Split",
@@ -88,10 +89,14 @@ _HOMES = {
     ),
     "findings": ("Diagnosis", "Finding"),
     "freeze": ("unfreeze",),
+    "generators": ("generator", "summarizer"),
     "heads": ("Head",),
     "job": ("Job", "resumed"),
     "mentions": ("EntityReport",),
-    "predictions": ("EntitiesPrediction", "Prediction", "Span", "TagsPrediction", "ValuePrediction"),
+    "nexttoken": ("Reply", "Summary"),
+    "predictions": (
+        *("EntitiesPrediction", "Prediction", "Span", "TagsPrediction", "TextPrediction", "ValuePrediction"),
+    ),
     "pretraining": ("Pretraining", "autoencoder", "pretrain_autoencoder", "reconstruction_errors"),
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
@@ -101,6 +106,7 @@ _HOMES = {
     "targets": ("Label", "Tags", "Value"),
     "train": ("History", "fit"),
     "value_report": ("ValueReport",),
+    "writing": ("Sampling", "generate"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

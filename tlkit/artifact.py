@@ -27,8 +27,15 @@ TARGETS = {
     "tags": "tlkit.targets:Tags",
     "value": "tlkit.targets:Value",
     "entities": "tlkit.tagging:Entities",
+    "reply": "tlkit.nexttoken:Reply",
+    "summary": "tlkit.nexttoken:Summary",
 }
-INPUTS = {"image": "tlkit.vision:ImageInput", "text": "tlkit.text:TextInput", "table": "tlkit.tabular:TableInput"}
+INPUTS = {
+    "image": "tlkit.vision:ImageInput",
+    "text": "tlkit.text:TextInput",
+    "prompt": "tlkit.prompts:PromptInput",
+    "table": "tlkit.tabular:TableInput",
+}
 
 
 class Artifact:
@@ -88,17 +95,17 @@ class Artifact:
 
         Args:
             items: one or several: for pictures paths, encoded bytes, or pixel arrays (height, width[, 1 or 3]),
-                0..255; for texts strings; for rows of a table mappings of column to cell, cells in order, or lines of
-                CSV.
+                0..255; for texts strings; for a model that writes prompts, or documents; for rows of a table mappings
+                of column to cell, cells in order, or lines of CSV.
             batch_size: examples per call.
 
         Returns:
             One prediction per item, in order: a `Prediction`; of tags a `TagsPrediction`, of a value a
-            `ValuePrediction`, of entities an `EntitiesPrediction`.
+            `ValuePrediction`, of entities an `EntitiesPrediction`, of a model that writes a `TextPrediction`.
 
         Raises:
             DataError: a picture that cannot be read.
-            InputError: items of the wrong kind.
+            InputError: items of the wrong kind, or an empty prompt.
         """
         alone = getattr(self.input, "alone", _alone)
         items = [items] if alone(items) else list(items)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import drawing, traits, truths
 from tlkit.errors import DataError
+from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split, joined
 from tlkit.traits import Traits
@@ -22,9 +23,12 @@ FROM = {
     "tags": "evenly over the tags",
     "value": "evenly over the range of the values",
     "entities": "from each type of entity",
+    "reply": "at random",
+    "summary": "at random",
 }
 NEEDED = {
     "label": "some class", "tags": "each tag", "value": "each range of values", "entities": "some type of entity",
+    "reply": "a model that writes", "summary": "a model that writes",
 }  # fmt: skip
 DIGITS = 640  # Python may be set to read numbers of no more than these
 
@@ -57,7 +61,7 @@ class About:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
-    task: Literal["label", "tags", "value", "entities"] = "label"
+    task: Literal["label", "tags", "value", "entities", "reply", "summary"] = "label"
 
 
 def assemble(
@@ -127,7 +131,7 @@ def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: Abo
 
 def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
     """Raise DataError where train has no example of a class or tag."""
-    if about.task == "value":
+    if about.task in ("value", *WRITTEN):
         return
     there = np.unique(train.labels) if about.task == "label" else np.flatnonzero(train.labels.any(0))
     if lacking := [names[number] for number in np.setdiff1d(range(len(names)), there)]:
@@ -168,6 +172,7 @@ def drawn(
         return dict(given), "The train, val and test splits were given."
     parts = 2 if set(given) == {"train"} else 1
     sorts, task = (train, about.task) if by is None else (dataclasses.replace(train, labels=by(train)), "label")
+    task = "label" if task in WRITTEN else task
     numbers, said = drawing.draw(sorts, about.kind, splitting, parts, task)
     pieces = [train.take(chosen) for chosen in numbers]
     if missing := [name for name, piece in zip(("train", "val", "test"), pieces, strict=False) if not len(piece)]:
@@ -200,7 +205,7 @@ def _named(
     found: Sequence[Any], about: About, labels: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
     """Return the names of the classes or tags, or of the value, and what turns raw truths into an array."""
-    if about.task != "label":
+    if about.task not in ("label", *WRITTEN):
         return truths.reader(about.task, found, about.source, labels)
     order, names = _order(found, about, labels)
     return names, lambda rows: np.array([order[name] for name in rows], np.int64)
@@ -229,6 +234,8 @@ def _settled(
     given: Mapping[str, Split], names: tuple[str, ...], about: About
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Check that all can be learned, and leave out the classes and tags that no example has."""
+    if about.task in WRITTEN:
+        return dict(given), names
     if about.task == "label":
         _check(given, names, about)
         used = np.unique(given["train"].labels)

@@ -130,7 +130,7 @@ def classifier(
     heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
     given = (row.input.paired() if pairs else row.input).sized(size)
-    pre, body, origin = _base(row, given, weights, top.takes)
+    pre, body, origin = base(row, given, weights, top.takes)
     crown = _head(top, body, target, dropout, hidden)
     raw = given.tensor()
     clf = keras.Model(raw, crown(body(pre(raw))), name=name or f"{row.name}_{top.name}")
@@ -155,7 +155,7 @@ def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
     return row, weights
 
 
-def _base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
+def base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
     """Build `pre` and the frozen backbone with its weights, giving only the features that the head takes."""
     import keras
 

@@ -37,6 +37,8 @@ def write(facts: dict[str, Any]) -> str:
     Args:
         facts: what `tlkit.json` says.
     """
+    if facts["input"]["kind"] == "prompt":
+        return _of_writer(facts)
     backbone, weights, given = facts["backbone"], facts["weights"], facts["input"]
     labels, target = [_escape(label) for label in facts["labels"]], facts["target"]["name"]
     filed, kind, noun, _ = KINDS[target]
@@ -117,3 +119,46 @@ def _use(given: dict[str, Any], target: str) -> list[str]:
         f"print({KINDS[target][3]})",
         "```",
     ]
+
+
+def _of_writer(facts: dict[str, Any]) -> str:
+    """Write the card of a model that replies or summarizes."""
+    backbone, weights, given, metrics = (facts[name] for name in ("backbone", "weights", "input", "metrics"))
+    reply, sampling = facts["target"]["name"] == "reply", given["sampling"]
+    what = "prompt, whose beginning" if reply else "document, whose end"
+    rows = {name: value for name, value in (metrics or {}).items() if name not in ("split", "examples")}
+    table = [f"| {name} | {value:.4f} |" for name, value in rows.items()]
+    head = [f"| on the {metrics['split']} split, {metrics['examples']} examples | |", "|---|---|"] if metrics else []
+    return "\n".join(
+        [
+            "---",
+            "library_name: keras",
+            f"tags: [{'text-generation' if reply else 'summarization'}, tlkit]",
+            "---",
+            "",
+            f"# {backbone['name']}, fine-tuned to write a {facts['target']['name']}",
+            "",
+            f"Made by transfer learning with tlkit {facts['versions']['tlkit']}.",
+            "",
+            f"- Backbone: {backbone['name']}, {backbone['params']:,} parameters, {weights['source'] or 'no source'}",
+            f"- Pretrained weights: {weights['origin']}",
+            f"- Licence of these weights: {weights['licence'] or 'not stated'}",
+            f"- Input: a {what} is not read where it is too long, {given['size']} tokens in all",
+            f"- Output: at most {given['length']} tokens, sampling: {sampling['sampler']}",
+            "",
+            "## Figures",
+            "",
+            *(head + table or ["The model was exported without an evaluation."]),
+            "",
+            "## Use",
+            "",
+            "```python",
+            "import tensorflow as tf",
+            "import tensorflow_text  # the tokenizer's operations",
+            'model = tf.saved_model.load("saved_model/1")',
+            'answer = model.signatures["generate"](text=tf.constant(["..."]))',
+            'print(answer["text"].numpy()[0].decode())',
+            "```",
+            "",
+        ]
+    )

@@ -40,7 +40,7 @@ def check(data: Data, *, tokens: Mapping[str, np.ndarray] | None = None, size: i
         The findings; `Diagnosis` puts them in order.
     """
     examples = gather(data)
-    found = [*SPREAD[data.task](examples), *_unreadable(data), *copies(examples)]
+    found = [*SPREAD.get(data.task, lambda _: [])(examples), *_unreadable(data), *copies(examples)]
     if data.kind == "text":
         found += [*_short(examples), *_cut(examples, tokens or {}, size)]
     elif examples.seen.looks is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, files, fresh, graphs
+from tlkit import card, files, fresh, graphs, lora
 from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
@@ -39,8 +39,9 @@ def export(
     OUT/saved_model/1 answers raw input: `serving_default` takes encoded images or strings (batch,) and gives what the
     target serves: of one label `probabilities` (batch, classes), `label` (batch,), `top_k_labels` and
     `top_k_probabilities` (batch, k). `serve_array` (pictures) takes float32 pixels (batch, size, size, 3), 0..255;
-    `embed` gives pooled features (batch, channels). A fresh process reloads it and must answer as the Keras model does,
-    on the report's samples.
+    `embed` gives pooled features (batch, channels). A model that writes has `generate`, the default one, prompts
+    (batch,) -> `text` and `dropped` (batch,), and `logits` of pairs (batch, 2); low-rank additions are merged into its
+    kernels, in `clf` too. A fresh process reloads it and must answer as the Keras model does, on the report's samples.
 
     Args:
         clf: a classifier of tlkit.
@@ -63,6 +64,7 @@ def export(
         raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
+    lora.merge(clf)
     samples = list(report.samples) if report is not None else []
     with files.atomic(out / "saved_model") as folder:
         version = folder / "1"
@@ -109,13 +111,22 @@ def _pooled(features: dict[str, tf.Tensor]) -> tf.Tensor:
     return tf.reduce_sum(features["sequence"] * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
 
 
+def endpoints(clf: keras.Model) -> tuple[dict[str, tuple[Callable, list]], list[Any]]:
+    """Return the endpoints of an exported model, and the variables beyond its own that they use."""
+    if hasattr(clf.spec.input, "endpoints"):  # a model that writes
+        return clf.spec.input.endpoints(clf)
+    return clf.spec.input.signatures(*answers(clf), clf.spec.resize), []
+
+
 def _write_saved_model(clf: keras.Model, folder: Path) -> None:
     import keras
 
     archive = keras.export.ExportArchive()
     archive.track(clf)
-    answer, embed = answers(clf)
-    for name, (function, signature) in clf.spec.input.signatures(answer, embed, clf.spec.resize).items():
+    named, variables = endpoints(clf)
+    if variables:
+        archive.add_variable_collection("drawn", variables)
+    for name, (function, signature) in named.items():
         archive.add_endpoint(name, function, input_signature=signature)
     logger = logging.getLogger("tensorflow")
     level = logger.level
@@ -137,31 +148,48 @@ def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, 
     """
     import tensorflow as tf
 
-    real = bool(samples)
-    samples = samples or clf.spec.input.made_up()
-    raw = clf.spec.input.served(samples)
-    function, _ = clf.spec.input.signatures(*answers(clf), clf.spec.resize)["serving_default"]
-    name = clf.spec.target.output_name
-    expected = function(tf.constant(raw))[name].numpy()
-    given = _ask_fresh_process(folder, clf.spec.input.ops, raw, name)
-    difference = float(np.abs(expected - given).max())
-    spread = float(np.ptp(expected, axis=0).max())
-    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-        raise ArtifactError(
-            f"the exported model differs from the Keras model by {difference:.2g} on {len(samples)} samples "
-            f"(at most {TOLERANCE:g} is allowed); nothing was written, please report this"
-        )
+    given, real = clf.spec.input, bool(samples)
+    samples, (named, _) = samples or given.made_up(), endpoints(clf)
+    difference = spread = 0.0
+    for endpoint, output, raw in _asked(clf, samples):
+        function, signature = named[endpoint]
+        expected = tf.function(function, input_signature=signature)(tf.constant(raw))[output].numpy()
+        found = _ask_fresh_process(folder, given.ops, raw, output, endpoint)
+        if expected.dtype.kind == "O":
+            if different := int((expected.astype("S") != found).sum()):
+                raise ArtifactError(
+                    f"the exported model writes another text than the Keras model for {different} of {len(raw)} "
+                    f"samples; nothing was written, please report this"
+                )
+            continue
+        difference = float(np.abs(expected - found).max())
+        spread = float(np.ptp(expected, axis=0).max())
+        if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            raise ArtifactError(
+                f"the exported model differs from the Keras model by {difference:.2g} on {len(samples)} samples "
+                f"(at most {TOLERANCE:g} is allowed); nothing was written, please report this"
+            )
     return {"samples": len(samples), "real": real, "max_difference": difference, "spread": spread}
+
+
+def _asked(clf: keras.Model, samples: Sequence[Any]) -> list[tuple[str, str, list[Any]]]:
+    """List what both have to agree in: an endpoint, its output and what it is given."""
+    if hasattr(clf.spec.input, "asked"):
+        return clf.spec.input.asked(samples)
+    return [("serving_default", clf.spec.target.output_name, clf.spec.input.served(samples))]
 
 
 def _encoded(sample: bytes | Sequence) -> str | list:
     return base64.b64encode(sample).decode() if isinstance(sample, bytes) else [_encoded(part) for part in sample]
 
 
-def _ask_fresh_process(folder: Path, ops: Sequence[str], samples: Sequence[Any], output: str) -> np.ndarray:
+def _ask_fresh_process(
+    folder: Path, ops: Sequence[str], samples: Sequence[Any], output: str, endpoint: str = "serving_default"
+) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="tlkit-") as scratch:
         request, given = Path(scratch, "request.json"), Path(scratch, "answers.npy")
-        request.write_text(json.dumps({"ops": list(ops), "output": output, "samples": _encoded(samples)}))
+        wanted = {"ops": list(ops), "endpoint": endpoint, "output": output, "samples": _encoded(samples)}
+        request.write_text(json.dumps(wanted))
         command = [sys.executable, "-I", fresh.__file__, str(folder), str(request), str(given)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
         if done.returncode:

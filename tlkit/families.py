@@ -87,6 +87,14 @@ FAMILIES = {
         "bloom", "https://arxiv.org/abs/2211.05100",
     ),
 }  # fmt: skip
+# read by `tlkit.prompts` alone: they write texts, and are no encoders for a head
+SEQ2SEQ = {
+    "bart": Family(
+        "BartBackbone", "BartTokenizer", "bytes", "transformer_", "encoder_embeddings_dropout", "last", 1,
+        "bart", "https://arxiv.org/abs/1910.13461",
+    ),
+}  # fmt: skip
+KINDS = FAMILIES | SEQ2SEQ
 
 
 def of_class(name: str) -> str | None:

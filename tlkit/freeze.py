@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tlkit import lora
 from tlkit.build import pieces
 from tlkit.errors import FreezeError, InputError
 from tlkit.spec import Backbone
@@ -32,32 +33,34 @@ def layer_blocks(backbone: keras.Model, row: Backbone) -> dict[str, int]:
     if missing:
         raise InputError(f"backbone {row.name!r} names layers it does not have: {', '.join(missing)}; mend its row")
     number = dict.fromkeys((layer.name for layer in backbone.layers), len(row.blocks) - 1)
-    parents = _parents(backbone)
+    calls = [node for nodes in backbone._nodes_by_depth.values() for node in nodes]
     seen: set[str] = set()
+    passed: set[int] = set()
     for block, end in enumerate(ends, start=-1 if row.stem else 0):
-        waiting = [end]
+        # by calls, not by layers: an embedding may be passed again at the very end
+        waiting = [node for node in calls if node.operation.name == end]
         while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                number[name] = block
-                waiting.extend(parents.get(name, ()))
+            node = waiting.pop()
+            if id(node) not in passed:
+                passed.add(id(node))
+                waiting.extend(_above(node))
+                if node.operation.name not in seen:
+                    seen.add(node.operation.name)
+                    number[node.operation.name] = block
     return number
 
 
-def _parents(model: keras.Model) -> dict[str, set[str]]:
-    parents: dict[str, set[str]] = {}
-    for nodes in model._nodes_by_depth.values():
-        for node in nodes:
-            above = {tensor._keras_history.operation.name for tensor in node.input_tensors}
-            parents.setdefault(node.operation.name, set()).update(above)
-    return parents
+def _above(node: Any) -> list[Any]:
+    """Return the calls whose outputs a call takes."""
+    histories = [tensor._keras_history for tensor in node.input_tensors]
+    return [history.operation._inbound_nodes[history.node_index] for history in histories]
 
 
 def unfreeze(clf: keras.Model, blocks: int | Literal["all"] = 0) -> None:
     """Make the head and the top blocks of the backbone trainable, and freeze the rest.
 
-    BatchNormalization layers stay frozen, and so in inference mode, whatever is opened around them.
+    BatchNormalization layers stay frozen, and so in inference mode, whatever is opened around them. Of a model with
+    low-rank additions (`lora=`) nothing but those of the opened blocks trains.
 
     Args:
         clf: a classifier of tlkit.
@@ -77,11 +80,14 @@ def unfreeze(clf: keras.Model, blocks: int | Literal["all"] = 0) -> None:
     head.trainable = True
     numbers = layer_blocks(backbone, row)
     backbone.trainable = lowest < count  # reaches every layer; the loop then closes the lower ones
+    low_rank = lora.enabled(backbone)
     for layer in backbone.layers:
         layer.trainable = numbers[layer.name] >= lowest
         for part in layer._flatten_layers():
             if isinstance(part, keras.layers.BatchNormalization):
                 part.trainable = False
+        if low_rank:
+            lora.hold(layer)
 
 
 # === Audit ===

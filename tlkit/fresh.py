@@ -2,9 +2,9 @@
 
     python fresh.py SAVED_MODEL REQUEST ANSWERS
 
-REQUEST is JSON: {"ops": modules to import for their ops, "output": name of an answer, "samples": [base64, ...]}, where
-a pair of texts or a row of cells is a list of them; ANSWERS gets that answer, such as probabilities (samples, classes),
-as .npy.
+REQUEST is JSON: {"ops": modules to import for their ops, "endpoint": name of a signature, "output": name of an answer,
+"samples": [base64, ...]}, where a pair of texts or a row of cells is a list of them; ANSWERS gets that answer, such as
+probabilities (samples, classes) or bytes (samples,), as .npy.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def main(saved_model: str, request: str, answers: str) -> None:
         importlib.import_module(module)
     loaded = tf.saved_model.load(saved_model)
     samples = tf.constant(_decoded(wanted["samples"]))
-    given = loaded.signatures["serving_default"](samples)
-    np.save(answers, given[wanted["output"]].numpy())
+    given = loaded.signatures[wanted["endpoint"]](samples)[wanted["output"]].numpy()
+    np.save(answers, given.astype("S") if given.dtype.kind == "O" else given)
 
 
 def _decoded(sample: str | list) -> bytes | list:

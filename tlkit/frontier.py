@@ -120,6 +120,8 @@ def _part(piece: Any, number: int, start: Cut | None, end: Cut | None) -> Any:
         return piece
     inputs = list(start.tensors) if opens else piece.input
     outputs = list(end.tensors) if closes else piece.output
+    if opens and _passed_again(piece, inputs):
+        return _called_anew(piece, inputs, outputs)
     given = {id(tensor) for tensor in keras.tree.flatten(inputs)}
     # Keras takes a model that hands an input straight through for a cycle; a cast to its own type is none
     outputs = keras.tree.map_structure(lambda t: keras.ops.cast(t, t.dtype) if id(t) in given else t, outputs)
@@ -130,3 +132,31 @@ def _part(piece: Any, number: int, start: Cut | None, end: Cut | None) -> Any:
     for tensor, history in histories:
         tensor._keras_history = history
     return part
+
+
+def _passed_again(piece: keras.Model, inputs: list[Any]) -> bool:
+    """Tell whether a layer that gives one of these tensors is called more than once, as a tied embedding is."""
+    calls = [id(node.operation) for node in _nodes(piece)]
+    return any(calls.count(id(tensor._keras_history.operation)) > 1 for tensor in inputs)
+
+
+def _called_anew(piece: keras.Model, inputs: list[Any], outputs: Any) -> keras.Model:
+    """Build what leads from tensors to outputs by calling the layers again: of a layer whose output is an input, Keras
+    itself would take all later calls for inputs too."""
+    import keras
+
+    new = {id(tensor): keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in inputs}
+    starts = [new[id(tensor)] for tensor in inputs]
+    for node in _nodes(piece):
+        ready = not node.is_input and all(id(tensor) in new for tensor in node.input_tensors)
+        if ready and not any(id(tensor) in new for tensor in node.output_tensors):
+            args, kwargs = node.arguments.fill_in(new)
+            found = keras.tree.flatten(node.operation(*args, **kwargs))
+            new.update((id(old), tensor) for old, tensor in zip(node.output_tensors, found, strict=True))
+    straight = {id(tensor) for tensor in inputs}  # such an output Keras would take for a cycle
+    return keras.Model(
+        starts,
+        keras.tree.map_structure(
+            lambda t: keras.ops.cast(new[id(t)], t.dtype) if id(t) in straight else new[id(t)], outputs
+        ),
+    )

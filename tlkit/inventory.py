@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import archives, bio, columns, files, forms
-from tlkit.errors import ArtifactError
-from tlkit.families import FAMILIES
+from tlkit.errors import ArtifactError, InputError
+from tlkit.families import KINDS
 from tlkit.vision import NORMALISATION
+from tlkit.writing import Sampling
 
 SCHEMA = 2
 # schema n -> what turns its facts into those of schema n + 1; an older schema without an entry is refused
@@ -39,15 +40,21 @@ FORM = {  # as `forms.mismatches` takes it
 METRICS = {"split": str, "examples": int, "*": float}
 # these become arguments, so here nothing may be beyond the form
 TARGETS = {"label": {}, "tags": {}, "value": {"mean": float, "scale": float}, "entities": {}}
-LEAST = {"label": 2, "tags": 1, "value": 1, "entities": 2}  # so many labels it has at least
+TARGETS |= {"reply": {"size": int}, "summary": {"size": int}}
+LEAST = {"label": 2, "tags": 1, "value": 1, "entities": 2, "reply": 1, "summary": 1}  # so many labels it has at least
+ONE = {"value", "reply", "summary"}  # these have no more
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
     "text": {"size": int, "limit": int, "lowercase": bool, "family": str, "segments": int},
+    "prompt": {
+        "size": int, "limit": int, "length": int, "separator": str, "family": str,
+        "sampling": {"sampler": str, "k": int, "p": float, "temperature": float, "seed": int},
+    },
     "table": columns.FACTS,
-}
+}  # fmt: skip
 ADDED = {"family", "segments"}  # older artifacts lack them, and are what the defaults say
 CHOICES = {"resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
-CHOICES |= {"family": tuple(FAMILIES), "segments": (1, 2)}
+CHOICES |= {"family": tuple(KINDS), "segments": (1, 2)}
 
 ROOT = "saved_model/1"
 VITAL = ("model.keras", f"{ROOT}/saved_model.pb", f"{ROOT}/variables/variables.index")
@@ -183,10 +190,12 @@ def _target_faults(given: dict[str, Any], count: int) -> Iterator[str]:
     yield from forms.mismatches(given, form, "target")
     for key in given.keys() - form.keys() - {"name"}:
         yield f"target.{key[:100]} is not known"
-    if count < LEAST[given["name"]] or (given["name"] == "value" and count > 1):
+    if count < LEAST[given["name"]] or (given["name"] in ONE and count > 1):
         yield f"it has {count:,} labels, which do not suit its target, {given['name']}"
     if given["name"] == "value" and not (math.isfinite(given["mean"]) and 0 < given["scale"] < math.inf):
         yield "target.mean and target.scale are not finite, or the scale is not above 0"
+    if not 1 <= given.get("size", 1) <= MOST_SIZE:
+        yield f"target.size is not a number from 1 to {MOST_SIZE:,}"
 
 
 def _input_faults(given: dict[str, Any]) -> Iterator[str]:
@@ -204,3 +213,8 @@ def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     for key, kind in form.items():
         if kind is int and not 0 <= given[key] <= MOST_SIZE:
             yield f"input.{key} is not a number from 0 to {MOST_SIZE:,}"
+    if "sampling" in form:
+        try:
+            Sampling(**given["sampling"])
+        except (TypeError, InputError) as error:
+            yield f"input.sampling: {error!s:.200}"

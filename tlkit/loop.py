@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -125,9 +126,10 @@ def train(
     planned = phase.epochs * -(-len(training.labels) // options.batch_size)
     optimizer = steps.optimizer(tail, phase.learning_rate, planned, options.weight_decay)
     step, scores = steps.compiled(tail, options.target, optimizer, options.class_weight, options.label_smoothing)
+    validated = functools.partial(_score, scores, validation, getattr(options.target, "scored", SCORED))
     if keeper.progress.loop is None:
         steps.seed_dropout(tail, options.seed)
-        first = _score(scores, validation)[0]
+        first = validated()[0]
         now = _Standing(first if np.isfinite(first) else np.inf, _weights(tail))
     else:
         now = _resumed(tail, optimizer, keeper)
@@ -142,7 +144,7 @@ def train(
         _epoch(step, training, _order(training, options, phase, now.epoch), now, lambda: keeper.pause(state))
         if not now.trouble:
             means = [total / len(training.labels) for total in now.sums]
-            _close_epoch(now, (phase.name, options.target.figure), means, _score(scores, validation), tail, started)
+            _close_epoch(now, (phase.name, options.target.figure), means, validated(), tail, started)
             tell(now.records[-1])
             keeper.tell(now.records)
             keeper.pause(state)
@@ -179,9 +181,9 @@ def _epoch(
             pause()
 
 
-def _score(scores: Callable, features: Features) -> tuple[float, float]:
+def _score(scores: Callable, features: Features, size: int) -> tuple[float, float]:
     """Return the mean loss and the mean of the target's figure."""
-    batches = _batches(np.arange(len(features.labels)), SCORED)
+    batches = _batches(np.arange(len(features.labels)), size)
     sums = [scores(*chunk) for part in batches for chunk in features.chunks(part, 1)]
     return tuple(float(sum(part)) / len(features.labels) for part in zip(*sums, strict=True))
 

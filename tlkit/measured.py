@@ -21,6 +21,8 @@ REPORTS = {
     "tags": "tlkit.tags_report:TagsReport",
     "value": "tlkit.value_report:ValueReport",
     "entities": "tlkit.mentions:EntityReport",
+    "reply": "tlkit.language:ReplyReport",
+    "summary": "tlkit.language:SummaryReport",
 }
 
 
@@ -62,6 +64,16 @@ class Measured:
             facts: `split`, `history`, `seconds` and `notes`, kept as they are.
         """
         raise NotImplementedError
+
+    @classmethod
+    def kept(cls, target: Any, truth: np.ndarray, answer: Any) -> np.ndarray:
+        """Return what is needed of a model's answer to a batch, where that is not all of it."""
+        return answer.numpy()
+
+    @classmethod
+    def beyond(cls, clf: Any, split: Any) -> dict[str, Any]:
+        """Return what the report has to tell besides the answers: more facts for `of`."""
+        return {}
 
     @property
     def figures(self) -> dict[str, float]:

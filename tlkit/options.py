@@ -11,10 +11,19 @@ import numpy as np
 from tlkit import loop
 from tlkit.choices import VIEWS
 from tlkit.errors import InputError, unknown
+from tlkit.nexttoken import WRITTEN
 from tlkit.spec import LIGHT, STRONG, Augment, Phase
 from tlkit.targets import Target
 
-NOUNS = {"label": "one label", "tags": "tags", "value": "a value", "entities": "entities"}
+NOUNS = {
+    "label": "one label",
+    "tags": "tags",
+    "value": "a value",
+    "entities": "entities",
+    "reply": "replies",
+    "summary": "summaries",
+}
+WEIGHED = ("label", "tags")  # what class weights and smoothing are for
 
 
 def settings(phases: Sequence[Phase], how: Any, options: loop.Options) -> dict[str, Any]:
@@ -44,7 +53,7 @@ def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing:
     if spec.target.name != data.target.name:
         raise InputError(
             f"the classifier learns {NOUNS[spec.target.name]}, but the data hold {NOUNS[data.target.name]}; build it "
-            f"with data.target"
+            f"with data.target{', or by tlkit.generator or tlkit.summarizer' * (data.task in WRITTEN)}"
         )
     numbered = tuple(str(number) for number in range(len(data.labels)))  # built from a number of classes
     if spec.labels not in (tuple(data.labels), numbered):
@@ -62,8 +71,10 @@ def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing:
             f"batch_size={batch_size}, patience={patience}, label_smoothing={label_smoothing}: give a batch size of 1 "
             f"or more, a patience of 0 or more, and 0 <= label_smoothing < 1"
         )
-    if label_smoothing and spec.target.name == "value":
-        raise InputError(f"label_smoothing={label_smoothing} is for labels and tags; leave it out for a value")
+    if label_smoothing and spec.target.name not in WEIGHED:
+        raise InputError(
+            f"label_smoothing={label_smoothing} is for labels and tags; leave it out for {NOUNS[spec.target.name]}"
+        )
 
 
 def _few(labels: Sequence[str]) -> str:
@@ -106,7 +117,7 @@ def class_weights(wanted: Any, data: Any) -> np.ndarray:
     classes, kind = len(data.labels), data.target.name
     if wanted is None:
         return np.ones(classes, np.float32)
-    if kind == "value" or (wanted == "balanced" and kind != "label"):
+    if kind not in WEIGHED or (wanted == "balanced" and kind != "label"):
         raise InputError(f"class_weight={wanted!r} is not for {NOUNS[kind]}; leave it out")
     if wanted == "balanced":
         counts = np.bincount(data.train.labels, minlength=classes)

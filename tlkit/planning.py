@@ -13,6 +13,7 @@ import numpy as np
 from tlkit import choices, filling, frontier, keys, precision, steps, store
 from tlkit.build import pieces
 from tlkit.choices import Choices
+from tlkit.errors import InputError
 from tlkit.freeze import unfreeze
 from tlkit.spec import Compute, Phase, Reading
 
@@ -58,6 +59,11 @@ def cuts(clf: keras.Model, plan: Plan) -> Cuts:
     found = {}
     for depth in sorted(set(plan.depths), key=_depth, reverse=True):
         unfreeze(clf, depth)
+        if not clf.trainable_variables:
+            raise InputError(
+                f"a phase with unfreeze={depth!r} leaves nothing to train: the head of {clf.name} has no weights of "
+                f"its own; give unfreeze=1 or more"
+            )
         found[depth] = frontier.find(clf)
     return found
 

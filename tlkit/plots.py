@@ -30,7 +30,10 @@ def curves_figure(report: Any) -> Figure:
 
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     epochs = np.arange(1, len(report.history) + 1)
-    told = next((name for name in ("accuracy", "mae") if report.history and name in report.history[0]), "accuracy")
+    told = next(
+        (name for name in ("accuracy", "mae", "token_accuracy") if report.history and name in report.history[0]),
+        "accuracy",
+    )
     for axes, name in zip(figure.subplots(1, 2), ("loss", told), strict=True):
         for key, label, style in ((name, "training", "o--"), (f"val_{name}", "validation", "o-")):
             values = [np.nan if row.get(key) is None else row[key] for row in report.history]

@@ -91,3 +91,20 @@ class EntitiesPrediction:
 
     def __str__(self) -> str:
         return "\t".join(f"{span.type}={span.text} {span.probability:.4f}" for span in self.spans) or "no entities"
+
+
+@dataclass(frozen=True)
+class TextPrediction:
+    """State one text that was written.
+
+    Args:
+        text: the reply to a prompt, or the summary of a document.
+        dropped: how many tokens of the prompt or document were not read, as it was too long: the first ones of a
+            prompt, the last ones of a document.
+    """
+
+    text: str
+    dropped: int = 0
+
+    def __str__(self) -> str:
+        return " ".join(self.text.split())

@@ -194,14 +194,19 @@ def evaluate(
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
     start = time.perf_counter()
     answer = tf.function(lambda batch: clf(batch, training=False), reduce_retracing=True)
+    batch_size = min(batch_size, getattr(about.target, "scored", batch_size))
     reading = spec.Reading(batch_size=batch_size, resize=about.resize)
-    rows = [answer(batch).numpy() for batch in about.input.batches(split, reading)]
+    kind, truth = spec.resolve(REPORTS[about.target.name]), about.target.truths(clf, split)
+    rows: list[np.ndarray] = []
+    for number, batch in enumerate(about.input.batches(split, reading)):
+        part = truth[number * batch_size : (number + 1) * batch_size]
+        rows.append(kind.kept(about.target, part, answer(batch)))
     if not rows:
         raise InputError("the split has no examples to evaluate; choose another split or read more data")
     seconds = time.perf_counter() - start
     epochs = () if history is None else history.epochs
     facts = {"split": name, "history": epochs, "seconds": seconds, "notes": tuple(notes)}
-    measured = spec.resolve(REPORTS[about.target.name]).of(about.target, about.target.truths(clf, split), rows, facts)
+    measured = kind.of(about.target, truth, rows, facts | kind.beyond(clf, split))
     # spread over the split, which may be sorted by class
     chosen = np.linspace(0, measured.n - 1, min(SAMPLES, measured.n)).astype(int)
     return dataclasses.replace(measured, samples=tuple(split.items[number] for number in chosen))

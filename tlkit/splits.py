@@ -14,6 +14,7 @@ import numpy as np
 
 from tlkit import files, traits
 from tlkit.columns import Column
+from tlkit.nexttoken import WRITTEN, Reply, Summary
 from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
@@ -79,7 +80,8 @@ class Data:
         unreadable: name and reason of each example that was left out.
         flip: whether a picture means the same when it is mirrored.
         licence: of the data, where it is known.
-        task: what is to be learned of an example: one label, any number of tags, a value, or the tags of its words.
+        task: what is to be learned of an example: one label, any number of tags, a value, the tags of its words; or to
+            write a reply to a prompt, or the summary of a document, whose items are pairs of texts, all of label 0.
         columns: of a table.
         unlabeled: of a table, the rows without a label, float32 (n, columns); they are for pretraining alone.
     """
@@ -94,7 +96,7 @@ class Data:
     unreadable: tuple[tuple[str, str], ...] = ()
     flip: bool = True
     licence: str = ""
-    task: Literal["label", "tags", "value", "entities"] = "label"
+    task: Literal["label", "tags", "value", "entities", "reply", "summary"] = "label"
     columns: tuple[Column, ...] = ()
     unlabeled: np.ndarray | None = None
 
@@ -104,7 +106,8 @@ class Data:
         if self.task == "value":
             values = np.asarray(self.train.labels, np.float64)
             return Value(self.labels, float(values.mean()), float(values.std()) or 1.0)
-        return {"tags": Tags, "entities": Entities}.get(self.task, Label)(self.labels)
+        kinds = {"tags": Tags, "entities": Entities, "reply": Reply, "summary": Summary}
+        return kinds.get(self.task, Label)(self.labels)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -120,7 +123,7 @@ class Data:
         count = {
             "label": lambda split: np.bincount(split.labels, minlength=len(self.labels)),
             "tags": lambda split: split.labels.sum(0),
-            "value": lambda split: [len(split)],
+            **dict.fromkeys(("value", *WRITTEN), lambda split: [len(split)]),
             "entities": lambda split: [(split.labels == 2 * number + 1).sum() for number in range(len(self.kinds))],
         }[self.task]
         sizes = {name: count(split) for name, split in self.splits().items()}
@@ -130,7 +133,7 @@ class Data:
         """Write what one of `Split.labels` stands for: a class, tags joined by |, a number, the tags of words."""
         if self.task == "entities":
             return " ".join(self.labels[tag] for tag in truth if tag >= 0)
-        if self.task == "label":
+        if self.task in ("label", *WRITTEN):
             return self.labels[truth]
         return str(truth) if self.task == "value" else "|".join(self.labels[tag] for tag in np.flatnonzero(truth))
 
@@ -172,9 +175,9 @@ class Data:
 
 
 def learned(task: str, labels: Sequence[str]) -> str:
-    """Say in two words what is learned: "5 classes", "12 tags", "4 types of entities", or the name of the value."""
+    """Say in two words what is learned: "5 classes", "12 tags", "4 types of entities", or the name of what it is."""
     many = {"label": "classes", "tags": "tags", "entities": "types of entities"}
-    return f"value {labels[0]}" if task == "value" else f"{len(labels)} {many[task]}"
+    return f"{len(labels)} {many[task]}" if task in many else f"{task} {labels[0]}" if task == "value" else f"a {task}"
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -81,7 +81,7 @@ class TextInput:
             bare = resolve(row.builder)(**row.arguments)
             known = _lexicon(row, self, found is None)
             if found is not None:
-                _load_file(bare, row, found.path)
+                load_file(bare, row, found.path)
         pre = Tokens(
             known.words,
             known.lowercase,
@@ -269,7 +269,7 @@ def _lexicon(row: Backbone, given: TextInput, random: bool) -> Lexicon:
     )
 
 
-def _load_file(bare: keras.Model, row: Backbone, path: pathlib.Path) -> None:
+def load_file(bare: keras.Model, row: Backbone, path: pathlib.Path) -> None:
     """Load a `.weights.h5` file of the bare backbone."""
     try:
         if not path.name.endswith(".h5"):

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 TOP_K = 5
 THRESHOLD = 0.5  # the probability from which on a tag counts as given
-OUTPUTS = ("probabilities", "value", "unit")  # the last layers of heads, which compute in float32 whatever the policy
+OUTPUTS = (
+    "probabilities",
+    "value",
+    "unit",
+    "logits",
+)  # the last layers of heads, which compute in float32 whatever the policy
 
 
 class Target(Protocol):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit import families
 from tlkit.errors import WeightsError
-from tlkit.families import FAMILIES
+from tlkit.families import KINDS
 from tlkit.tokens import HOLE
 
 if TYPE_CHECKING:
@@ -85,14 +85,14 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
     try:
         if (found := family_of(folder)) not in (family, None):
             raise WeightsError(
-                f"{folder} holds a {FAMILIES[found].backbone}, but {row} is a {FAMILIES[family].backbone}; give the "
+                f"{folder} holds a {KINDS[found].backbone}, but {row} is a {KINDS[family].backbone}; give the "
                 f"folder as backbone="
             )
         bare = keras_hub.models.Backbone.from_preset(str(folder))
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise _unreadable(folder, error) from error
-    if type(bare).__name__ != FAMILIES[family].backbone:
-        raise WeightsError(f"{folder} holds a {type(bare).__name__}, but {row} is a {FAMILIES[family].backbone}")
+    if type(bare).__name__ != KINDS[family].backbone:
+        raise WeightsError(f"{folder} holds a {type(bare).__name__}, but {row} is a {KINDS[family].backbone}")
     return bare, lexicon(folder, family)
 
 
@@ -120,14 +120,14 @@ def _unreadable(folder: Path, error: Exception) -> WeightsError:
 
 def _lexicon(tokenizer: Any, family: str, folder: Path) -> Lexicon:
     """Take out of a tokenizer what it knows."""
-    if type(tokenizer).__name__ != FAMILIES[family].tokenizer or getattr(tokenizer, "add_prefix_space", False):
+    if type(tokenizer).__name__ != KINDS[family].tokenizer or getattr(tokenizer, "add_prefix_space", False):
         raise WeightsError(
             f"{folder} brings a {type(tokenizer).__name__} that this version does not read; it reads a "
-            f"{FAMILIES[family].tokenizer} without a prefix space"
+            f"{KINDS[family].tokenizer} without a prefix space"
         )
-    if FAMILIES[family].splits == "pieces":
+    if KINDS[family].splits == "pieces":
         return Lexicon(proto=base64.b64encode(tokenizer.proto).decode())
-    if FAMILIES[family].splits == "words":
+    if KINDS[family].splits == "words":
         return Lexicon(tuple(tokenizer.get_vocabulary()), lowercase=bool(tokenizer.lowercase))
     ids = {number: word for word, number in tokenizer.vocabulary.items()}
     if (holes := max(ids) + 1 - len(ids)) > MOST_HOLES:
@@ -141,7 +141,7 @@ def _lexicon(tokenizer: Any, family: str, folder: Path) -> Lexicon:
 
 def made_up(family: str, lowercase: bool) -> Lexicon:
     """Make a vocabulary of letters, or of bytes, for random weights, which know nothing of words anyway."""
-    splits = FAMILIES[family].splits
+    splits = KINDS[family].splits
     if splits == "words":
         letters = LETTERS.replace(" ", "")
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from tlkit.errors import InputError
-from tlkit.families import FAMILIES
+from tlkit.families import KINDS
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -40,7 +40,7 @@ class Tokens(keras.layers.Layer):
         lowercase: whether texts are lower-cased (and accents dropped) first, as uncased BERTs were trained.
         sequence_length: tokens per text, special ones included; longer texts are cut, shorter ones padded. Of a pair
             the longer text is cut first.
-        family: a key of `FAMILIES`.
+        family: a key of `KINDS`.
         merges: the merges of byte pairs, the first one first.
         proto: a sentencepiece model, its bytes in base64.
         segments: 1 for single texts, 2 for pairs.
@@ -65,14 +65,14 @@ class Tokens(keras.layers.Layer):
         self.lowercase = lowercase
         self.sequence_length = sequence_length
         self.family, self.merges, self.proto, self.segments = family, tuple(merges), proto, segments
-        tokenizer = _tokenizer(self)
-        split = _byte_pairs(tokenizer) if FAMILIES[family].splits == "bytes" else _ragged(tokenizer)
-        pack = _packer(FAMILIES[family], tokenizer, sequence_length)
+        tokenizer = build_tokenizer(self)
+        split = byte_pairs(tokenizer) if KINDS[family].splits == "bytes" else _ragged(tokenizer)
+        pack = _packer(KINDS[family], tokenizer, sequence_length)
         # behind functions, where Keras does not look for layers to save: the config already holds all of it
         self._split, self._pack = (lambda texts: split(texts)), (lambda texts: pack(texts))
         self._pad = getattr(tokenizer, "pad_token_id", 0)
         # an exported model needs to know of its tables
-        self._resources = _resources(tokenizer)
+        self._resources = resources(tokenizer)
 
     def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tokenize a batch of texts, padded to the longest of them."""
@@ -84,14 +84,14 @@ class Tokens(keras.layers.Layer):
         real = tf.cast(tf.reduce_any(mask, axis=0), tf.int32)
         longest = tf.maximum(tf.reduce_sum(real), 1)  # an empty batch keeps one column
         tokens = {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}
-        return {name: tokens[name][:, :longest] for name in FAMILIES[self.family].outputs}
+        return {name: tokens[name][:, :longest] for name in KINDS[self.family].outputs}
 
     def lengths(self, texts: tf.Tensor) -> tf.Tensor:
         """Return how many tokens each text has, special ones included, however many are read: int64 (batch,)."""
         import tensorflow as tf
 
         counts = [tf.cast(self._split(part).row_lengths(), tf.int64) for part in self._parts(texts)]
-        family = FAMILIES[self.family]
+        family = KINDS[self.family]
         return tf.add_n(counts) + 1 + (self.segments - 1) * family.separators + (family.pooled != "last")
 
     def _parts(self, texts: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -100,7 +100,7 @@ class Tokens(keras.layers.Layer):
     def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         """Describe the outputs without running the tokenizer."""
         shape = (texts.shape[0], None)
-        outputs = FAMILIES[self.family].outputs
+        outputs = KINDS[self.family].outputs
         return {name: keras.KerasTensor(shape, dtype=dtype) for name, dtype in outputs.items()}
 
     def get_config(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Tokens(keras.layers.Layer):
 # === Tokenizers ===
 
 
-def _tokenizer(layer: Tokens) -> Any:
+def build_tokenizer(layer: Tokens) -> Any:
     """Build the tokenizer of KerasHub. Whatever the config says, no file is read.
 
     Raises:
@@ -122,9 +122,9 @@ def _tokenizer(layer: Tokens) -> Any:
     import keras_hub
     import tensorflow as tf
 
-    if layer.family not in FAMILIES:
-        raise InputError(f"tokens of the family {str(layer.family)[:100]!r} are not known; {', '.join(FAMILIES)} are")
-    family = FAMILIES[layer.family]
+    if layer.family not in KINDS:
+        raise InputError(f"tokens of the family {str(layer.family)[:100]!r} are not known; {', '.join(KINDS)} are")
+    family = KINDS[layer.family]
     build = getattr(keras_hub.models, family.tokenizer)
     try:
         if family.splits == "words":
@@ -163,7 +163,7 @@ def _packer(family: Any, tokenizer: Any, length: int) -> Callable:
     return lambda parts: packer(parts, add_end_value=family.pooled != "last")
 
 
-def _byte_pairs(tokenizer: Any) -> Callable:
+def byte_pairs(tokenizer: Any) -> Callable:
     """Return the function that splits texts into byte pairs, a ragged tensor of ids (batch, tokens).
 
     KerasHub's own keeps every word it has seen, which would put words of the training texts into exported models and
@@ -185,7 +185,7 @@ def _byte_pairs(tokenizer: Any) -> Callable:
     return split
 
 
-def _resources(tokenizer: Any) -> list[Any]:
+def resources(tokenizer: Any) -> list[Any]:
     """Return the tables and models in which a tokenizer looks things up."""
     names = ("byte2unicode", "token_to_id_map", "merge_ranks", "_sentence_piece")
     return [found for name in names if (found := getattr(tokenizer, name, None)) is not None]

@@ -1,0 +1,50 @@
+"""A chatbot: GPT-2 learns to reply to prompts as a table of dialogues does.
+
+Run:    python recipes/chatbot.py --data dialogues.csv --out runs/chatbot
+        with columns such as prompt and response (`tlkit.dialogues` names others); a .txt file or a folder of them makes
+        a model that continues texts.
+Smoke:  python recipes/chatbot.py --smoke
+Expect: not measured: GPT-2's weights could not be fetched where this was written. `benchmarks/generation.py` measures
+        the same code on a small GPT-2 that it pretrains itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import _smoke
+import keras
+
+import tlkit
+
+
+def main() -> None:
+    """Train, measure and export."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="dialogues.csv")
+    parser.add_argument("--out", default="runs/chatbot")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="made-up data, random weights, seconds")
+    options = parser.parse_args()
+    keras.utils.set_random_seed(options.seed)
+
+    if options.smoke:
+        data = tlkit.dialogues(_smoke.table("prompt,response"))
+        lm = tlkit.generator(_smoke.writer("gpt2"), size=32, lora=2, weights=None)
+        phases = (tlkit.Phase("lora", 1, 1e-3, 1),)
+    else:
+        data = tlkit.dialogues(options.data, seed=options.seed)
+        sampling = tlkit.Sampling("top_p", p=0.9, temperature=0.8, seed=options.seed)
+        lm = tlkit.generator("gpt2_base_en", size=128, sampling=sampling)
+        phases = None  # the top block, then the top three of twelve
+
+    print(data)
+    history = tlkit.fit(lm, data, phases=phases, batch_size=8, seed=options.seed)
+    report = tlkit.evaluate(lm, data.test, history=history, batch_size=8)
+    print(report)
+    tlkit.export(lm, options.out, report=report, overwrite=True)
+    print(f"SavedModel: {options.out}/saved_model/1")
+
+
+if __name__ == "__main__":
+    main()

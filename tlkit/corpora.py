@@ -1,0 +1,161 @@
+"""Read pairs of texts to write from: prompts and replies, documents and summaries; or plain texts to continue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tlkit import labelled, rows, traits
+from tlkit.assembly import About, Part, assemble
+from tlkit.drawing import settled
+from tlkit.errors import DataError
+from tlkit.pairing import Pair
+from tlkit.spec import Splitting
+from tlkit.splits import SPLIT_NAMES, Data, Split, joined
+
+PROMPTS = ("prompt", "question", "instruction", "input", "user", "human", "context", "query", "message")
+REPLIES = ("response", "reply", "answer", "completion", "output", "assistant", "bot", "target")
+DOCUMENTS = ("document", "article", "text", "body", "content", "dialogue", "source")
+SUMMARIES = ("summary", "abstract", "tldr", "highlights", "headline", "target", "title")
+TASK = "tlkit: task"  # a column that every row is given, as a reader of labels wants one
+
+
+def dialogues(
+    path: str | Path,
+    *,
+    prompt_column: str | None = None,
+    reply_column: str | None = None,
+    seed: int = 0,
+    splitting: Splitting | None = None,
+    strict: bool = False,
+) -> Data:
+    """Read prompts and replies from a table, or plain texts, which a model learns to continue.
+
+    Args:
+        path: a table (.csv, .tsv, .jsonl, .ndjson, also with .gz); a folder with tables called train, val (or dev, ...)
+            and test; a folder of .txt files, each a text; or a .txt file, whose texts are parted by blank lines.
+        prompt_column: by default the first that is called prompt, question, instruction, ...
+        reply_column: by default the first that is called response, reply, answer, ...
+        seed, splitting, strict: as for `text_table`.
+
+    Returns:
+        The data set: pairs of texts, or texts, for a model of `tlkit.generator`. Rows that lack a text are in
+        `unreadable`.
+
+    Raises:
+        DataError: no such file, no such column, or nothing to learn from.
+    """
+    place = Path(path)
+    if place.suffix.lower() == ".txt" or (place.is_dir() and any(place.glob("*.txt"))):
+        return _plain(place, settled(seed, splitting), strict)
+    columns = (prompt_column, PROMPTS, "prompt_column"), (reply_column, REPLIES, "reply_column")
+    return _pairs(place, columns, "reply", settled(seed, splitting), strict)
+
+
+def summaries(
+    path: str | Path,
+    *,
+    document_column: str | None = None,
+    summary_column: str | None = None,
+    seed: int = 0,
+    splitting: Splitting | None = None,
+    strict: bool = False,
+) -> Data:
+    """Read documents and their summaries from a table, or from a folder with tables called train, val and test.
+
+    Args:
+        path: as for `dialogues`.
+        document_column: by default the first that is called document, article, text, ...
+        summary_column: by default the first that is called summary, abstract, tldr, ...
+        seed, splitting, strict: as for `text_table`.
+
+    Returns:
+        The data set, for a model of `tlkit.summarizer`.
+
+    Raises:
+        DataError: no such file, no such column, or nothing to learn from.
+    """
+    columns = (document_column, DOCUMENTS, "document_column"), (summary_column, SUMMARIES, "summary_column")
+    return _pairs(Path(path), columns, "summary", settled(seed, splitting), strict)
+
+
+def _pairs(
+    path: Path, columns: Sequence[tuple[str | None, Sequence[str], str]], task: str, splitting: Splitting, strict: bool
+) -> Data:
+    """Read the two columns of one table or of several."""
+    given: dict[str, list[Part]] = {}
+    lost: list[tuple[str, str]] = []
+    notes: list[str] = []
+    for split, file in _tables(path).items():
+        table = rows.read(file)
+        names = [rows.column(table, *column) for column in columns]
+        group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
+        table = replace(table, rows=[(line, {**row, TASK: task}) for line, row in table.rows])
+        found, broken, note = labelled.examples(table, TASK, group, lambda row, names=names: _pair(row, names))
+        called = [f"{split} line {row.line}".strip() for row in found]
+        items = [row.value for row in found]
+        for side, part in labelled.parts(found, items, traits.look(items, "text", called), grouped=bool(group)).items():
+            given.setdefault(split or side, []).append(part)
+        lost += [(f"{split} {name}".strip(), reason) for name, reason in broken]
+        notes += [note] if note else []
+    about = About("text", str(path), " ".join(notes), tuple(lost), task=task)
+    return assemble({side: _joined(parts) for side, parts in given.items()}, about, splitting, strict=strict)
+
+
+def _tables(path: Path) -> Mapping[str, Path]:
+    """Return the tables to read by the split that they hold; "" where a table itself tells."""
+    if not path.is_dir():
+        return {"": path}
+    files = [file for file in sorted(path.iterdir()) if rows.is_table(file.name)]
+    found = {SPLIT_NAMES.get(file.name.split(".")[0].lower(), ""): file for file in files}
+    if "train" not in found:
+        raise DataError(f"{path} holds no table called train; name a table, or call them train, val and test")
+    return {split: file for split, file in found.items() if split}
+
+
+def _pair(row: dict[str, Any], names: Sequence[str]) -> tuple[str, str]:
+    """Return the two texts of a row, and why it has none."""
+    for name in names:
+        value = row.get(name)
+        if not isinstance(value, str) or not value.strip():
+            return "", f"no text in the column {name!r}"
+        if wrong := labelled.unfit(value):
+            return "", f"{wrong} in the column {name!r}"
+    return Pair(row[names[0]].strip(), row[names[1]].strip()), ""
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    import numpy as np
+
+    if len(parts) == 1:
+        return parts[0]
+    whole = joined([Split(part.items, np.zeros(len(part.items), np.int64), part.traits) for part in parts])
+    return Part(whole.items, [label for part in parts for label in part.labels], whole.traits)
+
+
+def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
+    """Read texts without prompts."""
+    if path.is_dir():
+        files = sorted(path.glob("*.txt"))
+        named = [(file.name, _decoded(file)) for file in files]
+    else:
+        if not path.is_file():
+            raise DataError(f"there is no file {path}; check it")
+        texts = [text for text in _decoded(path).replace("\r\n", "\n").split("\n\n") if text.strip()]
+        named = [(f"text {number}", text) for number, text in enumerate(texts, 1)]
+    kept = [(name, text.strip()) for name, text in named if text.strip() and not labelled.unfit(text)]
+    lost = [(name, labelled.unfit(text) or "an empty text") for name, text in named if (name, text.strip()) not in kept]
+    items = [text for _, text in kept]
+    part = Part(items, ["reply"] * len(items), traits.look(items, "text", [name for name, _ in kept]))
+    about = About("text", str(path), unreadable=tuple(lost), task="reply")
+    return assemble({"train": part}, about, splitting, strict=strict)
+
+
+def _decoded(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")

@@ -1,0 +1,152 @@
+"""How well a model writes: perplexity, a few of its texts, and ROUGE of its summaries."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from tlkit import pairing, writing
+from tlkit.measured import Measured
+
+if TYPE_CHECKING:
+    import keras
+
+SHOWN, LETTERS = 4, 300  # texts in a report, and letters of each
+MOST = 200  # documents that are summarized for ROUGE
+ROUGE = ("rouge1", "rouge2", "rougeL")
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReplyReport(Measured):
+    """Hold what was measured on one split of a model that replies to prompts or continues texts.
+
+    Besides the fields of `Measured`, where `loss` is the mean cross-entropy of a token in nats, all tokens of the
+    replies counting alike:
+
+    Args:
+        perplexity: e to the loss.
+        token_accuracy: the share of the tokens that the model finds the likeliest, 0..1.
+        tokens: how many were measured.
+        cut: how many examples were too long and not read as a whole.
+        written: of a few examples the prompt, the truth and what the model writes.
+    """
+
+    target: ClassVar[str] = "reply"
+    perplexity: float
+    token_accuracy: float
+    tokens: int
+    cut: int = 0
+    written: Sequence[Mapping[str, str]] = ()
+
+    @classmethod
+    def kept(cls, target: Any, truth: np.ndarray, answer: Any) -> np.ndarray:
+        """Sum up loss, right tokens and tokens of each example: float32 (batch, 3); logits would fill the memory."""
+        return np.stack([part.numpy().sum(-1) for part in target.tokens(truth, answer)], -1)
+
+    @classmethod
+    def beyond(cls, clf: keras.Model, split: Any) -> dict[str, Any]:
+        """Let the model write to a few prompts, and count what was too long."""
+        chosen = _spread(len(split.items), SHOWN)
+        cut = int((clf.spec.input.tokens(clf.get_layer("pre"), split.items) > clf.spec.input.size).sum())
+        return {"cut": cut, "written": _written(clf, [split.items[number] for number in chosen])}
+
+    @classmethod
+    def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> ReplyReport:
+        """Put the sums that `kept` gave together; `facts` holds `cut` and `written` too."""
+        loss, right, tokens = np.concatenate(answers).astype(np.float64).sum(0)
+        loss, count = float(loss / max(tokens, 1)), len(truth)
+        notes, cut = list(facts["notes"]), facts.get("cut", 0)
+        if cut:
+            notes.append(f"{cut} of {count} examples are longer than the model reads, {target.size} tokens or its like")
+        how = {"token_accuracy": float(right / max(tokens, 1)), "tokens": int(tokens)}
+        how |= {**facts, "notes": tuple(notes)}
+        perplexity = math.exp(min(loss, 700))  # beyond it no float holds
+        return cls(labels=target.labels, n=count, loss=loss, perplexity=perplexity, **how)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Perplexity, token accuracy and loss."""
+        return {"perplexity": self.perplexity, "token_accuracy": self.token_accuracy, "loss": self.loss}
+
+    def lines(self) -> list[str]:
+        """Write the figures and the texts."""
+        told = f"perplexity {self.perplexity:.2f}   token accuracy {self.token_accuracy:.3f}   loss {self.loss:.3f}"
+        texts = [f"{name:>7}: {one[name]}" for one in self.written for name in ("prompt", "truth", "model")]
+        return [told, *([""] if texts else []), *texts]
+
+    def _about(self) -> str:
+        return f"{self.tokens} tokens"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SummaryReport(ReplyReport):
+    """Hold what was measured on one split of a model that summarizes; besides the fields of `ReplyReport`:
+
+    Args:
+        rouge: the mean F-measures of ROUGE-1, ROUGE-2 and ROUGE-L, 0..1, with stemming, by the package rouge-score.
+        lead: the same of the first sentence of each document.
+        summarized: how many documents that was measured on.
+    """
+
+    target: ClassVar[str] = "summary"
+    rouge: Mapping[str, float]
+    lead: Mapping[str, float]
+    summarized: int
+
+    @classmethod
+    def beyond(cls, clf: keras.Model, split: Any) -> dict[str, Any]:
+        """Summarize the documents, or 200 of many, spread over the split, and compare."""
+        found = super().beyond(clf, split)
+        chosen = [pairing.parts(split.items[number]) for number in _spread(len(split.items), MOST)]
+        documents, truths = zip(*chosen, strict=True)
+        written = writing.generate(clf, documents)
+        lead = [SENTENCE.split(document.strip())[0] for document in documents]
+        scores = {"rouge": rouge(truths, written), "lead": rouge(truths, lead)}
+        return found | scores | {"summarized": len(chosen)}
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """ROUGE, perplexity and loss."""
+        first = {name: self.rouge[name] for name in ("rougeL", "rouge1", "rouge2")}
+        return first | {"perplexity": self.perplexity, "loss": self.loss}
+
+    def lines(self) -> list[str]:
+        """Write the figures beside those of the first sentences, and the texts."""
+        head, *texts = super().lines()
+        rows = [("the model", self.rouge), ("first sentence", self.lead)]
+        table = [f"{name:<14}  " + "   ".join(f"{each:.3f}" for each in row.values()) for name, row in rows]
+        return [head, f"{'':<14}  ROUGE-1 ROUGE-2 ROUGE-L ({self.summarized} documents)", *table, *texts]
+
+
+def rouge(truths: Sequence[str], written: Sequence[str]) -> dict[str, float]:
+    """Return the mean F-measures of texts against the truth, 0..1."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(ROUGE), use_stemmer=True)
+    scores = [scorer.score(truth, text) for truth, text in zip(truths, written, strict=True)]
+    return {name: float(np.mean([score[name].fmeasure for score in scores])) for name in ROUGE}
+
+
+def _spread(count: int, most: int) -> list[int]:
+    return np.linspace(0, count - 1, min(most, count)).astype(int).tolist() if count else []
+
+
+def _written(clf: keras.Model, items: Sequence[Any]) -> list[dict[str, str]]:
+    """Let the model write beside the truth; a text without a prompt is begun with its first words."""
+    named = {output: raw for _, output, raw in clf.spec.input.asked(items)} if items else {"text": []}
+    prompts = [prompt.decode() for prompt in named["text"]]
+    texts = writing.generate(clf, prompts) if prompts else []
+    truths = [pairing.parts(item)[1] if pairing.is_pair(item) else str(item) for item in items]
+    rows = zip(prompts, truths, texts, strict=True)
+    return [{"prompt": _short(p), "truth": _short(t), "model": _short(w)} for p, t, w in rows]
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."

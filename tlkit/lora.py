@@ -1,0 +1,61 @@
+"""Low-rank additions to frozen projections (LoRA): what trains in an opened block in place of all its weights.
+
+Source: https://arxiv.org/abs/2106.09685. The layers and their arithmetic are Keras's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tlkit.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+PROJECTIONS = ("query", "value")  # of attention, as the paper has it
+FACTORS = ("lora_kernel_a", "lora_kernel_b")
+
+
+def enable(backbone: keras.Model, rank: int) -> None:
+    """Add factors of a rank to the query and value projections of all attention layers; they change nothing yet.
+
+    Raises:
+        InputError: a rank below 1, or a backbone without such projections.
+    """
+    if not isinstance(rank, int) or rank < 1:
+        raise InputError(f"lora={rank!r}: give the rank of the additions, such as 8, or None to train whole blocks")
+    layers = [layer for layer in backbone._flatten_layers() if layer.name in PROJECTIONS]
+    layers = [layer for layer in layers if hasattr(layer, "enable_lora")]
+    if not layers:
+        raise InputError(f"{backbone.name} has no attention layer with projections {' and '.join(PROJECTIONS)}")
+    for layer in layers:
+        layer.enable_lora(rank)
+
+
+def enabled(backbone: keras.Model) -> bool:
+    """Tell whether a backbone has additions."""
+    return next(_layers(backbone), None) is not None
+
+
+def hold(layer: Any) -> None:
+    """Freeze all weights of a block but, where it is open, its additions."""
+    for variable in layer.weights:
+        variable.trainable = layer.trainable and variable.name in FACTORS
+
+
+def merge(lm: keras.Model) -> None:
+    """Add what the additions learned to the kernels, and take the additions away, in place: the model stays the same
+    function, up to rounding, and has the variables it had without them."""
+    for layer in list(_layers(lm)):
+        layer._kernel.assign(layer.kernel)
+        layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
+        for name in FACTORS:
+            delattr(layer, name)
+    for layer in lm._flatten_layers():
+        for variable in layer._trainable_variables:
+            variable.trainable = layer.trainable  # no longer held
+
+
+def _layers(model: keras.Model) -> Iterator[Any]:
+    return (layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False))

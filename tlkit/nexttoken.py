@@ -1,0 +1,120 @@
+"""What a language model learns: each token of a reply, or of a summary, from what stands before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from tlkit.errors import InputError
+from tlkit.predictions import TextPrediction
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+WRITTEN = ("reply", "summary")  # the tasks of writing; every example is of the one label of that name
+NONE = -1  # in the truth, where nothing is to be learned: in the prompt and in the padding
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """The next token at each place; the truth of an example are the ids of its tokens, one place further on.
+
+    Args:
+        labels: the one name of what is written, "reply" or "summary".
+        size: the most tokens of an example; the truth of one is int64 (size,), -1 where nothing is to be learned.
+    """
+
+    labels: tuple[str, ...] = ("reply",)
+    size: int = 128
+    name: ClassVar[str] = "reply"
+    figure: ClassVar[str] = "token_accuracy"
+    output_name: ClassVar[str] = "logits"
+    dtype: ClassVar[str] = "int64"
+    scored: ClassVar[int] = 8  # examples at a time: the logits of one take megabytes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        if len(self.labels) != 1 or self.size < 1:
+            raise InputError(f"{self.labels}, size={self.size}: give one name and at least one token")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one truth: (size,)."""
+        return (self.size,)
+
+    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
+        """Return the ids that follow each place of what is to be written, by the model's own tokens: (n, size)."""
+        pre, parts = clf.get_layer("pre"), [np.zeros((0, self.size), np.int64)]
+        for batch in clf.spec.input.texts(split.items).batch(256):
+            found = pre.truths(batch).numpy()
+            parts.append(np.pad(found, ((0, 0), (0, self.size - found.shape[1])), constant_values=NONE))
+        return np.concatenate(parts)
+
+    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Bring logits to float32 whatever the policy, named "logits"."""
+        from keras import layers
+
+        return layers.Activation("linear", dtype="float32", name="logits")(x)
+
+    def tokens(self, truth: tf.Tensor, answer: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return, for each token: its cross-entropy in nats, whether it is the likeliest, and whether it counts.
+
+        Args:
+            truth: (batch, size), -1 where nothing is to be learned.
+            answer: logits (batch, tokens, vocabulary), of at most `size` tokens.
+
+        Returns:
+            Three float32 tensors (batch, tokens); the first two are 0 where nothing counts.
+        """
+        import tensorflow as tf
+
+        truth = truth[:, : tf.shape(answer)[1]]
+        counts = tf.cast(truth >= 0, tf.float32)
+        wanted = tf.maximum(truth, 0)
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, answer)
+        right = tf.cast(tf.equal(tf.argmax(answer, -1), wanted), tf.float32)
+        return each * counts, right * counts, counts
+
+    def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
+        """Return the cross-entropy of each example, in nats, the mean over its tokens: (batch,)."""
+        import tensorflow as tf
+
+        each, _, counts = self.tokens(truth, answer)
+        return tf.reduce_sum(each, -1) / tf.maximum(tf.reduce_sum(counts, -1), 1.0)
+
+    def hits(self, truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
+        """Sum up the share of each example's tokens that are the likeliest."""
+        import tensorflow as tf
+
+        _, right, counts = self.tokens(truth, answer)
+        return tf.reduce_sum(tf.reduce_sum(right, -1) / tf.maximum(tf.reduce_sum(counts, -1), 1.0))
+
+    def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Give `logits` (batch, tokens, vocabulary)."""
+        return {"logits": answer}
+
+    def predictions(self, given: Mapping[str, Any]) -> list[TextPrediction]:
+        """Give the text written for each prompt."""
+        rows = zip(np.asarray(given["text"]), np.asarray(given["dropped"]), strict=True)
+        return [TextPrediction(text.decode("utf-8", "replace"), int(dropped)) for text, dropped in rows]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the size."""
+        return {"size": self.size}
+
+
+@dataclass(frozen=True)
+class Reply(NextToken):
+    """The tokens of a reply to a prompt, or of a text that continues one."""
+
+
+@dataclass(frozen=True)
+class Summary(NextToken):
+    """The tokens of a summary of a document."""
+
+    labels: tuple[str, ...] = ("summary",)
+    name: ClassVar[str] = "summary"

@@ -1,0 +1,163 @@
+"""Write texts: KerasHub's cached decoding, on the layers of a model of `tlkit.generator` or `tlkit.summarizer`."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tlkit.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from tlkit.predictions import TextPrediction
+
+SAMPLERS = ("greedy", "top_k", "top_p")
+AT_ONCE = 16  # prompts that are answered together
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """State how the next token is chosen.
+
+    Args:
+        sampler: "greedy" takes the likeliest, always the same; "top_k" draws among the `k` likeliest; "top_p" among
+            the likeliest that have a probability of `p` together.
+        k: of "top_k", 1 or more.
+        p: of "top_p", 0 < p <= 1.
+        temperature: above 1 it draws more evenly, below 1 less; greedy does not depend on it.
+        seed: of the draw. An exported model draws other texts in each call, and the same ones again when it is loaded
+            anew.
+    """
+
+    sampler: Literal["greedy", "top_k", "top_p"] = "greedy"
+    k: int = 40
+    p: float = 0.9
+    temperature: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.k < 1 or not 0 < self.p <= 1 or not 0 < self.temperature < math.inf:
+            raise InputError(
+                f"k={self.k}, p={self.p}, temperature={self.temperature}: give k of 1 or more, 0 < p <= 1 and a "
+                f"temperature above 0"
+            )
+
+    def build(self) -> Any:
+        """Build KerasHub's sampler."""
+        from keras_hub import samplers
+
+        if self.sampler == "greedy":
+            return samplers.GreedySampler()
+        how = {"temperature": self.temperature, "seed": self.seed}
+        if self.sampler == "top_k":
+            return samplers.TopKSampler(k=self.k, **how)
+        return samplers.TopPSampler(p=self.p, **how)
+
+
+def writer(lm: keras.Model, sampling: Sampling) -> tuple[Callable[[tf.Tensor], dict[str, tf.Tensor]], list[Any]]:
+    """Return the function that answers prompts, and the variables it draws with.
+
+    Each token is computed from the kept keys and values of those before it, by KerasHub's own `generate_step`, on the
+    layers of the model itself.
+
+    Returns:
+        A function of strings (batch,) that gives `text`, strings (batch,), and `dropped`, int64 (batch,), the number of
+        tokens of each prompt that were not read; and the state of the sampler.
+    """
+    pre, task = lm.get_layer("pre"), _Task(lm, sampling.build())
+
+    def write(prompts: tf.Tensor) -> dict[str, tf.Tensor]:
+        given, wanted, dropped = pre.prompts(prompts)
+        found = task.generate_step(given, [pre.end])
+        ids, real = (found[name] for name in _names(found))
+        return {"text": pre.texts(ids, wanted & real), "dropped": dropped}
+
+    return write, list(task.sampler.variables)
+
+
+def generate(lm: keras.Model, prompts: str | Sequence[str], *, sampling: Sampling | None = None) -> list[str]:
+    """Write a reply to each prompt, or a summary of each document.
+
+    Args:
+        lm: a model of `tlkit.generator` or `tlkit.summarizer`.
+        prompts: one or several; of a prompt that is too long the beginning is not read, of a document the end.
+        sampling: how tokens are chosen; the model's own way by default.
+
+    Returns:
+        The texts, without the prompts, each of at most the model's own `length` in tokens.
+
+    Raises:
+        InputError: a prompt that is empty or no text.
+    """
+    return [found.text for found in answered(lm, [prompts] if isinstance(prompts, str) else prompts, sampling)]
+
+
+def answered(lm: keras.Model, prompts: Sequence[str], sampling: Sampling | None = None) -> list[TextPrediction]:
+    """Write as `generate` does, and tell of each prompt how much of it was not read."""
+    given = lm.spec.input.encode(prompts)[1]
+    compiled, drawn = _compiled(lm, sampling or lm.spec.input.sampling)
+    for variable, value in drawn:  # each call draws anew
+        variable.assign(value)
+    found: list[TextPrediction] = []
+    for start in range(0, len(prompts), AT_ONCE):
+        part = compiled(given[start : start + AT_ONCE])
+        found += lm.spec.target.predictions({name: tensor.numpy() for name, tensor in part.items()})
+    return found
+
+
+def _compiled(lm: keras.Model, sampling: Sampling) -> tuple[Callable, list[tuple[Any, Any]]]:
+    """Return the compiled writer of a model, and its sampler's variables with their first values. To build it takes
+    seconds, so it is kept with the model, where Keras does not look, as long as that has the same weights."""
+    import tensorflow as tf
+
+    kept, key = lm.__dict__.setdefault("_writers", {}), (sampling, len(lm.weights))
+    if key not in kept:
+        write, variables = writer(lm, sampling)
+        compiled = tf.function(write, input_signature=[tf.TensorSpec((None,), tf.string)])
+        kept[key] = compiled, [(variable, variable.numpy()) for variable in variables]
+    return kept[key]
+
+
+# === KerasHub's tasks ===
+
+TASKS = {"gpt2": "GPT2CausalLM", "bloom": "BloomCausalLM", "bart": "BartSeq2SeqLM"}
+
+
+class _Task:
+    """Stand for a task of KerasHub, with its methods, over the layers of a plain functional model.
+
+    The task itself would build a graph of its own; what its decoding asks for are these attributes.
+    """
+
+    def __init__(self, lm: keras.Model, sampler: Any) -> None:
+        import keras_hub
+
+        self._kind = getattr(keras_hub.models, TASKS[lm.spec.input.family])
+        self.backbone, self.sampler = _backbone(lm.layers[-2]), sampler
+        self.compute_dtype = "float32"
+
+    def __getattr__(self, name: str) -> Any:
+        return types.MethodType(getattr(self._kind, name), self)
+
+
+def _backbone(body: keras.Model) -> types.SimpleNamespace:
+    """Name the layers of a backbone as its class in KerasHub does."""
+    layers = {layer.name: layer for layer in body.layers}
+    for kind in ("", "encoder_", "decoder_"):
+        layers[f"{kind}transformer_layers"] = [
+            layer for layer in body.layers if layer.name.startswith(f"transformer_{kind}layer_")
+        ]
+    stack = layers["transformer_layers"] or layers["decoder_transformer_layers"]
+    width = layers["token_embedding"].output_dim
+    return types.SimpleNamespace(**layers, num_layers=len(stack), num_heads=stack[0].num_heads, hidden_dim=width)
+
+
+def _names(found: dict[str, Any]) -> tuple[str, str]:
+    return ("token_ids", "padding_mask") if "token_ids" in found else ("decoder_token_ids", "decoder_padding_mask")
