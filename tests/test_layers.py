@@ -21,7 +21,7 @@ LAYERS = (
         "labelled",
         "tables",
         "sheets",
-        "dialogues",
+        "corpora",
         "manifests",
         "datasets",
         "samples",

@@ -129,8 +129,7 @@ def train(
     validated = functools.partial(_score, scores, validation, getattr(options.target, "scored", SCORED))
     if keeper.progress.loop is None:
         steps.seed_dropout(tail, options.seed)
-        first = validated()[0]
-        now = _Standing(first if np.isfinite(first) else np.inf, _weights(tail))
+        now = _Standing(np.nan_to_num(validated()[0], nan=np.inf, neginf=np.inf), _weights(tail))
     else:
         now = _resumed(tail, optimizer, keeper)
 
