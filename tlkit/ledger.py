@@ -16,8 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlkit import checkpoint, files, forms, weights
-from tlkit.build import find_backbone
+from tlkit import checkpoint, files, forms, generators, weights
 from tlkit.errors import RunError
 from tlkit.spec import Phase
 
@@ -93,7 +92,7 @@ def settings(job: Any, phases: Sequence[Phase]) -> dict[str, Any]:
         job: the `tlkit.Job`, its backbone and head filled in.
         phases: its schedule.
     """
-    row = find_backbone(job.backbone)
+    row = generators.find(job.target, job.backbone, lora=job.lora)
     told = dataclasses.asdict(dataclasses.replace(job, size=row.input.sized(job.size).size))
     del told["out"]
     told["phases"] = [phase.name for phase in phases]

@@ -69,7 +69,7 @@ def _lines(diagnosis: Any, album: _Album) -> Iterator[str]:
     yield f"<p>{total:,} {_text(diagnosis.kind)} examples, {learned}: {diagnosis.summary()}.</p>"
     for finding in diagnosis.findings:
         yield from _finding(finding, album)
-    noun = {"label": "class", "tags": "tag", "value": "value", "entities": "type"}[diagnosis.task]
+    noun = {"label": "class", "tags": "tag", "value": "value", "entities": "type"}.get(diagnosis.task, "text")
     yield f"<h2>Examples by {noun} and split</h2>"
     if album.splitting:
         yield f"<p>{_text(album.splitting)}</p>"
