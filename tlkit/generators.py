@@ -62,18 +62,16 @@ USUAL = {"reply": "gpt2_base_en", "summary": "bart_base_en"}  # by the task, the
 
 
 def find(task: str, backbone: str | os.PathLike | Backbone | None = None, *, lora: int | None = None) -> Backbone:
-    """Return the row of a model that writes, with its schedule; for other tasks, that of `tlkit.build.find_backbone`.
+    """Return the row of a model that writes, with its schedule.
 
     Args:
-        task: "reply", "summary", or another.
+        task: "reply" or "summary".
         backbone: as for `generator` or `summarizer`; a usual one by default.
         lora: the rank of low-rank additions, which have a schedule of their own.
 
     Raises:
         InputError: a backbone that does not write, or does not summarize. WeightsError: a folder that cannot be read.
     """
-    if task not in nexttoken.WRITTEN:
-        return build.find_backbone(backbone)
     row = (_replying if task == "reply" else _summarizing)(USUAL[task] if backbone is None else backbone)
     if lora and row.phases in ((), PHASES):
         row = dataclasses.replace(row, phases=LORA_PHASES)

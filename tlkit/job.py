@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
 
-from tlkit import data, forms, generators, heads, ledger, paths, weights
+from tlkit import data, forms, heads, ledger, paths, weights
 from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
 from tlkit.nexttoken import WRITTEN
-from tlkit.spec import Backbone, Phase, Splitting
+from tlkit.spec import Phase, Splitting
 
 READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
 
@@ -96,7 +96,7 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
     Raises InputError for another number of values than there are phases, or a value that cannot be.
     """
-    phases, columns = backbone_of(job).phases, []
+    phases, columns = ledger.backbone_of(job).phases, []
     for name in ("epochs", "learning_rate"):
         columns.append(values := getattr(job, name) or [getattr(phase, name) for phase in phases])
         if len(values) != len(phases) or not all(0 <= value < math.inf for value in values):
@@ -111,11 +111,6 @@ def schedule(job: Job) -> tuple[Phase, ...]:
     if not (kept := tuple(phase for phase in phases if phase.epochs)):
         raise InputError("epochs are 0 in every phase; give at least one phase an epoch")
     return kept
-
-
-def backbone_of(job: Job) -> Backbone:
-    """Return the row of a job's backbone."""
-    return generators.find(job.target, job.backbone, lora=job.lora)
 
 
 def kind_of(job: Job) -> str | None:
@@ -166,11 +161,13 @@ def _completed_writer(job: Job, kind: str | None, *, fetch: bool) -> Job:
         raise InputError(f"a model that writes a {job.target} has no head to choose; leave out {' and '.join(given)}")
     if kind not in (None, "text"):
         raise InputError(f"a {job.target} is written of texts, but {job.data} holds {kind}s; give texts")
-    row = backbone_of(job)
+    row = ledger.backbone_of(job)
     job = dataclasses.replace(job, backbone=job.backbone or row.name)
     schedule(job)
     row.input.sized(job.size)
     if fetch:
+        from tlkit import generators  # it imports TensorFlow, which takes seconds
+
         weights.find(row, job.weights, rows=[*table().values(), *generators.SUMMARIZERS.values()])
     return job
 

@@ -12,8 +12,7 @@ from typing import Any
 from tlkit import artifact, checkpoint, checks, data, doctor, exporting, ledger, pretraining, report, train
 from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
-from tlkit.generators import generator, summarizer
-from tlkit.job import Job, backbone_of, completed, inspect, kind_of, schedule
+from tlkit.job import Job, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Phase, resolve
@@ -97,8 +96,10 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
 
 def _built(job: Job, examples: data.Data, progress: bool) -> Any:
     """Build the classifier, its backbone first fitted to the data where it has to be."""
-    row, options = backbone_of(job), {name: getattr(job, name) for name in BUILD}
+    row, options = ledger.backbone_of(job), {name: getattr(job, name) for name in BUILD}
     if job.target in WRITTEN:
+        from tlkit.generators import generator, summarizer  # they import TensorFlow, which takes seconds
+
         build = generator if job.target == "reply" else summarizer
         return build(row, size=job.size, weights=job.weights, lora=job.lora)
     if row.prepare:

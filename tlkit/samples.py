@@ -118,7 +118,7 @@ def tables(name: str) -> dict[str, rows.Table]:
     library = _library()
     builder = _prepared(library, name, None)
     features = builder.info.features.items()
-    columns = [key for key, one in features if one.shape == () and np.dtype(one.np_dtype).kind == "O"]
+    columns = sorted(key for key, one in features if one.shape == () and np.dtype(one.np_dtype).kind == "O")
     found: dict[str, rows.Table] = {}
     for split in _splits(builder):
         if place := SPLIT_NAMES.get(split):
