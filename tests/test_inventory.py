@@ -27,7 +27,7 @@ def sha(data: bytes) -> str:
 FACTS = {
     "schema": 2,
     "labels": ["a", "b"],
-    "target": {"name": "label"},
+    "target": {"name": "label", "temperature": 1.0},
     "input": {"kind": "image", "resize": "crop", "normalise": "tf", "size": 16, "minimum": 8},
     "backbone": {"name": "own", "blocks": ["low", "high"], "stem": "", "params": 0},
     "head": "own",

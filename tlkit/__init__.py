@@ -27,6 +27,7 @@ _HOMES = {
     "artifact": ("Artifact", "load"),
     "baselines": ("baseline",),
     "build": ("classifier",),
+    "calibration": ("calibrate",),
     "data": (
         "Data",
         "Split",
@@ -53,6 +54,7 @@ _HOMES = {
         "TlkitError",
         "WeightsError",
     ),
+    "explain": ("explain",),
     "exporting": ("export",),
     "factories": (
         "bert_classifier",
@@ -71,6 +73,7 @@ _HOMES = {
     "predictions": ("Prediction", "TagsPrediction", "ValuePrediction"),
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
+    "saliency": ("Heat", "Words"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "targets": ("Label", "Tags", "Value"),
     "train": ("History", "fit"),

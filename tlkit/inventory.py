@@ -20,7 +20,8 @@ from tlkit.vision import NORMALISATION
 SCHEMA = 2
 # schema n -> what turns its facts into those of schema n + 1; an older schema without an entry is refused
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: lambda facts: facts | {"schema": 2, "target": {"name": "label"}},  # nothing else could be learned then
+    # nothing else could be learned then, and nothing calibrated
+    1: lambda facts: facts | {"schema": 2, "target": {"name": "label", "temperature": 1.0}},
 }
 MOST_BYTES, MOST_LABELS, MOST_SIZE = 16_000_000, 100_000, 10_000  # size: pixels of a side, or tokens
 
@@ -37,7 +38,7 @@ FORM = {  # as `forms.mismatches` takes it
 }
 METRICS = {"split": str, "examples": int, "*": float}
 # these become arguments, so here nothing may be beyond the form
-TARGETS = {"label": {}, "tags": {}, "value": {"mean": float, "scale": float}}
+TARGETS = {"label": {"temperature": float}, "tags": {}, "value": {"mean": float, "scale": float}}
 LEAST = {"label": 2, "tags": 1, "value": 1}  # so many labels it has at least
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
@@ -179,6 +180,8 @@ def _target_faults(given: dict[str, Any], count: int) -> Iterator[str]:
         yield f"target.{key[:100]} is not known"
     if count < LEAST[given["name"]] or (given["name"] == "value" and count > 1):
         yield f"it has {count:,} labels, which do not suit its target, {given['name']}"
+    if given["name"] == "label" and not 0 < given["temperature"] < math.inf:
+        yield "target.temperature is not a finite number above 0"
     if given["name"] == "value" and not (math.isfinite(given["mean"]) and 0 < given["scale"] < math.inf):
         yield "target.mean and target.scale are not finite, or the scale is not above 0"
 

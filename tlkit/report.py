@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import plots, spec
+from tlkit import calibration, plots, spec
 from tlkit.errors import InputError
 from tlkit.measured import REPORTS, SAMPLES, Measured, plain
 
@@ -36,6 +37,8 @@ class Report(Measured):
         macro_f1: the mean F1 of the classes that occur in the split or among the answers, 0..1.
         top_k: k -> the share whose true class is among the k most probable, for each k below the number of classes.
         per_class: for each class its label, precision, recall, f1 and support (the number of its examples).
+        calibration: whether the probabilities can be believed, as `calibration.facts` describes it: the temperature,
+            the expected calibration error (ece) with it and before, groups by confidence, and a table of thresholds.
         confusion: counts (classes, classes); a row is a true class, a column an answer.
         y_true: the true classes (n,); None after `Report.load`.
         probabilities: the answers (n, classes); None after `Report.load`.
@@ -48,13 +51,14 @@ class Report(Measured):
     top_k: Mapping[int, float]
     per_class: Sequence[Mapping[str, Any]]
     confusion: np.ndarray
+    calibration: Mapping[str, Any] = MappingProxyType({})
     y_true: np.ndarray | None = None
     probabilities: np.ndarray | None = None
 
     @classmethod
     def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> Report:
         """Compare probabilities with the true classes."""
-        return score(truth, np.concatenate(answers), target.labels, **facts)
+        return score(truth, np.concatenate(answers), target.labels, temperature=target.temperature, **facts)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -105,6 +109,7 @@ def score(
     probabilities: np.ndarray,
     labels: Sequence[str],
     *,
+    temperature: float = 1.0,
     split: str = "test",
     history: Sequence[Mapping[str, Any]] = (),
     seconds: float = 0.0,
@@ -116,6 +121,7 @@ def score(
         y_true: the true classes (n,), as positions in `labels`.
         probabilities: the answers (n, classes); each row sums to 1.
         labels: the names of the classes.
+        temperature: by which the scores of these answers were divided.
         split, history, seconds, notes: kept in the report as they are.
 
     Raises:
@@ -141,6 +147,7 @@ def score(
         top_k={k: float(share) for k, share in ranks.items()},
         per_class=[plain(dict(zip(columns, row, strict=True))) for row in zip(map(str, labels), *each, strict=True)],
         confusion=metrics.confusion_matrix(truth, guess, labels=classes),
+        calibration=calibration.facts(truth, answers, temperature),
         history=tuple(history),
         seconds=seconds,
         notes=(*notes, *([f"no example in this split of: {plots.short(', '.join(absent), 120)}"] if absent else [])),
@@ -174,15 +181,11 @@ def evaluate(
     Raises:
         InputError: a model that tlkit does not know, or a split without examples.
     """
-    import tensorflow as tf
-
     about = getattr(clf, "spec", None)
     if about is None:
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
     start = time.perf_counter()
-    answer = tf.function(lambda batch: clf(batch, training=False), reduce_retracing=True)
-    reading = spec.Reading(batch_size=batch_size, resize=about.resize)
-    rows = [answer(batch).numpy() for batch in about.input.batches(split, reading)]
+    rows = calibration.answered(clf, split, batch_size)
     if not rows:
         raise InputError("the split has no examples to evaluate; choose another split or read more data")
     seconds = time.perf_counter() - start

@@ -120,6 +120,13 @@ class TextInput:
         """Turn texts into UTF-8, as `serving_default` takes them."""
         return [bytes(text) for text in self.encode(items)[1].numpy()]
 
+    def explain(self, asked: Any, items: Any) -> list[Any]:
+        """Tell which words of texts the scores come from: a `Words` each."""
+        from tlkit import saliency
+
+        self.encode(items)
+        return [saliency.words(asked, text) for text in items]
+
     def made_up(self) -> list[str]:
         """Return a few texts that differ in length and words."""
         return ["", "A short text.", "Another one, about the price of fish in the north.", "word " * self.size]

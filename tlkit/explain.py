@@ -1,0 +1,74 @@
+"""Explain: where in an example a classifier's score comes from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlkit.errors import InputError, unknown
+from tlkit.saliency import Asked, Heat, Words
+
+if TYPE_CHECKING:
+    import keras
+
+
+def explain(clf: keras.Model, items: Any, label: str | None = None, *, batch_size: int = 16) -> list[Heat | Words]:
+    """Show where in raw examples the score of a label comes from.
+
+    For pictures by Grad-CAM on the backbone's last map; for texts by leaving out each word in turn (of a text of more
+    than 64 words, several at a time). Both explain the score before softmax or sigmoid. It is what the model looks at,
+    not whether that is right.
+
+    Args:
+        clf: a classifier of tlkit, such as `tlkit.load(out).model`.
+        items: one or several, as for `Artifact.predict`: paths, encoded bytes or pixel arrays of pictures; strings.
+        label: whose score; by default the highest of each example.
+        batch_size: pictures computed at a time.
+
+    Returns:
+        For each item, in order, a `Heat` (`heat` (height, width), 0..1, and `overlay()`) or a `Words`.
+
+    Raises:
+        InputError: no classifier of tlkit, a label it does not have, items of the wrong kind, or a head whose scores
+            cannot be found.
+        DataError: a picture that cannot be read.
+    """
+    about = getattr(clf, "spec", None)
+    if about is None:
+        raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
+    if label is not None and label not in about.labels:
+        raise unknown("label", label, about.labels)
+    number = None if label is None else about.labels.index(label)
+    asked = Asked(clf.base, _scores(clf), about.labels, number, about.resize)
+    items = listed(items)
+    found: list[Heat | Words] = []
+    for start in range(0, len(items), batch_size):
+        found += about.input.explain(asked, items[start : start + batch_size])
+    return found
+
+
+def _scores(clf: keras.Model) -> keras.Model:
+    """Build the head without its last activation: features -> scores (batch, labels)."""
+    import keras
+
+    name = clf.spec.target.output_name
+    layer = next((layer for layer in clf.head.layers if layer.name == name), None)
+    if not isinstance(layer, keras.layers.Dense):
+        raise InputError(f"head {clf.spec.head!r} has no dense layer {name!r}; close it with `target.output(x)`")
+    before = keras.ops.cast(layer.input, "float32")
+    return keras.Model(clf.head.input, keras.ops.matmul(before, layer.kernel) + layer.bias)
+
+
+def listed(items: Any) -> list[Any]:
+    """Return raw examples as a list; a single one becomes a list of one, an array (n, height, width) n grey pictures.
+
+    Args:
+        items: one or several paths, encoded bytes, strings, or pixel arrays (height, width[, 1 or 3]).
+    """
+    if isinstance(items, np.ndarray):
+        alone = items.ndim == 2 or (items.ndim == 3 and items.shape[-1] in (1, 3))
+    else:
+        alone = isinstance(items, str | bytes | os.PathLike)
+    return [items] if alone else list(items)
