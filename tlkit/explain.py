@@ -18,7 +18,7 @@ def explain(clf: keras.Model, items: Any, label: str | None = None, *, batch_siz
     """Show where in raw examples the score of a label comes from.
 
     For pictures by Grad-CAM on the backbone's last map; for texts by leaving out each word in turn (of a text of more
-    than 64 words, several at a time). Both explain the score before softmax or sigmoid. It is what the model looks at,
+    than 32 words, several at a time). Both explain the score before softmax or sigmoid. It is what the model looks at,
     not whether that is right.
 
     Args:

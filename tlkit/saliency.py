@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-PIECES = 64  # of a longer text neighbouring words are left out together
+PIECES = 32  # of a longer text neighbouring words are left out together
 # a run of letters and digits; a letter of a script that puts no spaces between words; any other sign
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\w\s]")
 BATCH = 32  # texts computed at a time
 HOT = (255.0, 32.0, 0.0)  # the colour of heat 1
+LUMA = (0.299, 0.587, 0.114)  # what each colour adds to the brightness
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,14 @@ class Heat:
     picture: np.ndarray
     heat: np.ndarray
 
-    def overlay(self, strength: float = 0.6) -> np.ndarray:
-        """Return the picture with its hot places in red, uint8 (height, width, 3); `strength` 0..1 is how red."""
+    def overlay(self, strength: float = 0.7) -> np.ndarray:
+        """Return the picture in grey with its hot places in red, uint8 (height, width, 3); `strength` 0..1 is how red.
+
+        In grey, so that red things and hot ones can be told apart.
+        """
         share = strength * self.heat[..., None]
-        return np.round(self.picture * (1 - share) + np.array(HOT) * share).astype(np.uint8)
+        grey = (self.picture @ np.array(LUMA))[..., None]
+        return np.round(grey * (1 - share) + np.array(HOT) * share).astype(np.uint8)
 
 
 @dataclass(frozen=True)
