@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts"),
+    ("spec", "errors", "files", "forms", "interrupts", "intervals"),
     ("archives", "fetch", "cache", "checkpoint", "predictions", "targets"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
@@ -21,7 +21,7 @@ LAYERS = (
     ("shards", "keys", "store", "filling"),
     ("steps", "loop", "choices", "options", "planning", "train"),
     ("plots", "measured", "report", "baselines", "examples", "page", "findings", "leaks", "shortcuts", "checks"),
-    ("doctor",),
+    ("doctor", "charts", "verdicts", "gallery", "story"),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),
     ("job",),

@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import calibration, plots, spec
+from tlkit import calibration, intervals, plots, spec
 from tlkit.errors import InputError
-from tlkit.measured import REPORTS, SAMPLES, Measured, plain
+from tlkit.measured import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +50,7 @@ class Report(Measured):
     top_k: Mapping[int, float]
     per_class: Sequence[Mapping[str, Any]]
     confusion: np.ndarray
-    calibration: Mapping[str, Any] = MappingProxyType({})
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     y_true: np.ndarray | None = None
     probabilities: np.ndarray | None = None
 
@@ -87,8 +86,35 @@ class Report(Measured):
             f"{'class':<{width}}  precision  recall     f1  examples",
             *(_row(row, width) for row in rows),
         ]
-        worst = f"(the {len(rows)} worst of {len(self.per_class)} classes by f1)"
-        return lines if len(rows) == len(self.per_class) else [*lines, worst]
+        if len(rows) < len(self.per_class):
+            lines.append(f"(the {len(rows)} worst of {len(self.per_class)} classes by f1)")
+        return [*lines, *_calibrated(self.calibration)]
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 95 % bootstrap intervals of accuracy, macro-F1 and loss; nothing after `Report.load`."""
+        if self.y_true is None or self.probabilities is None:
+            return {}
+        truth, guess, k = self.y_true, self.probabilities.argmax(axis=1), len(self.labels)
+        losses = -np.log(np.clip(self.probabilities[np.arange(self.n), truth], SMALLEST, 1))
+
+        def figures(rows: np.ndarray) -> dict[str, float]:
+            right = truth[rows] == guess[rows]
+            both = np.bincount(truth[rows], minlength=k) + np.bincount(guess[rows], minlength=k)
+            hits = np.bincount(truth[rows][right], minlength=k)
+            f1 = float(np.mean(2 * hits[both > 0] / both[both > 0]))
+            return {"accuracy": float(right.mean()), "macro_f1": f1, "loss": float(losses[rows].mean())}
+
+        return intervals.bootstrap(figures, self.n)
+
+    def worst(self) -> list[tuple[int, str, str, str]]:
+        """Return the wrong answers that the model was most sure of."""
+        if self.y_true is None or self.probabilities is None:
+            return []
+        guess, sure = self.probabilities.argmax(axis=1), self.probabilities.max(axis=1)
+        wrong = np.flatnonzero(guess != self.y_true)
+        chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:WORST]
+        names = self.labels
+        return [(int(n), names[self.y_true[n]], names[guess[n]], f"{sure[n]:.1%}") for n in chosen]
 
     def draw(self, folder: Path) -> None:
         """Write confusion.png."""
@@ -194,7 +220,13 @@ def evaluate(
     measured = spec.resolve(REPORTS[about.target.name]).of(about.target, about.target.truths(clf, split), rows, facts)
     # spread over the split, which may be sorted by class
     chosen = np.linspace(0, measured.n - 1, min(SAMPLES, measured.n)).astype(int)
-    return dataclasses.replace(measured, samples=tuple(split.items[number] for number in chosen))
+    samples = tuple(split.items[number] for number in chosen)
+    seen = getattr(split, "traits", None)
+    mistakes = [
+        Mistake(split.items[number], str(seen.names[number]) if seen else "", *told)
+        for number, *told in measured.worst()
+    ]
+    return dataclasses.replace(measured, samples=samples, mistakes=tuple(mistakes))
 
 
 def _checked(y_true: Any, probabilities: Any, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -213,6 +245,13 @@ def _checked(y_true: Any, probabilities: Any, labels: Sequence[str]) -> tuple[np
     if answers.min() < 0 or abs(answers.sum(axis=1) - 1).max() > SLACK:
         raise InputError("rows of probabilities are below 0 or do not sum to 1; apply softmax to logits before scoring")
     return truth, answers
+
+
+def _calibrated(facts: Mapping[str, Any]) -> list[str]:
+    if facts.get("temperature", 1.0) == 1:
+        return []
+    told = f"temperature {facts['temperature']:.2f}, expected calibration error {facts['ece']:.3f}"
+    return [f"calibrated: {told} (before: {facts['ece_before']:.3f})"]
 
 
 def _row(row: Mapping[str, Any], width: int) -> str:
