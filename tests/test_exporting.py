@@ -233,4 +233,4 @@ def test_a_model_that_does_more_than_compute_is_not_exported(
 
 def test_a_saved_model_that_cannot_be_loaded_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="a fresh process cannot load the exported model"):
-        exporting._ask_fresh_process(tmp_path, (), [b"x"])
+        exporting._ask_fresh_process(tmp_path, (), [b"x"], "probabilities")

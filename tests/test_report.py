@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from sklearn import metrics
 
+from tlkit import targets
 from tlkit.errors import ArtifactError, InputError
 from tlkit.plots import confusion_figure, curves_figure
 from tlkit.report import Report, evaluate, score
@@ -279,7 +280,7 @@ def model() -> Any:
     inputs = keras.Input((3,))
     dropped = keras.layers.Dropout(0.9)(inputs)
     clf = keras.Model(inputs, keras.layers.Softmax()(dropped))
-    clf.spec = SimpleNamespace(labels=LABELS, resize="pad", input=Batches())
+    clf.spec = SimpleNamespace(target=targets.of(LABELS), resize="pad", input=Batches())
     return clf
 
 

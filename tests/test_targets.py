@@ -124,7 +124,7 @@ def test_a_model_learns_tags_and_values_in_two_phases(kind: str, figure: str) ->
     data = told(kind)
     clf = models.tiny_classifier(data.target)
     phases = (Phase("head", 20, 3e-2, 0), Phase("top", 5, 1e-2, 1))
-    history = tlkit.fit(clf, data, phases=phases, augment="none", patience=20, progress=False)
+    history = tlkit.fit(clf, data, phases=phases, batch_size=8, augment="none", patience=20, progress=False)
     last = history.epochs[-1]
     answer = clf(models.pictures(2, 16)).numpy()
     if kind == "tags":
