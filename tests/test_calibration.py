@@ -137,13 +137,15 @@ def test_it_needs_examples(unsure: tuple) -> None:
 @pytest.mark.slow
 def test_the_exported_model_carries_it(unsure: tuple, tmp_path: Path) -> None:
     clf, data = unsure
-    plain = tlkit.export(clf, tmp_path / "plain").predict(data.test.items)
+    layer = clf.head.get_layer("probabilities")
+    layer.set_weights([weight / 10 for weight in layer.get_weights()])  # whatever other tests did: unsure again
+    pixels = data.test.items.astype(np.float32)
+    before = clf(pixels, training=False).numpy().max(1)
     tlkit.calibrate(clf, data.val)
+    expected = clf(pixels, training=False).numpy().max(1)
+    assert not np.allclose(before, expected, atol=0.1), "nothing would be proved"
     artifact = tlkit.export(clf, tmp_path / "out", report=tlkit.evaluate(clf, data.test))
-    expected = clf(data.test.items.astype(np.float32), training=False).numpy().max(1)
-    found = artifact.predict(data.test.items)
-    assert np.allclose([each.probability for each in found], expected, atol=1e-5)
-    assert not np.allclose([each.probability for each in plain], expected, atol=0.05), "nothing would be proved"
+    assert np.allclose([each.probability for each in artifact.predict(data.test.items)], expected, atol=1e-5)
     assert artifact.facts["target"] == {"name": "label", "temperature": clf.spec.target.temperature}
     assert artifact.spec.target == clf.spec.target and artifact.facts["parity"]["max_difference"] <= 1e-5
     again = tlkit.evaluate(artifact.model, data.test)
@@ -151,6 +153,9 @@ def test_the_exported_model_carries_it(unsure: tuple, tmp_path: Path) -> None:
     silent = artifact.predict(data.test.items, threshold=float(np.median(expected)))
     assert 0 < sum(each.label is None for each in silent) < len(silent)
     assert all((each.label is None) == (each.probability < np.median(expected)) for each in silent)
+    with pytest.raises(InputError, match="threshold=2: give a probability, 0 to 1, to a model of one label"):
+        artifact.predict(data.test.items, threshold=2)
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 @pytest.mark.all

@@ -97,7 +97,7 @@ def contents(out: Path) -> dict[str, object]:
     return {path.relative_to(out).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns) for path in inside}
 
 
-def export_little(clf: object, out: Path, *, report: object, overwrite: bool) -> None:
+def export_little(clf: object, out: Path, *, report: object, overwrite: bool, **_: object) -> None:
     """Write what a run looks at of an artifact, without its models, which take seconds."""
     assert overwrite
     report.save(out)
@@ -182,7 +182,7 @@ def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
     out = Path(job.out)
     seen = []
 
-    def exported(clf: object, folder: Path, *, report: object, overwrite: bool) -> None:
+    def exported(clf: object, folder: Path, **_: object) -> None:
         seen.append({name for name in contents(folder) if not name.startswith(".tlkit-")})
 
     (out / ".tlkit-killed").mkdir()  # what a killed process leaves

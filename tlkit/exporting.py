@@ -15,24 +15,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, files, fresh, graphs
+from tlkit import card, files, fresh, graphs, story
 from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
-from tlkit.ledger import versions
+from tlkit.ledger import LEDGER, versions
 from tlkit.measured import Measured
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-OWN = ("saved_model", "model.keras", "README.md", "report.json")  # what an artifact writes
+OWN = ("saved_model", "model.keras", "README.md", "report.json", story.NAME)  # what an artifact writes
 TOLERANCE = 1e-5  # the most an answer of the SavedModel may differ from the Keras model's, of the largest beyond 1
 
 
 def export(
-    clf: keras.Model, out: str | os.PathLike, *, report: Measured | None = None, overwrite: bool = False
+    clf: keras.Model,
+    out: str | os.PathLike,
+    *,
+    report: Measured | None = None,
+    data: Any = None,
+    history: Any = None,
+    overwrite: bool = False,
 ) -> Artifact:
     """Write a classifier as an artifact: SavedModel, Keras model, facts, model card and report.
 
@@ -45,7 +51,9 @@ def export(
     Args:
         clf: a classifier of tlkit.
         out: the directory; made when missing.
-        report: what `tlkit.evaluate` returned; its figures go into the card and its samples prove the export.
+        report: what `tlkit.evaluate` returned; its figures go into the card, its samples prove the export, and the page
+            report.html is written of it.
+        data, history: what was learned from, and what `tlkit.fit` returned, for further chapters of that page.
         overwrite: replace an artifact that is there already.
 
     Returns:
@@ -73,6 +81,8 @@ def export(
         clf.save(path)
     if report is not None:
         report.save(out)
+        told = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
+        story.write(story.Story(report, clf, data, history, told), out / story.NAME)
     facts = _facts(clf, report, parity)
     files.write_text(out / "README.md", card.write(facts))
     facts["files"] = _digests(out)

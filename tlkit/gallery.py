@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import page
+from tlkit.errors import InputError
 from tlkit.explain import explain
 from tlkit.measured import Measured, Mistake
 from tlkit.saliency import Heat, Words
@@ -22,42 +23,46 @@ STYLE = """
 """
 
 
-def mistakes(report: Measured, clf: Any, album: page.Album) -> Iterator[str]:
-    """Yield the worst answers, with what led to each where the model is at hand."""
+def mistakes(report: Measured, clf: Any, kind: str, album: page.Album) -> Iterator[str]:
+    """Yield the worst answers, with what led to each where the model is at hand.
+
+    Args:
+        report: it holds them.
+        clf: the classifier, or None.
+        kind: "image" or "text", which tells a path from a text; of others nothing is shown but the answers.
+        album: keeps the page small.
+    """
     yield '<div class="group">'
     explained = _explained(clf, report.mistakes)
     for mistake, why in zip(report.mistakes, explained, strict=True):
-        shown = _picture(mistake, why, album) if not isinstance(mistake.item, str) or _is_file(clf) else None
-        kind = "mistake" if shown is not None else "mistake text"
-        drawn = shown if shown is not None else _words(mistake.item, why)
+        drawn = {"text": _words, "image": _picture}[kind](mistake.item, why, album) if kind in ("image", "text") else ""
         name = Path(mistake.name).name if Path(mistake.name).is_absolute() else mistake.name
         caption = f"answer <b>{page.text(mistake.answer, 'label')}</b>, {page.text(mistake.sure)}"
         caption += f"<br>truth <b>{page.text(mistake.truth, 'label')}</b><br>{page.text(name, 'name')}"
-        yield f'<figure class="{kind}">{drawn}<figcaption>{caption}</figcaption></figure>'
+        yield f'<figure class="mistake {kind}">{drawn}<figcaption>{caption}</figcaption></figure>'
     yield "</div>"
-
-
-def _is_file(clf: Any) -> bool:
-    return clf is not None and clf.spec.input.kind == "image"
 
 
 def _explained(clf: Any, shown: Sequence[Mistake]) -> list[Any]:
     """Explain each example; None for all where the model has no scores to explain."""
     if clf is None or not shown or clf.spec.target.name not in ("label", "tags", "value"):
         return [None] * len(shown)
-    return explain(clf, [mistake.item for mistake in shown])
+    try:
+        return explain(clf, [mistake.item for mistake in shown])
+    except InputError:  # a head of the user's own, whose scores cannot be found: its mistakes are shown all the same
+        return [None] * len(shown)
 
 
-def _picture(mistake: Mistake, why: Any, album: page.Album) -> str:
+def _picture(item: Any, why: Any, album: page.Album) -> str:
     if isinstance(why, Heat):
         drawn = [(why.picture, "as the model saw it"), (why.overlay(), f"what speaks for {why.label}")]
     else:
-        drawn = [(mistake.item, mistake.name)]
+        drawn = [(item, "")]
     thumbs = [(page.thumbnail(each, SIDE), about) for each, about in drawn]
     return "".join(album.taken(thumb, about) for thumb, about in thumbs if thumb)
 
 
-def _words(item: Any, why: Any) -> str:
+def _words(item: Any, why: Any, _: page.Album) -> str:
     """Mark the words that speak for the answer, the more the stronger; a long text is cut after a few lines."""
     if not isinstance(why, Words) or not why.pieces:
         return f"<blockquote>{page.text(str(item), 'text')}</blockquote>"

@@ -28,8 +28,8 @@ FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment"
 OPTIONAL = {"environment": {}, "accuracy": None}
 # what a run writes into its directory beside the ledger; nothing else is ever removed from it
 OWN = (
-    "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "curves.png", "confusion.png", SPLITS,
-    QUARANTINE, checkpoint.METRICS,
+    "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "report.html", "curves.png",
+    "confusion.png", SPLITS, QUARANTINE, checkpoint.METRICS,
 )  # fmt: skip
 PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {

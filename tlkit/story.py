@@ -154,13 +154,14 @@ def _confusion(story: Story, album: page.Album) -> Iterator[str]:
 
 def _mistakes(story: Story, album: page.Album) -> Iterator[str]:
     if story.report.mistakes:
-        kind = "" if story.clf is None else story.clf.spec.input.kind
+        about = story.data.kind if story.data is not None else ""
+        kind = about if story.clf is None else story.clf.spec.input.kind
         why = {
             "image": " In red, by Grad-CAM, the places that speak for the answer.",
             "text": " Marked are the words without which the answer would score lower.",
         }
-        yield f"<p>The wrong answers that the model was most sure of.{why.get(kind, '')}</p>"
-        yield from gallery.mistakes(story.report, story.clf, album)
+        yield f"<p>The wrong answers that the model was most sure of.{why.get(kind, '') if story.clf else ''}</p>"
+        yield from gallery.mistakes(story.report, story.clf, kind, album)
 
 
 def _calibration(story: Story, album: page.Album) -> Iterator[str]:
