@@ -44,7 +44,7 @@ def report(classes: int, n: int = 400) -> Report:
     return score(truth, answers, labels(classes), history=history().epochs, temperature=1.3, notes=("Drawn.",))
 
 
-def data(classes: int, kind: str = "image", each: int = 40) -> Data:
+def data(classes: int, kind: str = "image", each: int = 60) -> Data:
     """Return pictures of 32 pixels or short texts."""
     rng = np.random.default_rng(0)
     numbers = np.tile(np.arange(classes), each)

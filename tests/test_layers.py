@@ -16,7 +16,7 @@ LAYERS = (
     ("duplicates", "suspects", "paths", "traits", "splits", "drawing", "assembly"),
     ("data", "folders", "rows", "labelled", "tables", "manifests", "datasets", "samples"),
     ("networks", "tokens", "saliency", "vision", "text"),
-    ("build", "calibration", "explain"),
+    ("build", "calibration", "explaining"),
     ("freeze", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling"),
     ("steps", "loop", "choices", "options", "planning", "train"),

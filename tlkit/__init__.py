@@ -54,7 +54,7 @@ _HOMES = {
         "TlkitError",
         "WeightsError",
     ),
-    "explain": ("explain",),
+    "explaining": ("explain",),
     "exporting": ("export",),
     "factories": (
         "bert_classifier",

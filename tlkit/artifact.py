@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit import graphs, inventory
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError, InputError
-from tlkit.explain import listed
+from tlkit.explaining import listed
 from tlkit.measured import Measured
 from tlkit.networks import read_keras
 from tlkit.spec import Backbone, resolve

@@ -51,8 +51,7 @@ def export(
     Args:
         clf: a classifier of tlkit.
         out: the directory; made when missing.
-        report: what `tlkit.evaluate` returned; its figures go into the card, its samples prove the export, and the page
-            report.html is written of it.
+        report: what `tlkit.evaluate` returned, for the card, the proof and the page report.html.
         data, history: what was learned from, and what `tlkit.fit` returned, for further chapters of that page.
         overwrite: replace an artifact that is there already.
 
@@ -64,11 +63,8 @@ def export(
         RunError: the directory cannot be written.
     """
     out = Path(out)
-    if (out / "tlkit.json").exists() and not overwrite:
-        raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
-    strange = [name for name in OWN if (out / name).exists()]
-    if strange and not overwrite and not (out / "run.json").exists():
-        raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
+    if not overwrite:
+        _check_free(out)
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     samples = list(report.samples) if report is not None else []
@@ -79,15 +75,29 @@ def export(
         parity = _prove(clf, version, samples)
     with files.atomic(out / "model.keras") as path:
         clf.save(path)
-    if report is not None:
-        report.save(out)
-        told = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
-        story.write(story.Story(report, clf, data, history, told), out / story.NAME)
+    _tell(clf, out, report, data, history)
     facts = _facts(clf, report, parity)
     files.write_text(out / "README.md", card.write(facts))
     facts["files"] = _digests(out)
     files.write_json(out / "tlkit.json", facts)  # last: it says that all else is there
     return load(out)
+
+
+def _check_free(out: Path) -> None:
+    if (out / "tlkit.json").exists():
+        raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
+    strange = [name for name in OWN if (out / name).exists()]
+    if strange and not (out / LEDGER).exists():
+        raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
+
+
+def _tell(clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any) -> None:
+    """Write the report and its page, or remove the page of an earlier one."""
+    (out / story.NAME).unlink(missing_ok=True)
+    if report is not None:
+        report.save(out)
+        told = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
+        story.write(story.Story(report, clf, data, history, told), out / story.NAME)
 
 
 def answers(clf: keras.Model) -> tuple[Callable, Callable]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tlkit import page
 from tlkit.errors import InputError
-from tlkit.explain import explain
+from tlkit.explaining import explain
 from tlkit.measured import Measured, Mistake
 from tlkit.saliency import Heat, Words
 
