@@ -55,7 +55,7 @@ def test_phases() -> None:
 
 def test_a_base_that_does_not_suit() -> None:
     assert codes(good(epochs(0.5, 0.52)), (PHASE,), stories.data(2)) == ["base"]
-    both = epochs(0.7, 0.7) + epochs(0.9, 0.9, phase="top")
+    both = epochs(0.8, 0.8) + epochs(0.9, 0.9, phase="top")
     assert codes(good(both), ({**PHASE, "name": "top"},), stories.data(2)) == ["unfreeze"]
 
 
