@@ -19,7 +19,8 @@ STYLE = """
 .mistake { width: 19rem; max-width: 100%; } .mistake img { width: 9rem; height: 9rem; margin-right: .3rem; }
 .mistake.text { width: 22rem; } mark { background: rgb(255 120 60 / calc(var(--w) * 80%)); color: inherit; }
 .samples { display: flex; flex-wrap: wrap; gap: .3rem .6rem; align-items: center; margin: .3rem 0; }
-.samples b { width: 9rem; } .samples img { width: 5rem; height: 5rem; } .samples blockquote { flex: 1 1 14rem; }
+.samples b { flex: 0 0 9rem; } @media (max-width: 40rem) { .samples b { flex-basis: 100%; } }
+.samples img { width: 5rem; height: 5rem; } .samples blockquote { flex: 1 1 14rem; }
 """
 
 
