@@ -318,7 +318,7 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
 
 def test_what_a_run_leaves(trained: Path) -> None:
     there = {path.name for path in trained.iterdir()} - {".run.json.lock"}
-    assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "tags.png", "values.png"}
+    assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "precision_recall.png", "tags.png", "values.png"}
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
 

@@ -14,6 +14,8 @@ from tlkit import files, plots
 from tlkit.errors import ArtifactError
 from tlkit.spec import resolve
 
+WORST = 12  # answers that a report shows
+MEMORY = ("samples", "mistakes")  # raw examples, which no report.json holds
 SAMPLES = 8  # raw examples a report keeps in memory
 # by the target's name, the class of its report
 REPORTS = {
@@ -24,6 +26,24 @@ REPORTS = {
     "reply": "tlkit.language:ReplyReport",
     "summary": "tlkit.language:SummaryReport",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """Show one wrong answer.
+
+    Args:
+        item: the raw example.
+        name: what it is called, empty where that is not known.
+        truth, answer: in words.
+        sure: how sure the model was, in words.
+    """
+
+    item: Any
+    name: str
+    truth: str
+    answer: str
+    sure: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +60,7 @@ class Measured:
         seconds: what the measurement took.
         notes: what a reader has to know about the figures.
         samples: a few of the raw examples, on which `tlkit.export` proves the exported model.
+        mistakes: the worst answers with their raw examples, for the report's page.
     """
 
     target: ClassVar[str]  # the name of what was learned, a key of REPORTS
@@ -52,6 +73,7 @@ class Measured:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     samples: tuple[Any, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
     @classmethod
     def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> Measured:
@@ -84,6 +106,14 @@ class Measured:
         """Write what stands in the table for a terminal, between its first line and the notes."""
         raise NotImplementedError
 
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 95 % interval of each headline figure that has one; empty where single answers are not kept."""
+        return {}
+
+    def worst(self) -> list[tuple[int, str, str, str]]:
+        """Return the worst answers, WORST at most: number of the example, truth, answer, how sure the model was."""
+        return []
+
     def draw(self, folder: Path) -> None:
         """Write the plots of this kind of report besides the learning curves."""
 
@@ -100,7 +130,7 @@ class Measured:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain JSON values, without the answers; a number that is not finite becomes None."""
-        shown = [field.name for field in fields(self) if field.name not in self.hidden]
+        shown = [field.name for field in fields(self) if field.name not in (*self.hidden, *MEMORY)]
         return {"target": self.target} | {name: plain(getattr(self, name)) for name in shown}
 
     def save(self, directory: str | Path) -> None:

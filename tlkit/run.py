@@ -9,10 +9,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import artifact, checkpoint, checks, data, doctor, exporting, ledger, pretraining, report, train
+from tlkit import (
+    artifact,
+    calibration,
+    checkpoint,
+    checks,
+    data,
+    doctor,
+    exporting,
+    ledger,
+    pretraining,
+    report,
+    train,
+)  # fmt: skip
 from tlkit.build import classifier, find_backbone, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
-from tlkit.job import Job, completed, inspect, kind_of, schedule
+from tlkit.job import Job, command, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
 from tlkit.spec import Compute, Phase, resolve
 
@@ -84,12 +96,14 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         keras.utils.set_random_seed(job.seed)
         clf = _built(job, examples, progress)
         say(_plan(clf, phases))
-        facts |= {"job": ledger.given(asked), "findings": found.to_dict()["findings"]}
+        facts |= {"job": ledger.given(asked), "command": command(asked), "findings": found.to_dict()["findings"]}
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
         with _onward(out):
             history = _fit(clf, examples, phases, job, keeper, progress)
+            if clf.spec.target.name == "label":
+                calibration.calibrate(clf, examples.val)
             measured = report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
-            exporting.export(clf, out, report=measured, overwrite=True)
+            exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True)
             return _finish(out, measured, history)
 
 
