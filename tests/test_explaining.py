@@ -163,7 +163,7 @@ def test_the_cells_that_carry_the_score_are_found() -> None:
     asked = Asked(lambda rows, training: rows, tail, ("yes", "no"), 0, "crop")
     table = (Column("age"), Column("<job>", ("none", "cook")), Column("more"))
     found = cells(asked, np.array([30, 1, np.nan], np.float32), table)
-    assert found == Words("yes", 27.0, ("age: 30.0", "<job>: cook", "more: missing"), (30, -3, 0))
+    assert found == Words("yes", 27.0, ("age: 30.0, ", "<job>: cook, ", "more: missing"), (30, -3, 0))
 
 
 def test_of_a_long_text_neighbours_are_left_out_together() -> None:

@@ -51,5 +51,5 @@ def test_a_long_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_of_other_data_the_answers_alone_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = shown(["/home/me/secret"], None, "table", monkeypatch)
+    told = shown(["/home/me/secret"], None, "", monkeypatch)
     assert "secret" not in told and "answer <b>dog</b>" in told

@@ -39,7 +39,7 @@ LAYERS = (
         *("plots", "rare", "measured", "report", "tags_report", "value_report", "mentions", "language"),
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
-    ("doctor", "charts", "verdicts", "gallery", "story"),
+    ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),
     ("job",),

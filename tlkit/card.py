@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tlkit.measured import called
+
 LISTED = 50  # labels that are written out
 # by what the model answers: what a hub files it under, what it is, how its labels are called, and what to look at
 KINDS = {
@@ -18,16 +20,6 @@ ANSWERS = {
     "order of the tags below",
     "value": "a number, in the unit of the training data",
     "entities": "a tag for each word, which whitespace separates: `tokens`, `tags` and the `probabilities` of these",
-}
-FIGURES = {
-    "macro_f1": "macro-F1", "micro_f1": "micro-F1", "mae": "mean absolute error", "r2": "R2",
-    "rmse": "root mean squared error", "f1": "entity F1, micro",
-}  # fmt: skip
-LOSSES = {
-    "label": "cross-entropy, nats",
-    "tags": "binary cross-entropy, nats",
-    "value": "squared error, divided by the variance in training",
-    "entities": "cross-entropy of the words, nats",
 }
 
 
@@ -93,9 +85,7 @@ def _input(given: dict[str, Any]) -> str:
 def _figures(metrics: dict[str, Any] | None, target: str) -> list[str]:
     if metrics is None:
         return ["The model was exported without an evaluation."]
-    names = FIGURES | {"loss": LOSSES[target]}
-    figures = {names.get(name, name.replace("_", " ")): value for name, value in metrics.items()}
-    del figures["split"], figures["examples"]
+    figures = {called(name, target): value for name, value in metrics.items() if name not in ("split", "examples")}
     return [
         f"| on the {metrics['split']} split, {metrics['examples']} examples | |",
         "|---|---|",

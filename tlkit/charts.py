@@ -25,11 +25,11 @@ STYLE = dict.fromkeys(DECORATED, INK) | {
 }
 
 
-def svg(draw: Callable[[], Figure], about: str) -> str:
+def svg(draw: Callable[[], Figure | None], about: str) -> str:
     """Draw a figure as an SVG element.
 
     Args:
-        draw: makes the figure.
+        draw: makes the figure; where it makes none, nothing is drawn.
         about: what it shows, for those who cannot see it, as plain text; also keeps its parts apart from others'.
     """
     import matplotlib
@@ -37,7 +37,10 @@ def svg(draw: Callable[[], Figure], about: str) -> str:
     out = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": about}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        draw().savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure = draw()
+        if figure is None:
+            return ""
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawn = out.getvalue()
     drawn = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
     drawn = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", drawn, flags=re.DOTALL)
@@ -52,6 +55,23 @@ def curve(history: Sequence[Any], name: str) -> Figure:
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     plots.draw_curve(figure.subplots(), history, name)
     return figure
+
+
+def amounts(curve: Sequence[Any], figure: str) -> Figure:
+    """Draw a figure on the validation split over the number of training examples, from `tlkit.learning_curve`."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+    drawn = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = drawn.subplots()
+    counts = [row["examples"] for row in curve]
+    axes.plot(counts, [row[f"val_{figure}"] for row in curve], "o-", color=plots.COLOURS["validation"], markersize=5)
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="training examples", ylabel=f"{figure}, validation")
+    axes.grid(alpha=0.25)
+    return drawn
 
 
 def reliability(bins: Sequence[Any]) -> Figure:

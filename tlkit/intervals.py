@@ -50,6 +50,21 @@ def of_classes(truth: np.ndarray, guess: np.ndarray, losses: np.ndarray, classes
     return bootstrap(figures, len(truth))
 
 
+def of_sums(sums: np.ndarray, figures: Callable[[np.ndarray], Mapping[str, float]]) -> Intervals:
+    """Return the intervals of figures that follow from sums over the examples.
+
+    Args:
+        sums: what each example adds (n, ...).
+        figures: the sum over the examples (...) -> name -> figure.
+    """
+    n, flat = len(sums), np.asarray(sums, np.float64).reshape(len(sums), -1)
+
+    def drawn(rows: np.ndarray) -> Mapping[str, float]:
+        return figures((np.bincount(rows, minlength=n) @ flat).reshape(sums.shape[1:]))
+
+    return bootstrap(drawn, n)
+
+
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     """Return the two-sided exact p-value of McNemar's test: how likely chance makes two equal models differ so much.
 

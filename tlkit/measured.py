@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tlkit import files, plots
 from tlkit.errors import ArtifactError
 from tlkit.spec import resolve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WORST = 12  # answers that a report shows
 MEMORY = ("samples", "mistakes")  # raw examples, which no report.json holds
@@ -26,6 +29,25 @@ REPORTS = {
     "reply": "tlkit.language:ReplyReport",
     "summary": "tlkit.language:SummaryReport",
 }
+# what figures are called, where that is not their name; and what the loss is
+FIGURES = {
+    "macro_f1": "macro-F1", "micro_f1": "micro-F1", "mae": "mean absolute error", "r2": "R2",
+    "rmse": "root mean squared error", "f1": "entity F1, micro", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+}  # fmt: skip
+LOSSES = {
+    "label": "cross-entropy, nats",
+    "tags": "binary cross-entropy, nats",
+    "value": "squared error, divided by the variance in training",
+    "entities": "cross-entropy of the words, nats",
+    "reply": "cross-entropy of a token, nats",
+    "summary": "cross-entropy of a token, nats",
+}
+
+
+def called(name: str, target: str) -> str:
+    """Return what a figure of a report of this target is called."""
+    return f"loss ({LOSSES[target]})" if name == "loss" else FIGURES.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +58,7 @@ class Mistake:
         item: the raw example.
         name: what it is called, empty where that is not known.
         truth, answer: in words.
-        sure: how sure the model was, in words.
+        sure: how sure the model was, or how far it is off, in words.
     """
 
     item: Any
@@ -110,9 +132,19 @@ class Measured:
         """Return the 95 % interval of each headline figure that has one; empty where single answers are not kept."""
         return {}
 
-    def worst(self) -> list[tuple[int, str, str, str]]:
-        """Return the worst answers, WORST at most: number of the example, truth, answer, how sure the model was."""
+    def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
+        """Return the worst answers, WORST at most: number of the example, truth, answer, how sure the model was or how
+        far it is off. `items` are the raw examples, for those reports that look at them."""
         return []
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The figures of each class, tag or type of entities; none where there are no such."""
+        return ()
+
+    def figure_of(self) -> Figure | None:
+        """Draw what belongs to this kind of report besides the learning curves and a confusion matrix."""
+        return None
 
     def draw(self, folder: Path) -> None:
         """Write the plots of this kind of report besides the learning curves."""

@@ -20,7 +20,8 @@ SIDE = 96  # pixels of a thumbnail
 PICTURES = 2_000_000  # characters of all thumbnails; the rest of a page stays well below a million
 ROWS = 200  # classes in the table
 OPEN = 6  # groups of a finding that are shown at once, the others behind a line to open
-NOUNS = {"label": "class", "tags": "tag", "value": "value", "entities": "type"}  # what examples are counted by
+# what examples are counted by
+NOUNS = {"label": "class", "tags": "tag", "value": "value", "entities": "type", "reply": "split", "summary": "split"}
 CHARACTERS = {"name": 120, "label": 60, "text": 280}
 
 STYLE = """

@@ -17,6 +17,7 @@ from tlkit.measured import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.figure import Figure
 
 TABLE_ROWS = 20  # beyond this many classes a terminal shows only the worst ones
 TOP_K = (3, 5)
@@ -101,7 +102,16 @@ class Report(Measured):
         losses = -np.log(np.clip(self.probabilities[np.arange(self.n), self.y_true], SMALLEST, 1))
         return intervals.of_classes(self.y_true, self.probabilities.argmax(axis=1), losses, len(self.labels))
 
-    def worst(self) -> list[tuple[int, str, str, str]]:
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The figures of each class."""
+        return self.per_class
+
+    def figure_of(self) -> Figure | None:
+        """Draw the precision of a rare class against its recall, where there is one."""
+        return plots.precision_recall_figure(self) if self.rare and self.probabilities is not None else None
+
+    def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
         """Return the wrong answers that the model was most sure of."""
         if self.y_true is None or self.probabilities is None:
             return []
@@ -115,8 +125,8 @@ class Report(Measured):
         """Write confusion.png and, where one of two classes is rare, precision_recall.png."""
         plots.write(plots.confusion_figure(self), folder / "confusion.png")
         (folder / "precision_recall.png").unlink(missing_ok=True)  # an older report's
-        if self.rare and self.probabilities is not None:
-            plots.write(plots.precision_recall_figure(self), folder / "precision_recall.png")
+        if (figure := self.figure_of()) is not None:
+            plots.write(figure, folder / "precision_recall.png")
 
     @classmethod
     def restored(cls, found: dict[str, Any]) -> Report:
@@ -237,7 +247,7 @@ def evaluate(
     seen = getattr(split, "traits", None)
     mistakes = [
         Mistake(split.items[number], str(seen.names[number]) if seen else "", *told)
-        for number, *told in measured.worst()
+        for number, *told in measured.worst(split.items)
     ]
     return dataclasses.replace(measured, samples=samples, mistakes=tuple(mistakes))
 

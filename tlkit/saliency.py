@@ -165,7 +165,8 @@ def cells(asked: Asked, row: np.ndarray, table: Sequence[Column]) -> Words:
         table: the columns.
     """
     without = np.where(np.eye(len(row), dtype=bool), np.nan, row)
-    pieces = [f"{own.name}: {own.cell(cell) or 'missing'}" for own, cell in zip(table, row, strict=True)]
+    pieces = [f"{own.name}: {own.cell(cell) or 'missing'}, " for own, cell in zip(table, row, strict=True)]
+    pieces[-1] = pieces[-1].removesuffix(", ")
     return _left_out(asked, np.concatenate([row[None], without]).astype(np.float32), pieces)
 
 

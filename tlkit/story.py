@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tlkit import charts, files, gallery, page, plots, verdicts
+from tlkit import charts, files, gallery, outcome, page, plots
 from tlkit.findings import Finding
 from tlkit.measured import Measured
+from tlkit.nexttoken import WRITTEN
 
 NAME = "report.html"
-CONFUSIONS = 10  # pairs of classes that are listed
-NAMES = {"macro_f1": "macro-F1", "loss": "loss (cross-entropy, nats)", "mae": "mean absolute error"}
 STYLE = """
 h2 { margin-top: 2.2rem; font-size: 1.2rem; } section h2 { margin-top: 0; font-size: 1.05rem; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--note); }
@@ -38,6 +34,7 @@ class Story:
         data: what was learned from.
         history: what `tlkit.fit` returned.
         ledger: what `run.json` says.
+        amounts: what `tlkit.learning_curve` returned.
     """
 
     report: Measured
@@ -45,6 +42,7 @@ class Story:
     data: Any = None
     history: Any = None
     ledger: Mapping[str, Any] = field(default_factory=dict)
+    amounts: Sequence[Mapping[str, float]] = ()
 
 
 def write(story: Story, path: str | Path) -> None:
@@ -59,7 +57,7 @@ def write(story: Story, path: str | Path) -> None:
 def lines(story: Story) -> Iterator[str]:
     """Yield the page."""
     album = page.Album(None)
-    chapters = {name: list(chapter(story, album)) for name, chapter in CHAPTERS.items()}
+    chapters = {name: list(chapter(story, album)) for name, chapter in _chapters(story).items()}
     chapters = {name: told for name, told in chapters.items() if told}
     yield from page.opening(_title(story), STYLE + gallery.STYLE)
     links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name in chapters)
@@ -87,103 +85,6 @@ def _short(text: str) -> str:
     return Path(text).name if Path(text).is_absolute() else text
 
 
-# === What came of it ===
-
-
-def _figures(story: Story, album: page.Album) -> Iterator[str]:
-    report, edges = story.report, story.report.intervals()
-    yield f"<p>Measured on {report.n:,} examples of the {page.text(report.split)} split.</p>"
-    yield '<div class="figures">'
-    for name, value in report.figures.items():
-        about = html.escape(NAMES.get(name, name.replace("_", " ")))
-        low, high = edges.get(name, (None, None))
-        told = "" if low is None else f"<br><small>{low:.3f} to {high:.3f}</small>"
-        yield f"<div><b>{value:.3f}</b>{about}{told}</div>"
-    yield "</div>"
-    if edges:
-        yield "<p><small>The ranges hold 95 of 100 bootstrap samples of the examples.</small></p>"
-    yield from (f"<p>{page.text(note)}</p>" for note in report.notes)
-
-
-def _verdicts(story: Story, album: page.Album) -> Iterator[str]:
-    phases = () if story.history is None else story.history.phases
-    for finding in verdicts.judge(story.report, phases, story.data):
-        yield from page.finding_lines(finding, album)
-
-
-def _per_class(story: Story, album: page.Album) -> Iterator[str]:
-    rows = list(getattr(story.report, "per_class", ()))
-    if not rows:
-        return
-    columns = [name for name in rows[0] if name != "label"]
-    head = "".join(f"<th>{html.escape({'support': 'examples'}.get(name, name))}</th>" for name in columns)
-    yield f'<div class="wide tall"><table>\n<tr><th>class</th>{head}</tr>'
-    for row in rows:
-        cells = "".join(f"<td>{_number(row[name])}</td>" for name in columns)
-        yield f"<tr><th>{page.text(row['label'], 'label')}</th>{cells}</tr>"
-    yield "</table></div>"
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    return (
-        f"{value:.3f}"
-        if isinstance(value, float)
-        else page.text(f"{value:,}" if isinstance(value, int) else str(value))
-    )
-
-
-def _confusion(story: Story, album: page.Album) -> Iterator[str]:
-    counts = getattr(story.report, "confusion", None)
-    if counts is None or np.ndim(counts) != 2:
-        return
-    drawn = charts.svg(lambda: plots.confusion_figure(story.report), "confusion matrix: truth by answer")
-    yield f'<div class="wide">{drawn}</div>'
-    wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
-    pairs = [divmod(int(place), len(counts)) for place in np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]]
-    pairs = [pair for pair in pairs if wrong[pair]]
-    if pairs:
-        labels, sums = story.report.labels, counts.sum(axis=1)
-        yield '<div class="wide"><table>\n<tr><th>truth</th><th>taken for</th><th>times</th><th>of</th></tr>'
-        for truth, answer in pairs:
-            names = f"<th>{page.text(labels[truth], 'label')}</th><td>{page.text(labels[answer], 'label')}</td>"
-            yield f"<tr>{names}<td>{wrong[truth, answer]:,}</td><td>{sums[truth]:,}</td></tr>"
-        yield "</table></div>"
-
-
-def _mistakes(story: Story, album: page.Album) -> Iterator[str]:
-    if story.report.mistakes:
-        about = story.data.kind if story.data is not None else ""
-        kind = about if story.clf is None else story.clf.spec.input.kind
-        why = {
-            "image": " In red, by Grad-CAM, the places that speak for the answer.",
-            "text": " Marked are the words without which the answer would score lower.",
-        }
-        yield f"<p>The wrong answers that the model was most sure of.{why.get(kind, '') if story.clf else ''}</p>"
-        yield from gallery.mistakes(story.report, story.clf, kind, album)
-
-
-def _calibration(story: Story, album: page.Album) -> Iterator[str]:
-    facts = getattr(story.report, "calibration", None)
-    if not facts:
-        return
-    told = f"A probability is off by {facts['ece']:.3f} on average (expected calibration error, 15 groups)."
-    if facts["temperature"] != 1:
-        told += (
-            f" Scores are divided by a temperature of {facts['temperature']:.3f}, fitted on the validation split; "
-            f"without it the error was {facts['ece_before']:.3f} and the loss {facts['loss_before']:.3f}."
-        )
-    yield f"<p>{told}</p>"
-    drawn = charts.svg(lambda: charts.reliability(facts["bins"]), "how often answers are right by how sure they are")
-    yield f'<div class="charts">{drawn}<div><p>Where the model may keep silent:</p><table>'
-    yield "<tr><th>only if at least</th><th>it answers</th><th>of these right</th></tr>"
-    for row in facts["coverage"]:
-        right = "-" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        yield f"<tr><th>{row['threshold']:.0%} sure</th><td>{row['coverage']:.1%}</td><td>{right}</td></tr>"
-    yield "</table></div></div>"
-
-
 # === How it was made ===
 
 
@@ -194,15 +95,29 @@ def _data(story: Story, album: page.Album) -> Iterator[str]:
     yield f"<p>{page.text(data.splitting)}</p>"
     if data.unreadable:
         yield f"<p>{len(data.unreadable):,} examples could not be read and were left out; quarantine.csv says why.</p>"
-    if data.task == "label":
-        yield '<div class="tall">'
-        sizes = {name: len(split) for name, split in data.splits().items()}
-        yield from page.counts_table(data.counts(), data.kinds, page.NOUNS[data.task], sizes)
-        yield "</div>\n<p>Some examples of the training split:</p>"
-        yield from gallery.samples(data, album)
+    sizes = {name: len(split) for name, split in data.splits().items()}
+    labels = () if data.task in WRITTEN else data.kinds
+    yield '<div class="tall">'
+    yield from page.counts_table(data.counts(), labels, page.NOUNS[data.task], sizes)
+    yield "</div>\n<p>Some examples of the training split:</p>"
+    yield from gallery.samples(data, album)
     for told in story.ledger.get("findings", ()):
         finding = Finding(**{key: told[key] for key in ("code", "severity", "title", "remedy")})
         yield from page.finding_lines(finding, album)
+
+
+def _amounts(story: Story, album: page.Album) -> Iterator[str]:
+    if not story.amounts:
+        return
+    figure = next(name.removeprefix("val_") for name in story.amounts[0] if name not in ("examples", "val_loss"))
+    yield "<p>How well the head does on the validation split if it learns from a part of the training examples only, "
+    yield "the base being frozen. A curve that still rises says that more examples would help.</p>"
+    drawn = charts.svg(lambda: charts.amounts(story.amounts, figure), f"{figure} by number of training examples")
+    yield f'<div class="charts">{drawn}</div>'
+    rows = [
+        (f"{row['examples']:,}", *map(outcome.number, (row[f"val_{figure}"], row["val_loss"]))) for row in story.amounts
+    ]
+    yield from outcome.table(("training examples", f"{figure} on val", "loss on val"), rows)
 
 
 def _training(story: Story, album: page.Album) -> Iterator[str]:
@@ -265,14 +180,19 @@ def _making(story: Story, album: page.Album) -> Iterator[str]:
         yield f"<p>To do it again: <code>{page.text(command)}</code></p>"
 
 
-CHAPTERS = {
-    "Result": _figures,
-    "Verdicts": _verdicts,
-    "Data": _data,
-    "Training": _training,
-    "Classes": _per_class,
-    "Confusions": _confusion,
-    "Mistakes": _mistakes,
-    "Calibration": _calibration,
-    "Making": _making,
-}
+def _chapters(story: Story) -> dict[str, Any]:
+    """Name the chapters, in order, each with what writes it; one that has nothing to say is left out."""
+    noun = {"tags": "Tags", "entities": "Types"}.get(story.report.target, "Classes")
+    return {
+        "Result": outcome.figures,
+        "Verdicts": outcome.judged,
+        "Data": _data,
+        "Amount of data": _amounts,
+        "Training": _training,
+        noun: outcome.each,
+        "Confusions": outcome.confusions,
+        "Mistakes": outcome.mistakes,
+        "Written": outcome.written,
+        "Calibration": outcome.calibration,
+        "Making": _making,
+    }

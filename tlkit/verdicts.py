@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,18 +18,26 @@ NEAR = 0.05  # as little above the most frequent class, the frozen base has told
 FEW = 100  # test examples
 RARE = 20  # training examples of a class
 POOR = 0.5  # recall below which a class is named
+HELPED = 0.1  # share of the errors that the last doubling of the examples took away
 OFF = 0.05  # expected calibration error
 
 
-def judge(report: Measured, phases: Sequence[Mapping[str, Any]] = (), data: Any = None) -> list[Finding]:
+def judge(
+    report: Measured,
+    phases: Sequence[Mapping[str, Any]] = (),
+    data: Any = None,
+    amounts: Sequence[Mapping[str, float]] = (),
+) -> list[Finding]:
     """Say what stands out in a run, the worst first.
 
     Args:
         report: what was measured, with the history.
         phases: the records of the phases, as `History.phases` holds them.
         data: what was learned from, where it is at hand.
+        amounts: what `tlkit.learning_curve` returned.
     """
-    found = [*_fit(report, phases), *_base(report, data), *_classes(report, data), *_probabilities(report)]
+    found = [*_fit(report, phases), *_base(report, data), *_trivial(report), *_classes(report, data)]
+    found += [*_probabilities(report), *_amount(amounts, data)]
     if report.n < FEW:
         title = f"only {report.n} examples were measured: the figures may be far off"
         found.append(Finding("few", "warning", title, "Set more examples aside for the test split; see the intervals."))
@@ -97,17 +106,49 @@ def _base(report: Measured, data: Any) -> Iterator[Finding]:
         yield Finding("unfreeze", "note", title, "More blocks may help further: a larger --unfreeze.")
 
 
+def _trivial(report: Measured) -> Iterator[Finding]:
+    """See whether a model does better than who does not look at the examples."""
+    trivial = getattr(report, "trivial", None)
+    if trivial and report.mae > (1 - NEAR) * trivial["mae"]:
+        title = f"the mean says as much: its mean absolute error is {trivial['mae']:.4g}, the model's {report.mae:.4g}"
+        yield Finding("base", "warning", title, "Unfreeze more blocks, train longer, or choose another backbone.")
+    lead = getattr(report, "lead", None)
+    if lead and report.rouge["rougeL"] < lead["rougeL"]:
+        title = f"first sentences say more: ROUGE-L {lead['rougeL']:.3f}, the model's {report.rouge['rougeL']:.3f}"
+        yield Finding("base", "warning", title, "Train longer, on more examples, or choose another backbone.")
+
+
+def _amount(amounts: Sequence[Mapping[str, float]], data: Any) -> Iterator[Finding]:
+    """See whether the last doubling of the examples helped more than chance would have it."""
+    if len(amounts) < 2 or data is None or not len(data.val):
+        return
+    less, full = amounts[-2], amounts[-1]
+    name = next(name for name in full if name not in ("examples", "val_loss"))
+    before, after = less[name], full[name]
+    better = 1 - after / before if name == "val_mae" and before > 0 else 0.0
+    if name != "val_mae" and before < 1:
+        chance = math.sqrt(max(before * (1 - before), 1e-12) / len(data.val))
+        better = (after - before) / (1 - before) if after - before > chance else 0.0
+    if better > HELPED:
+        figure = name.removeprefix("val_")
+        title = (
+            f"too little data: of {less['examples']:,} training examples the head gets {figure} {before:.3f} on val, "
+            f"of {full['examples']:,} {after:.3f}"
+        )
+        yield Finding("little", "note", title, "The curve still rises: more examples are likely to help further.")
+
+
 def _classes(report: Measured, data: Any) -> Iterator[Finding]:
-    """Name the classes that are rare or badly told apart."""
-    rows = [row for row in getattr(report, "per_class", ()) if "recall" in row and row.get("support")]
-    poor = [row for row in rows if row["recall"] < POOR]
+    """Name the classes, tags or types that are rare or badly found."""
+    poor = [row for row in report.rows if row.get("support") and row["recall"] < POOR]
     if poor:
-        title = f"fewer than half of the examples are found of {_listed([row['label'] for row in poor])}"
-        remedy = "Look at the confusions and mistakes below; more examples of these classes, or fewer classes."
+        what = "entities" if report.target == "entities" else "examples"
+        title = f"fewer than half of the {what} are found of {_listed([row['label'] for row in poor])}"
+        remedy = "Look at the mistakes below; more examples of these help most, or leaving them out."
         yield Finding("poor", "warning", title, remedy, len(poor))
-    if data is not None and report.target == "label":
-        counts = np.bincount(data.train.labels, minlength=len(data.labels))
-        rare = [label for label, count in zip(data.labels, counts, strict=True) if count < RARE]
+    if data is not None and report.target in ("label", "tags"):
+        counts = data.counts()["train"]
+        rare = [label for label in data.labels if counts[label] < RARE]
         if rare:
             title = f"fewer than {RARE} training examples of {_listed(rare)}"
             yield Finding("rare", "note", title, "More examples of these are what helps them most.", len(rare))
@@ -123,4 +164,4 @@ def _probabilities(report: Measured) -> Iterator[Finding]:
 
 def _listed(labels: Sequence[str], most: int = 5) -> str:
     shown = ", ".join(plots.short(str(label)) for label in labels[:most])
-    return shown + (f" and {len(labels) - most} more classes" if len(labels) > most else "")
+    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")
