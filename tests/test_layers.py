@@ -34,7 +34,7 @@ LAYERS = (
     ("build", "calibration", "explaining"),
     ("lora", "freeze", "generators", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling", "pretraining"),
-    ("steps", "loop", "choices", "options", "planning", "train"),
+    ("steps", "loop", "choices", "options", "planning", "train", "amounts"),
     (
         *("plots", "rare", "measured", "report", "tags_report", "value_report", "mentions", "language"),
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),

@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
+    "amounts": ("learning_curve",),
     "artifact": ("Artifact", "load"),
     "baselines": ("baseline",),
     "build": ("classifier",),

@@ -98,7 +98,7 @@ def _tell(clf: keras.Model, out: Path, report: Measured | None, data: Any, histo
     if report is not None:
         report.save(out)
         told = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
-        story.write(story.Story(report, clf, data, history, told), out / story.NAME)
+        story.write(story.Story(report, clf, data, history, told, told.get("amounts", ())), out / story.NAME)
 
 
 def answers(clf: keras.Model) -> tuple[Callable, Callable]:
