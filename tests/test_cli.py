@@ -337,6 +337,17 @@ def test_predict(trained: Path, photos: Path, ask: object, monkeypatch: pytest.M
     assert found["top_k"][0][1] == pytest.approx(float(lines[1][1]), abs=1e-4)
 
 
+def test_predict_keeps_silent_below_a_threshold(trained: Path, photos: Path, ask: object, refused: object) -> None:
+    picture = photos / "red" / "0.png"
+    label, share, _ = ask("predict", trained, picture)[1].split("\t")
+    assert ask("predict", "--threshold", f"{float(share) - 0.001:.4f}", trained, picture)[1].startswith(label)
+    silent = ask("predict", "--threshold", "1", trained, picture)[1]
+    assert float(share) < 1 and silent.startswith(f"?\t{share}")
+    assert '"label": null' in ask("predict", "--json", "--threshold", "1", trained, picture)[1]
+    message = refused("predict", "--threshold", "1.5", trained, picture)
+    assert "threshold=1.5: give a probability, 0 to 1, to a model of one label each" in message
+
+
 def test_predict_refuses(trained: Path, refused: object, tmp_path: Path) -> None:
     assert "is not an artifact: it has no tlkit.json" in refused("predict", tmp_path, "x.png")
     assert "cannot read" in refused("predict", trained, tmp_path / "nothing.png")

@@ -73,9 +73,9 @@ def export(
         parity = _prove(clf, version, samples)
     with files.atomic(out / "model.keras") as path:
         clf.save(path)
-    _tell(clf, out, report, data, history)
+    told = _tell(clf, out, report, data, history)
     facts = _facts(clf, report, parity)
-    files.write_text(out / "README.md", card.write(facts))
+    files.write_text(out / "README.md", card.write(facts, told))
     facts["files"] = _digests(out)
     files.write_json(out / "tlkit.json", facts)  # last: it says that all else is there
     return load(out)
@@ -92,13 +92,16 @@ def _opened(out: Path, overwrite: bool) -> Path:
     return out
 
 
-def _tell(clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any) -> None:
-    """Write the report and its page, or remove the page of an earlier one."""
+def _tell(clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any) -> story.Story | None:
+    """Write the report and its page, or remove the page of an earlier one; return what the page tells."""
     (out / story.NAME).unlink(missing_ok=True)
-    if report is not None:
-        report.save(out)
-        told = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
-        story.write(story.Story(report, clf, data, history, told, told.get("amounts", ())), out / story.NAME)
+    if report is None:
+        return None
+    report.save(out)
+    ledger = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
+    told = story.Story(report, clf, data, history, ledger, ledger.get("amounts", ()))
+    story.write(told, out / story.NAME)
+    return told
 
 
 def answers(clf: keras.Model) -> tuple[Callable, Callable]:

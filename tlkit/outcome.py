@@ -30,7 +30,7 @@ WHY = {
 
 def figures(story: Any, album: page.Album) -> Iterator[str]:
     """Yield the headline figures with their intervals."""
-    report, edges = story.report, story.report.intervals()
+    report, edges = story.report, story.edges
     yield f"<p>Measured on {report.n:,} examples of the {page.text(report.split)} split.</p>"
     yield '<div class="figures">'
     for name, value in report.figures.items():

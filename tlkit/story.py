@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,11 @@ class Story:
     history: Any = None
     ledger: Mapping[str, Any] = field(default_factory=dict)
     amounts: Sequence[Mapping[str, float]] = ()
+
+    @functools.cached_property
+    def edges(self) -> dict[str, tuple[float, float]]:
+        """The intervals of the headline figures, computed once."""
+        return self.report.intervals()
 
 
 def write(story: Story, path: str | Path) -> None:
