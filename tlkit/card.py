@@ -14,6 +14,7 @@ from typing import Any
 
 from tlkit import verdicts
 from tlkit.measured import called
+from tlkit.outcome import blocks
 
 LISTED = 50  # labels that are written out
 # by what the model answers: what a hub files it under, what it is, how its labels are called, and what to look at
@@ -203,7 +204,7 @@ def _data(story: Any) -> Iterator[str]:
 def _training(story: Any) -> Iterator[str]:
     for phase in () if story is None or story.history is None else story.history.phases:
         opened = {0: "the head alone", "all": "everything"}.get(
-            phase["unfreeze"], f"the head and {phase['unfreeze']} blocks"
+            phase["unfreeze"], f"the head and {blocks(phase['unfreeze'])}"
         )
         yield (
             f"- Phase {_escape(phase['name'])}: {opened}, {phase['trainable']:,} parameters trained and "

@@ -43,7 +43,7 @@ def figures(story: Any, album: page.Album) -> Iterator[str]:
     for others in (_beside_the_mean(report), _beside_the_first_sentence(report)):
         yield from others
     if drawn := charts.svg(report.figure_of, DRAWN.get(report.target, "")):
-        yield f'<div class="charts">{drawn}</div>'
+        yield f'<div class="drawn">{drawn}</div>'
     yield from (f"<p>{page.text(note)}</p>" for note in report.notes)
 
 
@@ -52,6 +52,11 @@ def number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def blocks(count: int) -> str:
+    """Write a number of blocks."""
+    return "1 block" if count == 1 else f"{count} blocks"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], more: str = "") -> Iterator[str]:

@@ -20,6 +20,7 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--note)
 .figures { display: flex; flex-wrap: wrap; gap: .6rem 2rem; margin: 1rem 0; }
 .figures div { min-width: 8rem; } .figures b { display: block; font-size: 1.7rem; line-height: 1.2; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; } .charts svg { max-width: 100%; height: auto; }
+.drawn { overflow-x: auto; } .drawn svg { width: 100%; min-width: 34rem; height: auto; } .wide { margin: .8rem 0; }
 .tall { max-height: 28rem; overflow: auto; } .wide svg { max-width: none; } code { overflow-wrap: anywhere; }
 .facts td, .facts th { text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 """
@@ -102,7 +103,7 @@ def _data(story: Story, album: page.Album) -> Iterator[str]:
     if data.unreadable:
         yield f"<p>{len(data.unreadable):,} examples could not be read and were left out; quarantine.csv says why.</p>"
     sizes = {name: len(split) for name, split in data.splits().items()}
-    labels = () if data.task in WRITTEN else data.kinds
+    labels = () if data.task in (*WRITTEN, "value") else data.kinds  # these are all of one
     yield '<div class="tall">'
     yield from page.counts_table(data.counts(), labels, page.NOUNS[data.task], sizes)
     yield "</div>\n<p>Some examples of the training split:</p>"
@@ -139,7 +140,9 @@ def _training(story: Story, album: page.Album) -> Iterator[str]:
     yield '<div class="wide"><table>\n<tr><th>phase</th><th>unfrozen</th><th>trained parameters</th>'
     yield "<th>frozen parameters</th><th>epochs</th><th>best</th><th>seconds</th></tr>"
     for phase in story.history.phases:
-        opened = {0: "head only", "all": "everything"}.get(phase["unfreeze"], f"head and {phase['unfreeze']} blocks")
+        opened = {0: "head only", "all": "everything"}.get(
+            phase["unfreeze"], f"head and {outcome.blocks(phase['unfreeze'])}"
+        )
         epochs = sum(row["phase"] == phase["name"] for row in history)
         yield (
             f"<tr><th>{page.text(phase['name'])}</th><td>{opened}</td><td>{phase['trainable']:,}</td>"
