@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
+import pytest
 
-from tlkit.measured import Mistake
+from tlkit import intervals
+from tlkit.measured import Measured, Mistake
 from tlkit.report import Report, score
 from tlkit.splits import Data, Split
 from tlkit.story import Story
@@ -68,3 +71,13 @@ def story(classes: int, kind: str = "image") -> Story:
     ledger = {"findings": [finding], "environment": {"python": "3.11"}, "settings": {"seed": 7}}
     ledger |= {"command": "tlkit train photos --out RUN"}
     return Story(dataclasses.replace(measured, mistakes=tuple(shown)), None, examples, history(), ledger)
+
+
+def on_all(report: Measured, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Return what a report's intervals are computed from, on all examples once: they must be its figures."""
+
+    def once(figures: Callable, n: int) -> dict[str, tuple[float, float]]:
+        return {name: (value, value) for name, value in figures(np.arange(n)).items()}
+
+    monkeypatch.setattr(intervals, "bootstrap", once)
+    return {name: low for name, (low, _) in report.intervals().items()}

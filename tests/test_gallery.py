@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from tlkit import gallery, page
+from tlkit.columns import Column
 from tlkit.errors import InputError
 from tlkit.measured import Mistake
+from tlkit.pairing import Pair
 from tlkit.saliency import Heat, Words
+from tlkit.splits import Data, Split
 
 CLF = SimpleNamespace(spec=SimpleNamespace(target=SimpleNamespace(name="label")))
 
@@ -53,3 +56,43 @@ def test_a_long_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_of_other_data_the_answers_alone_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     told = shown(["/home/me/secret"], None, "", monkeypatch)
     assert "secret" not in told and "answer <b>dog</b>" in told
+
+
+# === Samples ===
+
+
+def made(items: object, labels: object, names: tuple[str, ...], **how: object) -> Data:
+    split = Split(items, np.asarray(labels))
+    return Data(split, split, split, names, how.pop("kind", "text"), "x", "", **how)
+
+
+def sampled(data: Data) -> str:
+    return "\n".join(gallery.samples(data, page.Album(None)))
+
+
+def test_samples_stand_by_tag() -> None:
+    told = sampled(made(["one", "two"], np.array([[1, 0], [1, 1]], np.float32), ("a", "b"), task="tags"))
+    assert told.count("one") == 1 and told.count("two") == 2 and "<b>b</b><blockquote>two" in told
+
+
+def test_samples_of_a_value_go_from_the_least_to_the_greatest() -> None:
+    told = sampled(made(["five", "one", "nine"], np.array([5, 1, 9], np.float32), ("price",), task="value"))
+    assert told.index("price 1.0") < told.index("one") < told.index("price 5.0") < told.index("price 9.0")
+
+
+def test_samples_of_entities_and_of_what_is_written() -> None:
+    tags = np.array([[0, 1], [2, -1]], np.int16)
+    told = sampled(made(["to Rome", "Ada"], tags, ("O", "B-A", "I-A"), task="entities"))
+    assert "<b>O B-A</b><blockquote>to Rome" in told
+    assert "say hello\nhello" in sampled(made([Pair("say hello", "hello")], np.zeros(1, int), ("reply",), task="reply"))
+
+
+def test_a_row_is_told_with_its_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (Column("age"), Column("<job>", ("none", "cook")))
+    rows = np.array([[30, 1], [40, np.nan]], np.float32)
+    data = made(rows, [0, 1], ("no", "yes"), kind="table", columns=columns)
+    told = sampled(data)
+    assert "age: 30.0, &lt;job&gt;: cook" in told and "age: 40.0, &lt;job&gt;: missing" in told
+    monkeypatch.setattr(gallery, "explain", lambda clf, given: [None] * len(given))
+    report = SimpleNamespace(mistakes=[Mistake(rows[0], "", "yes", "no", "98.0%")])
+    assert "age: 30.0" in "".join(gallery.mistakes(report, CLF, "table", page.Album(None), data))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import stories
+import test_mentions
+import test_tags_report
+import test_value_report
 
-from tlkit import story
+from tlkit import language, story
+from tlkit.measured import Mistake
+from tlkit.nexttoken import Summary
 from tlkit.report import score
 from tlkit.story import Story
 
@@ -109,23 +112,45 @@ def test_a_page_of_many_classes_stays_small(tmp_path: Path) -> None:
     assert len(written) < 3_000_000 and "class 119" in page.text and "and 60 more classes" in page.text
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PROBE = re.compile(r"CONSOLE|Refused|ERR_", re.IGNORECASE)
+# === Other kinds of models ===
 
 
-@pytest.mark.all
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
-@pytest.mark.parametrize("kind", ["image", "text"])
-@pytest.mark.parametrize("width", [1100, 390])
-def test_a_browser_shows_it(tmp_path: Path, kind: str, width: int) -> None:
-    from PIL import Image
+def written() -> Story:
+    sums = [np.array([[2.0, 1, 2], [0.5, 1, 1], [3.5, 1, 3]], np.float32)]
+    texts = [{"prompt": "say <b>", "truth": "b", "model": "<i>"}]
+    rouge = {"rouge1": 0.4, "rouge2": 0.2, "rougeL": 0.3}
+    more = {"written": texts, "rouge": rouge, "lead": rouge, "summarized": 3, "scores": np.full((3, 3), 0.3)}
+    facts = test_mentions.FACTS | more
+    return Story(language.SummaryReport.of(Summary(), np.zeros((3, 128)), sums, facts))
 
-    story.write(stories.story(12, kind), tmp_path / "report.html")
-    shot = tmp_path / "shot.png"
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--hide-scrollbars"]
-    asked = [f"--user-data-dir={tmp_path}", f"--window-size={width},2000", f"--screenshot={shot}"]
-    command = [CHROMIUM, *options, *asked, f"file://{tmp_path / 'report.html'}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=580)
-    assert not PROBE.findall(done.stderr), done.stderr[-2000:]
-    with Image.open(shot) as picture:
-        assert picture.size == (width, 2000) and len(picture.convert("RGB").getcolors(1 << 24)) > 200
+
+@pytest.mark.parametrize(
+    ("told", "chapters", "words"),
+    [
+        (lambda: Story(test_tags_report.many(70)), ["Result", "Verdicts", "Tags"], "average precision"),
+        (lambda: Story(test_value_report.report()), ["Result", "Verdicts"], "always 2.000, the mean in training"),
+        (lambda: Story(test_mentions.measured()), ["Result", "Verdicts", "Types"], "entity F1, micro"),
+        (written, ["Result", "Verdicts", "Written"], "their first sentence"),
+    ],
+    ids=["tags", "value", "entities", "summary"],
+)
+def test_every_kind_of_report_has_its_chapters(told: object, chapters: list, words: str, tmp_path: Path) -> None:
+    page, written = read(told(), tmp_path)
+    assert page.chapters() == chapters and words in page.text and "bootstrap" in page.text
+    assert "<i>" not in written and len(written) < 500_000
+
+
+def test_mistakes_of_tags_and_values_are_shown_with_a_reason_of_their_own(tmp_path: Path) -> None:
+    report, data = test_value_report.report(), stories.data(2, "text")
+    shown = tuple(Mistake(data.test.items[number], "", *told) for number, *told in report.worst())
+    page, _ = read(Story(dataclasses.replace(report, mistakes=shown), None, data), tmp_path)
+    assert "furthest from the truth" in page.text and "off by +2" in page.text and "Marked" not in page.text
+    entities = dataclasses.replace(test_mentions.measured(), mistakes=shown[:1])
+    assert "There is no explanation of entities." in read(Story(entities, None, data), tmp_path)[0].text
+
+
+def test_the_amount_of_data_is_drawn(tmp_path: Path) -> None:
+    curve = [{"examples": 10 * 2**n, "val_accuracy": 0.5 + n / 10, "val_loss": 1.0} for n in range(4)]
+    page, _ = read(dataclasses.replace(stories.story(3), amounts=curve), tmp_path)
+    assert page.chapters()[3] == "Amount-of-data"
+    assert "too little data: of 40 training examples" in page.text and "0.800" in page.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,3 +74,36 @@ def test_classes_that_are_not_found_are_named() -> None:
 
 def test_a_report_that_was_loaded_is_judged_too() -> None:
     assert codes(dataclasses.replace(good(), y_true=None, probabilities=None, calibration={})) == ["sound"]
+
+
+def curve(*figures: float, name: str = "accuracy") -> list[dict[str, float]]:
+    return [{"examples": 100 * 2**n, f"val_{name}": value, "val_loss": 0.1} for n, value in enumerate(figures)]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "told"),
+    [
+        (curve(0.5, 0.6, 0.8), True),
+        (curve(0.5, 0.8, 0.8), False),
+        (curve(0.5, 0.8, 0.81), False),  # a twentieth of the mistakes, no more than chance
+        (curve(0.9, 0.8, 0.6, name="mae"), True),
+        (curve(0.9, 0.8, 0.79, name="mae"), False),
+        (curve(0.9), False),
+        ((), False),
+    ],
+)
+def test_too_little_data(amounts: list, told: bool) -> None:
+    found = verdicts.judge(good(), (), stories.data(2), amounts)
+    assert ("little" in [each.code for each in found]) == told
+    assert not told or found[0].title.startswith("too little data: of 200 training examples the head gets")
+
+
+def test_a_model_that_says_no_more_than_the_mean_or_the_first_sentence() -> None:
+    common = {"history": (), "n": 200, "rows": (), "calibration": None}
+    value = SimpleNamespace(target="value", mae=0.99, trivial={"mae": 1.0}, **common)
+    summary = SimpleNamespace(target="summary", rouge={"rougeL": 0.2}, lead={"rougeL": 0.3}, **common)
+    for report, words in ((value, "the mean says as much"), (summary, "first sentences say more")):
+        (found,) = verdicts.judge(report)
+        assert found.code == "base" and found.title.startswith(words)
+    value.mae = 0.5
+    assert [each.code for each in verdicts.judge(value)] == ["sound"]

@@ -105,7 +105,7 @@ def _data(story: Story, album: page.Album) -> Iterator[str]:
     sizes = {name: len(split) for name, split in data.splits().items()}
     labels = () if data.task in (*WRITTEN, "value") else data.kinds  # these are all of one
     yield '<div class="tall">'
-    yield from page.counts_table(data.counts(), labels, page.NOUNS[data.task], sizes)
+    yield from page.counts_table(data.counts(), labels, page.NOUNS[data.task] if labels else "split", sizes)
     yield "</div>\n<p>Some examples of the training split:</p>"
     yield from gallery.samples(data, album)
     for told in story.ledger.get("findings", ()):
