@@ -128,6 +128,15 @@ def test_what_is_not_calibrated(target: targets.Target) -> None:
         tlkit.calibrate(clf, models.colours().val)
 
 
+def test_a_head_with_an_end_of_its_own_is_refused() -> None:
+    import keras
+
+    own = tlkit.Head("own", lambda features, target, **_: keras.layers.Flatten()(features["map"]), ("map",))
+    clf = tlkit.classifier(models.tiny_classifier().spec.backbone, own, 2, weights=None)
+    with pytest.raises(InputError, match=r"head 'own' has no dense layer 'probabilities'; close it with"):
+        tlkit.calibrate(clf, models.colours().val)
+
+
 def test_it_needs_examples(unsure: tuple) -> None:
     clf, data = unsure
     with pytest.raises(InputError, match=r"the split has no examples to calibrate on; give data\.val"):

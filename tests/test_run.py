@@ -543,3 +543,19 @@ def test_the_command_that_does_a_job_again_leaves_out_folders_and_defaults() -> 
     options = cli._parser().parse_args(told.split()[1:])
     again = dataclasses.replace(cli._job(options), out="x")
     assert again == Job(data="photos", out="x", **given, strict=True, splits="splits.csv", seed=7)
+
+
+@pytest.mark.slow
+def test_a_run_of_enough_examples_tells_whether_more_would_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    photos = save_pictures(tmp_path / "photos", 100)
+    given: dict[str, object] = {}
+    monkeypatch.setattr(exporting, "export", lambda clf, out, **told: given.update(told, clf=clf))
+    job = Job(data=str(photos), out=str(tmp_path / "out"), backbone="tiny", weights=None, epochs=(2, 1), augment="none")
+    told = run_job(job).ledger
+    assert [row["examples"] for row in told["amounts"]] == [18, 35, 70, 140]
+    assert all(0 <= row["val_accuracy"] <= 1 for row in told["amounts"])
+    assert "the head alone, on parts of the training examples: val_accuracy" in capsys.readouterr().out
+    assert told["command"].startswith("tlkit train photos --backbone tiny") and given["data"].source == str(photos)
+    assert given["clf"].spec.target.temperature > 0 and "calibration" in given["report"].to_dict()

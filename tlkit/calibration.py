@@ -38,17 +38,22 @@ def calibrate(clf: keras.Model, split: Any, *, batch_size: int = 64) -> float:
         T: above 1 where the model was too sure of itself, below 1 where it was not sure enough.
 
     Raises:
-        InputError: a model that is none of tlkit or has other answers than one label, or a split without examples.
+        InputError: a model that is none of tlkit or has other answers than one label, a head without a last dense layer
+            of tlkit, or a split without examples.
     """
     about = getattr(clf, "spec", None)
     if about is None or about.target.name != "label":
         raise InputError("only a classifier of tlkit with one label for each example is calibrated by a temperature")
+    layer = next((layer for layer in clf.head.layers if layer.name == about.target.output_name), None)
+    if not hasattr(layer, "kernel"):
+        raise InputError(
+            f"head {about.head!r} has no dense layer {about.target.output_name!r}; close it with `target.output(x)`"
+        )
     truth = about.target.truths(clf, split)
     if not len(truth):
         raise InputError("the split has no examples to calibrate on; give data.val")
     answers = np.concatenate([answer.numpy() for answer in answered(clf, split, batch_size)])
     found = temperature(truth, answers)
-    layer = clf.head.get_layer(about.target.output_name)
     layer.set_weights([weight / np.float32(found) for weight in layer.get_weights()])
     target = dataclasses.replace(about.target, temperature=about.target.temperature * found)
     clf.spec = dataclasses.replace(about, target=target)

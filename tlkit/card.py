@@ -32,6 +32,7 @@ FILED = {
     "tabular-regression", "text-generation", "summarization",
 }  # fmt: skip
 LICENCES = {"Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0"}
+OF_TRAINING = {"sound", "idle", "unfinished", "unfreeze", "little"}  # verdicts that say nothing to who uses a model
 ANSWERS = {
     "label": "one label, the most probable, with the probabilities of all",
     "tags": "any number of tags, those with a probability of at least a half; `chosen` and `probabilities` are in the "
@@ -181,9 +182,10 @@ def _limits(story: Any, target: str) -> Iterator[str]:
         return
     phases = () if story.history is None else story.history.phases
     for finding in verdicts.judge(story.report, phases, story.data, story.amounts):
-        if finding.code != "sound":
+        if finding.code not in OF_TRAINING:
             yield f"- {_escape(finding.title)}"
-    yield from (f"- {_escape(note)}" for note in story.report.notes)
+    known = "" if story.data is None else story.data.splitting
+    yield from (f"- {_escape(note)}" for note in story.report.notes if note != known)
 
 
 def _data(story: Any) -> Iterator[str]:

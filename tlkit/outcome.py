@@ -44,7 +44,8 @@ def figures(story: Any, album: page.Album) -> Iterator[str]:
         yield from others
     if drawn := charts.svg(report.figure_of, DRAWN.get(report.target, "")):
         yield f'<div class="drawn">{drawn}</div>'
-    yield from (f"<p>{page.text(note)}</p>" for note in report.notes)
+    known = "" if story.data is None else story.data.splitting  # which stands with the data
+    yield from (f"<p>{page.text(note)}</p>" for note in report.notes if note != known)
 
 
 def number(value: float | None) -> str:
