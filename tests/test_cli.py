@@ -318,7 +318,7 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
 
 def test_what_a_run_leaves(trained: Path) -> None:
     there = {path.name for path in trained.iterdir()} - {".run.json.lock"}
-    assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "tags.png", "values.png"}
+    assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "precision_recall.png", "tags.png", "values.png"}
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
 
@@ -335,6 +335,17 @@ def test_predict(trained: Path, photos: Path, ask: object, monkeypatch: pytest.M
     found = json.loads(line)
     assert found["item"] == str(files[1]) and found["label"] == lines[1][0] == found["top_k"][0][0]
     assert found["top_k"][0][1] == pytest.approx(float(lines[1][1]), abs=1e-4)
+
+
+def test_predict_keeps_silent_below_a_threshold(trained: Path, photos: Path, ask: object, refused: object) -> None:
+    picture = photos / "red" / "0.png"
+    label, share, _ = ask("predict", trained, picture)[1].split("\t")
+    assert ask("predict", "--threshold", f"{float(share) - 0.001:.4f}", trained, picture)[1].startswith(label)
+    silent = ask("predict", "--threshold", "1", trained, picture)[1]
+    assert float(share) < 1 and silent.startswith(f"?\t{share}")
+    assert '"label": null' in ask("predict", "--json", "--threshold", "1", trained, picture)[1]
+    message = refused("predict", "--threshold", "1.5", trained, picture)
+    assert "threshold=1.5: give a probability, 0 to 1, to a model of one label each" in message
 
 
 def test_predict_refuses(trained: Path, refused: object, tmp_path: Path) -> None:

@@ -180,7 +180,15 @@ def test_embeddings_are_the_pooled_features(picture_artifact: tuple, text_artifa
 def test_the_artifact_holds_what_it_promises(picture_artifact: tuple) -> None:
     _, artifact, out = picture_artifact
     names = {path.name for path in out.iterdir()}
-    assert names == {"saved_model", "model.keras", "tlkit.json", "README.md", "report.json", "confusion.png"}
+    assert names == {
+        "saved_model",
+        "model.keras",
+        "tlkit.json",
+        "README.md",
+        "report.json",
+        "report.html",
+        "confusion.png",
+    }
     facts = artifact.facts
     assert facts["parity"]["samples"] == 6 and facts["parity"]["real"] and facts["parity"]["max_difference"] <= 1e-5
     assert facts["parity"]["spread"] > 0.05, "the samples answer alike: the proof would be empty"

@@ -27,7 +27,7 @@ def sha(data: bytes) -> str:
 FACTS = {
     "schema": 2,
     "labels": ["a", "b"],
-    "target": {"name": "label"},
+    "target": {"name": "label", "temperature": 1.0},
     "input": {"kind": "image", "resize": "crop", "normalise": "tf", "size": 16, "minimum": 8},
     "backbone": {"name": "own", "blocks": ["low", "high"], "stem": "", "params": 0},
     "head": "own",
@@ -190,6 +190,22 @@ def test_inputs_of_texts_old_and_new(place: Path, given: dict[str, Any]) -> None
     assert TEXT.keys() - {"kind", "resize"} == TextInput().facts().keys() == inventory.INPUTS["text"].keys()
 
 
+@pytest.mark.parametrize(("told", "temperature"), [({}, 1.0), ({"temperature": 1.7}, 1.7)])
+def test_labels_calibrated_or_older_than_calibration(place: Path, told: dict[str, float], temperature: float) -> None:
+    from tlkit.artifact import _target
+    from tlkit.targets import Label
+
+    read = inventory.read(write(place, changed("target", {"name": "label"} | told)))
+    assert _target(read) == Label(("a", "b"), temperature)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_temperature_is_above_zero(place: Path, temperature: float) -> None:
+    facts = changed("target", {"name": "label", "temperature": temperature})
+    with pytest.raises(ArtifactError, match=r"target\.temperature is not a finite number above 0"):
+        inventory.read(write(place, facts))
+
+
 # === Schemas ===
 
 
@@ -219,7 +235,7 @@ def test_an_older_schema_is_upgraded_step_by_step(place: Path, monkeypatch: pyte
 
 def test_the_first_schema_knew_one_label_only(place: Path) -> None:
     first = {key: value for key, value in FACTS.items() if key != "target"} | {"schema": 1}
-    assert inventory.read(write(place, first)) == FACTS
+    assert inventory.read(write(place, first)) == FACTS | {"target": {"name": "label"}}
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stories
 import tensorflow as tf
 import writers
 
 import tlkit
 from tlkit import language
 from tlkit.measured import Measured
-from tlkit.nexttoken import Reply
+from tlkit.nexttoken import Reply, Summary
 from tlkit.pairing import Pair
 
 FACTS = {"split": "test", "history": (), "seconds": 1.0, "notes": ("as given",)}
@@ -66,3 +67,16 @@ def test_examples_that_are_cut_are_counted(summarizer: Any) -> None:
     items = [Pair("a " * 100, "b") if number else item for number, item in enumerate(data.test.items)]
     report = tlkit.evaluate(summarizer, type(data.test)(items, data.test.labels))
     assert report.cut == len(items) - 1 and any("longer than the model reads" in note for note in report.notes)
+
+
+def test_intervals_are_of_the_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sums = [np.array([[2.0, 1, 2], [0.5, 1, 1], [3.5, 1, 3]], np.float32)]
+    report = language.ReplyReport.of(Reply(), np.zeros((3, 128)), sums, FACTS)
+    scores = language.rouge_each(["the cat sat", "a dog"], ["the cat ran", "banks"])
+    more = {"rouge": language.rouge(["the cat sat", "a dog"], ["the cat ran", "banks"]), "lead": {}, "summarized": 2}
+    summary = language.SummaryReport.of(Summary(), np.zeros((3, 128)), sums, {**FACTS, **more, "scores": scores})
+    assert report.intervals()["loss"][0] < report.loss < report.intervals()["loss"][1]
+    assert stories.on_all(report, monkeypatch) == pytest.approx(report.figures)
+    assert stories.on_all(summary, monkeypatch) == pytest.approx(summary.figures | {"token_accuracy": 0.5})
+    summary.save(tmp_path)
+    assert Measured.load(tmp_path).intervals() == {}

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio"),
+    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals"),
     ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
@@ -28,18 +28,18 @@ LAYERS = (
         "conll",
     ),
     (
-        *("networks", "families", "zoo", "flat", "tokens", "text_presets", "strings"),
+        *("networks", "families", "zoo", "flat", "saliency", "tokens", "text_presets", "strings"),
         *("turns", "writing", "prompts", "vision", "presets", "text", "tabular"),
     ),
-    ("build",),
+    ("build", "calibration", "explaining"),
     ("lora", "freeze", "generators", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling", "pretraining"),
-    ("steps", "loop", "choices", "options", "planning", "train"),
+    ("steps", "loop", "choices", "options", "planning", "train", "amounts"),
     (
         *("plots", "rare", "measured", "report", "tags_report", "value_report", "mentions", "language"),
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
-    ("doctor",),
+    ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),
     ("job",),

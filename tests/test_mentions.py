@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stories
 
 import tlkit
 from tlkit import mentions
@@ -89,3 +90,21 @@ def test_what_is_mixed_up_is_told() -> None:
 def test_answers_of_other_texts_are_refused() -> None:
     with pytest.raises(InputError, match="2 texts have 1 answers"):
         mentions.EntityReport.of(TARGET, np.zeros((2, 3), np.int16), [answers("000")], FACTS)
+
+
+def test_intervals_are_of_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = measured()
+    low, high = report.intervals()["f1"]
+    assert low <= report.f1 <= high
+    own = {name: value for name, value in report.figures.items() if name != "loss"}
+    assert stories.on_all(report, monkeypatch) == pytest.approx(own)
+
+
+def test_the_worst_are_the_texts_with_the_most_missed(tmp_path: Path) -> None:
+    report = measured()
+    items = ["Ada Lovelace", "Rome is Ada Lovelace now", "Bob !"]
+    assert report.worst(items) == [(1, "LOC Rome, PER Ada Lovelace", "LOC Rome, PER Ada", "2 missed or made up")]
+    assert report.worst()[0][1] == "LOC, PER" and report.rows == report.per_type
+    report.save(tmp_path)
+    loaded = Measured.load(tmp_path)
+    assert loaded.intervals() == {} and loaded.worst(items) == []

@@ -97,7 +97,7 @@ def contents(out: Path) -> dict[str, object]:
     return {path.relative_to(out).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns) for path in inside}
 
 
-def export_little(clf: object, out: Path, *, report: object, overwrite: bool) -> None:
+def export_little(clf: object, out: Path, *, report: object, overwrite: bool, **_: object) -> None:
     """Write what a run looks at of an artifact, without its models, which take seconds."""
     assert overwrite
     report.save(out)
@@ -184,7 +184,7 @@ def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
     out = Path(job.out)
     seen = []
 
-    def exported(clf: object, folder: Path, *, report: object, overwrite: bool) -> None:
+    def exported(clf: object, folder: Path, **_: object) -> None:
         seen.append({name for name in contents(folder) if not name.startswith(".tlkit-")})
 
     (out / ".tlkit-killed").mkdir()  # what a killed process leaves
@@ -528,3 +528,34 @@ def test_schedule_takes_what_the_job_sets(job: Job) -> None:
     assert (only.name, only.epochs, only.learning_rate, only.unfreeze) == ("top", 7, 1e-3, "all")
     plain = run.schedule(dataclasses.replace(job, epochs=None, learning_rate=None, unfreeze=None))
     assert plain == VISION["tiny"].phases
+
+
+def test_the_command_that_does_a_job_again_leaves_out_folders_and_defaults() -> None:
+    assert jobs.command(Job(data="/home/me/my photos", out="/home/me/out")) == "tlkit train 'my photos' --out RUN"
+    given = {"weights": None, "epochs": (3, 0), "learning_rate": (1e-3, 1e-4), "unfreeze": "all", "flip": False}
+    told = jobs.command(Job(data="photos", out="x", **given, strict=True, splits="/home/me/splits.csv", seed=7))
+    assert told == (
+        "tlkit train photos --weights random --epochs 3,0 --learning-rate 0.001,0.0001 --unfreeze all --no-flip "
+        "--splits splits.csv --strict --seed 7 --out RUN"
+    )
+    from tlkit import cli
+
+    options = cli._parser().parse_args(told.split()[1:])
+    again = dataclasses.replace(cli._job(options), out="x")
+    assert again == Job(data="photos", out="x", **given, strict=True, splits="splits.csv", seed=7)
+
+
+@pytest.mark.slow
+def test_a_run_of_enough_examples_tells_whether_more_would_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    photos = save_pictures(tmp_path / "photos", 100)
+    given: dict[str, object] = {}
+    monkeypatch.setattr(exporting, "export", lambda clf, out, **told: given.update(told, clf=clf))
+    job = Job(data=str(photos), out=str(tmp_path / "out"), backbone="tiny", weights=None, epochs=(2, 1), augment="none")
+    told = run_job(job).ledger
+    assert [row["examples"] for row in told["amounts"]] == [18, 35, 70, 140]
+    assert all(0 <= row["val_accuracy"] <= 1 for row in told["amounts"])
+    assert "the head alone, on parts of the training examples: val_accuracy" in capsys.readouterr().out
+    assert told["command"].startswith("tlkit train photos --backbone tiny") and given["data"].source == str(photos)
+    assert given["clf"].spec.target.temperature > 0 and "calibration" in given["report"].to_dict()

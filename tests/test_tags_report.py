@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stories
 from PIL import Image
 
 from tlkit.errors import InputError
@@ -103,3 +104,29 @@ def test_many_tags_are_drawn(tmp_path: Path) -> None:
 def test_what_cannot_be_measured(truth: np.ndarray, answers: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
         report(truth, answers)
+
+
+def test_intervals_are_of_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = many(5)
+    low, high = found.intervals()["micro_f1"]
+    assert low < found.micro_f1 < high
+    own = {name: value for name, value in found.figures.items() if name != "mean_average_precision"}
+    assert stories.on_all(found, monkeypatch) == pytest.approx(own)
+    assert stories.on_all(report(TRUTH * 0, ANSWERS * 0), monkeypatch)["macro_f1"] == 0, "no tag anywhere"
+
+
+def test_the_worst_are_the_surest_wrong_decisions() -> None:
+    answers = np.array([[0.9, 0.4, 0.1], [0.6, 0.97, 0.2], [0.2, 0.8, 0.1], [0.8, 0.1, 0.1]], np.float32)
+    found = report(answers=answers)
+    assert found.worst() == [
+        (1, "sun", "sun, sea", "sea: 97.0%"),
+        (3, "no tag", "sun", "sun: 80.0%"),
+        (0, "sun, sea", "sun", "sea: 40.0%"),
+    ]
+    assert found.rows == found.per_tag and found.figure_of() is not None
+
+
+def test_what_was_loaded_has_neither(tmp_path: Path) -> None:
+    report().save(tmp_path)
+    loaded = Measured.load(tmp_path)
+    assert loaded.intervals() == {} and loaded.worst() == []

@@ -113,7 +113,7 @@ def test_the_card_says_what_the_answer_is(task: str, trained: dict[str, Path]) -
         assert "tags: [image-classification, tlkit]" in card
         assert "tiny + pool_dense, 3 tags" in card and "- Answer: any number of tags" in card
         assert "- Tags: dark, left, red" in card and 'print(answer["chosen"], answer["probabilities"])' in card
-        assert "| micro-F1 | " in card and "| binary cross-entropy, nats | " in card
+        assert "| micro-F1 | " in card and "| loss \\(binary cross-entropy, nats\\) | " in card
     else:
         assert "tags: [image-regression, tlkit]" in card and "tiny + pool_dense, value price" in card
         assert "- Answer: a number, in the unit of the training data" in card

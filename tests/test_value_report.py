@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stories
 from PIL import Image
 
 from tlkit.errors import InputError
@@ -72,3 +73,19 @@ def test_it_is_saved_and_read_again(tmp_path: Path) -> None:
 def test_what_cannot_be_measured(truth: np.ndarray, answers: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
         report(truth, answers)
+
+
+def test_intervals_are_of_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = report()
+    assert found.intervals()["mae"][0] < found.mae < found.intervals()["mae"][1]
+    assert "r2" not in report(TRUTH * 0 + 2).intervals()
+    assert stories.on_all(found, monkeypatch) == pytest.approx(found.figures)
+
+
+def test_the_worst_are_the_furthest_off(tmp_path: Path) -> None:
+    found = report()
+    assert [row[0] for row in found.worst()] == [3, 2, 0, 1]
+    assert found.worst()[:2] == [(3, "6", "8", "off by +2"), (2, "3", "2", "off by -1")]
+    found.save(tmp_path)
+    loaded = Measured.load(tmp_path)
+    assert loaded.intervals() == {} and loaded.worst() == [] and loaded.figure_of() is None

@@ -24,9 +24,11 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
+    "amounts": ("learning_curve",),
     "artifact": ("Artifact", "load"),
     "baselines": ("baseline",),
     "build": ("classifier",),
+    "calibration": ("calibrate",),
     "corpora": ("dialogues", "summaries"),
     "data": (
         "Data",
@@ -56,6 +58,7 @@ _HOMES = {
         "TlkitError",
         "WeightsError",
     ),
+    "explaining": ("explain",),
     "exporting": ("export",),
     "factories": (
         "albert_classifier",
@@ -100,6 +103,7 @@ _HOMES = {
     "pretraining": ("Pretraining", "autoencoder", "pretrain_autoencoder", "reconstruction_errors"),
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
+    "saliency": ("Heat", "Words"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "tagging": ("Entities",),
     "tags_report": ("TagsReport",),

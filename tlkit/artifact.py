@@ -9,11 +9,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tlkit import graphs, inventory
 from tlkit.build import Spec, attach, table
-from tlkit.errors import ArtifactError
+from tlkit.errors import ArtifactError, InputError
+from tlkit.explaining import listed
 from tlkit.measured import Measured
 from tlkit.networks import read_keras
 from tlkit.spec import Backbone, resolve
@@ -90,7 +89,7 @@ class Artifact:
             backbone, facts["head"], self.target, self.input, facts["input"]["resize"], facts["weights"]["origin"]
         )
 
-    def predict(self, items: Any, *, batch_size: int = 32) -> list[Any]:
+    def predict(self, items: Any, *, batch_size: int = 32, threshold: float | None = None) -> list[Any]:
         """Answer raw examples with the SavedModel.
 
         Args:
@@ -98,6 +97,8 @@ class Artifact:
                 0..255; for texts strings; for a model that writes prompts, or documents; for rows of a table mappings
                 of column to cell, cells in order, or lines of CSV.
             batch_size: examples per call.
+            threshold: of one label: where the most probable label is less probable than this, none is given. The
+                report's table says what is gained by it.
 
         Returns:
             One prediction per item, in order: a `Prediction`; of tags a `TagsPrediction`, of a value a
@@ -105,23 +106,17 @@ class Artifact:
 
         Raises:
             DataError: a picture that cannot be read.
-            InputError: items of the wrong kind, or an empty prompt.
+            InputError: items of the wrong kind, an empty prompt, or a threshold that is none.
         """
-        alone = getattr(self.input, "alone", _alone)
-        items = [items] if alone(items) else list(items)
+        if threshold is not None and (self.target.name != "label" or not 0 <= threshold <= 1):
+            raise InputError(f"threshold={threshold}: give a probability, 0 to 1, to a model of one label each")
+        items = listed(items, self.input)
         found: list[Any] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
             given = self.served.signatures[name](encoded)
             found += self.target.predictions({name: tensor.numpy() for name, tensor in given.items()})
-        return found
-
-
-def _alone(items: Any) -> bool:
-    """Tell one raw example from several; an array (n, height, width) is n grey pictures."""
-    if isinstance(items, np.ndarray):
-        return items.ndim == 2 or (items.ndim == 3 and items.shape[-1] in (1, 3))
-    return isinstance(items, str | bytes | os.PathLike)
+        return found if threshold is None else [each.unless_below(threshold) for each in found]
 
 
 def _target(facts: dict[str, Any]) -> Target:

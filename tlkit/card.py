@@ -1,8 +1,20 @@
-"""The model card: the README.md of an artifact, written from its facts."""
+"""The model card: the README.md of an artifact, in the form that model hubs read, filled from the run.
+
+The form is that of Hugging Face (https://huggingface.co/docs/hub/model-cards): a block of metadata, then what the model
+is, what it is for, its limits, what it was trained on, how good it is, how it is loaded. A chapter of which nothing is
+known is left out.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from tlkit import verdicts
+from tlkit.measured import called
+from tlkit.outcome import blocks
 
 LISTED = 50  # labels that are written out
 # by what the model answers: what a hub files it under, what it is, how its labels are called, and what to look at
@@ -11,67 +23,105 @@ KINDS = {
     "tags": ("classification", "tagger", "Tags", 'answer["chosen"], answer["probabilities"]'),
     "value": ("regression", "regressor", "Value", 'answer["value"]'),
     "entities": ("token-classification", "tagger of words", "Tags", 'answer["tokens"], answer["tags"]'),
+    "reply": ("generation", "writer of replies", "", 'answer["text"].numpy()[0].decode()'),
+    "summary": ("summarization", "writer of summaries", "", 'answer["text"].numpy()[0].decode()'),
 }
+# what hubs file models under, of those above
+FILED = {
+    "image-classification", "text-classification", "token-classification", "tabular-classification",
+    "tabular-regression", "text-generation", "summarization",
+}  # fmt: skip
+LICENCES = {"Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0"}
+OF_TRAINING = {"sound", "idle", "unfinished", "unfreeze", "little"}  # verdicts that say nothing to who uses a model
 ANSWERS = {
     "label": "one label, the most probable, with the probabilities of all",
     "tags": "any number of tags, those with a probability of at least a half; `chosen` and `probabilities` are in the "
     "order of the tags below",
     "value": "a number, in the unit of the training data",
     "entities": "a tag for each word, which whitespace separates: `tokens`, `tags` and the `probabilities` of these",
+    "reply": "a reply, or a text that goes on",
+    "summary": "a summary",
 }
-FIGURES = {
-    "macro_f1": "macro-F1", "micro_f1": "micro-F1", "mae": "mean absolute error", "r2": "R2",
-    "rmse": "root mean squared error", "f1": "entity F1, micro",
-}  # fmt: skip
-LOSSES = {
-    "label": "cross-entropy, nats",
-    "tags": "binary cross-entropy, nats",
-    "value": "squared error, divided by the variance in training",
-    "entities": "cross-entropy of the words, nats",
+# what a model of each kind does with what it was not made for
+STRAYS = {
+    "label": "Whatever it is shown, it names one of its labels; it does not know that something is none of them.",
+    "tags": "It knows of no other tags, and what it was not trained on may be given any of them.",
+    "value": "It gives a number whatever it is shown; beyond the range it was trained on, how good a one is not known.",
+    "entities": "It knows of no other types of entities, and of no languages but those it was trained on.",
+    "reply": "It writes what is likely, not what is true, and may repeat what stands in its training data.",
+    "summary": "It may leave out what matters, and write what the document does not say.",
 }
 
 
-def write(facts: dict[str, Any]) -> str:
+def write(facts: Mapping[str, Any], story: Any = None) -> str:
     """Write the model card in Markdown, with the metadata block that model hubs read.
 
     Args:
         facts: what `tlkit.json` says.
+        story: a `tlkit.story.Story`, for what that does not: intervals, data, training.
     """
-    if facts["input"]["kind"] == "prompt":
-        return _of_writer(facts)
-    backbone, weights, given = facts["backbone"], facts["weights"], facts["input"]
-    labels, target = [_escape(label) for label in facts["labels"]], facts["target"]["name"]
-    filed, kind, noun, _ = KINDS[target]
-    count = {"label": f"{len(labels)} classes", "value": f"value {labels[0]}"}.get(target, f"{len(labels)} tags")
-    more = [f"and {len(labels) - LISTED} more (see tlkit.json)"] if len(labels) > LISTED else []
-    return "\n".join(
-        [
-            "---",
-            "library_name: keras",
-            f"tags: [{given['kind']}-{filed}, tlkit]",
-            "---",
-            "",
-            f"# {backbone['name']} + {facts['head']}, {count}",
-            "",
-            f"A {given['kind']} {kind} made by transfer learning with tlkit {facts['versions']['tlkit']}.",
-            "",
-            f"- Backbone: {backbone['name']}, {backbone['params']:,} parameters, {weights['source'] or 'no source'}",
-            f"- Pretrained weights: {weights['origin']}",
-            f"- Licence of these weights: {weights['licence'] or 'not stated'}",
-            f"- Input: {_input(given)}",
-            f"- Answer: {ANSWERS[target]}",
-            f"- {noun}: {', '.join([*labels[:LISTED], *more])}",
-            "",
-            "## Figures",
-            "",
-            *_figures(facts["metrics"], target),
-            "",
-            "## Use",
-            "",
-            *_use(given, target),
-            "",
-        ]
-    )
+    given, backbone = facts["input"], facts["backbone"]
+    target = facts["target"]["name"]
+    chapters = {
+        "Model": _model(facts),
+        "Intended use": _uses(given, target),
+        "Limits": _limits(story, target),
+        "Training data": _data(story),
+        "Training": _training(story),
+        "Figures": _figures(facts["metrics"], target, story),
+        "How to load": _loading(given, target),
+        "To make it again": _again(story),
+    }
+    lines = [*_metadata(facts, story), "", f"# {backbone['name']} + {facts['head']}, {_count(facts)}", ""]
+    lines += [f"{_kind(facts)} made by transfer learning with tlkit {facts['versions']['tlkit']}."]
+    for name, chapter in chapters.items():
+        if told := list(chapter):
+            lines += ["", f"## {name}", "", *told]
+    return "\n".join([*lines, ""])
+
+
+def _kind(facts: Mapping[str, Any]) -> str:
+    taken = {"prompt": "text", "table": "table"}.get(facts["input"]["kind"], facts["input"]["kind"])
+    return f"{'An' if taken[0] in 'aeiou' else 'A'} {taken} {KINDS[facts['target']['name']][1]}"
+
+
+def _count(facts: Mapping[str, Any]) -> str:
+    labels, target = facts["labels"], facts["target"]["name"]
+    named = {"value": f"value {_escape(labels[0])}", "reply": "fine-tuned to write a reply"}
+    named |= {"summary": "fine-tuned to write a summary", "label": f"{len(labels)} classes"}
+    return named.get(target, f"{len(labels)} tags")
+
+
+def _metadata(facts: Mapping[str, Any], story: Any) -> Iterator[str]:
+    """Yield the block of metadata; JSON's strings are YAML's too, whatever stands in them."""
+    target, metrics, licence = facts["target"]["name"], facts["metrics"], facts["weights"]["licence"]
+    kind = {"prompt": "text", "table": "tabular"}.get(facts["input"]["kind"], facts["input"]["kind"])
+    filed = KINDS[target][0] if target in ("entities", "summary") else f"{kind}-{KINDS[target][0]}"
+    yield "---"
+    yield "library_name: keras"
+    if licence:
+        known = licence.lower() if licence in LICENCES else "other"
+        yield f"license: {known}  # of the pretrained weights; say here what holds for yours"
+    if filed in FILED:
+        yield f"pipeline_tag: {filed}"
+    yield f"tags: [{filed}, tlkit]"
+    yield f"base_model: {json.dumps(facts['backbone']['name'])}"
+    if metrics is not None:
+        name = Path(story.data.source).name if story is not None and story.data is not None else "not stated"
+        yield "model-index:"
+        yield f"  - name: {json.dumps(facts['backbone']['name'] + ' + ' + facts['head'])}"
+        yield "    results:"
+        yield f"      - task: {{type: {filed}}}"
+        told = {"name": name, "type": name, "split": metrics["split"]}
+        yield f"        dataset: {json.dumps(told)}"
+        yield "        metrics:"
+        for key, value in _own(metrics).items():
+            yield f"          - {{type: {json.dumps(key)}, value: {json.dumps(round(value, 6))}}}"
+    yield "---"
+
+
+def _own(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name not in ("split", "examples")}
 
 
 def _escape(label: str) -> str:
@@ -79,34 +129,126 @@ def _escape(label: str) -> str:
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#|!~" else char for char in label.replace("\n", " "))
 
 
-def _input(given: dict[str, Any]) -> str:
+def _named(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - LISTED} more (see tlkit.json)"] if len(names) > LISTED else []
+    return ", ".join([*map(_escape, names[:LISTED]), *more])
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    told = [f"| {' | '.join(_escape(str(cell)) for cell in row)} |" for row in rows]
+    return [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *told]
+
+
+# === What it is ===
+
+
+def _model(facts: Mapping[str, Any]) -> Iterator[str]:
+    backbone, weights, target = facts["backbone"], facts["weights"], facts["target"]["name"]
+    yield f"- Backbone: {backbone['name']}, {backbone['params']:,} parameters, {weights['source'] or 'no source'}"
+    yield f"- Head: {facts['head']}"
+    yield f"- Pretrained weights: {weights['origin']}"
+    yield f"- Licence of these weights: {weights['licence'] or 'not stated'}"
+    yield f"- Input: {_input(facts['input'], target)}"
+    yield f"- Answer: {ANSWERS[target]}"
+    if noun := KINDS[target][2]:
+        yield f"- {noun}: {_named(facts['labels'])}"
+    if (temperature := facts["target"].get("temperature", 1.0)) != 1:
+        yield f"- Probabilities: calibrated, the scores divided by a temperature of {temperature:.3f}"
+
+
+def _input(given: Mapping[str, Any], target: str) -> str:
+    if given["kind"] == "prompt":
+        what = "a prompt, whose beginning" if target == "reply" else "a document, whose end"
+        more = f"; at most {given['length']} tokens are written, sampling: {given['sampling']['sampler']}"
+        return f"{what} is not read where it is too long, {given['size']} tokens in all{more}"
     if given["kind"] == "text":
         what = "pairs of strings" if given.get("segments") == 2 else "strings"
         return f"{what}, cut after {given['size']} tokens"
     if given["kind"] == "table":
-        names = [_escape(name) for name in given["columns"]]
-        more = [f"and {len(names) - LISTED} more (see tlkit.json)"] if len(names) > LISTED else []
-        return f"rows of cells as they are written, empty where missing: {', '.join([*names[:LISTED], *more])}"
+        return f"rows of cells as they are written, empty where missing: {_named(given['columns'])}"
     return f"encoded pictures (JPEG, PNG, WebP, BMP, GIF), brought to {given['size']} pixels by {given['resize']}"
 
 
-def _figures(metrics: dict[str, Any] | None, target: str) -> list[str]:
+def _uses(given: Mapping[str, Any], target: str) -> Iterator[str]:
+    what = {"image": "pictures", "text": "texts", "prompt": "texts", "table": "rows"}[given["kind"]]
+    yield f"For {what} of the kind it was trained on, and for what was measured below. {STRAYS[target]}"
+    yield ""
+    yield "Where a wrong answer would do harm, let a person look at it before anything follows from it."
+
+
+def _limits(story: Any, target: str) -> Iterator[str]:
+    """Say what stood out in the run."""
+    if story is None:
+        return
+    phases = () if story.history is None else story.history.phases
+    for finding in verdicts.judge(story.report, phases, story.data, story.amounts):
+        if finding.code not in OF_TRAINING:
+            yield f"- {_escape(finding.title)}"
+    known = "" if story.data is None else story.data.splitting
+    yield from (f"- {_escape(note)}" for note in story.report.notes if note != known)
+
+
+def _data(story: Any) -> Iterator[str]:
+    data = None if story is None else story.data
+    if data is None:
+        return
+    source = Path(data.source).name if Path(data.source).is_absolute() else data.source
+    sizes = ", ".join(f"{name} {len(split):,}" for name, split in data.splits().items())
+    yield f"- Source: {_escape(source)}; licence: {_escape(data.licence or 'not stated')}"
+    yield f"- Examples: {sizes}. {_escape(data.splitting)}"
+    if data.unreadable:
+        yield f"- Left out, as they could not be read: {len(data.unreadable):,}"
+    yield from (
+        f"- {told['severity'].capitalize()}: {_escape(told['title'])}" for told in story.ledger.get("findings", ())
+    )
+
+
+def _training(story: Any) -> Iterator[str]:
+    for phase in () if story is None or story.history is None else story.history.phases:
+        opened = {0: "the head alone", "all": "everything"}.get(
+            phase["unfreeze"], f"the head and {blocks(phase['unfreeze'])}"
+        )
+        yield (
+            f"- Phase {_escape(phase['name'])}: {opened}, {phase['trainable']:,} parameters trained and "
+            f"{phase['frozen']:,} frozen, {phase['seconds']:.0f} s; the weights of epoch {phase['best_epoch']} are kept"
+        )
+
+
+# === How good it is, how it is used ===
+
+
+def _figures(metrics: Mapping[str, Any] | None, target: str, story: Any) -> Iterator[str]:
     if metrics is None:
-        return ["The model was exported without an evaluation."]
-    names = FIGURES | {"loss": LOSSES[target]}
-    figures = {names.get(name, name.replace("_", " ")): value for name, value in metrics.items()}
-    del figures["split"], figures["examples"]
-    return [
-        f"| on the {metrics['split']} split, {metrics['examples']} examples | |",
-        "|---|---|",
-        *(f"| {_escape(name)} | {value:.4f} |" for name, value in figures.items()),
-    ]
+        yield "The model was exported without an evaluation."
+        return
+    edges = {} if story is None else story.edges
+    rows = []
+    for name, value in _own(metrics).items():
+        low, high = edges.get(name, (None, None))
+        rows.append((called(name, target), f"{value:.4f}", "" if low is None else f"{low:.4f} to {high:.4f}"))
+    heads = (f"on the {metrics['split']} split, {metrics['examples']} examples", "", "95 % interval" if edges else "")
+    yield from _table(heads if edges else heads[:2], rows if edges else [row[:2] for row in rows])
+    each = [] if story is None else list(story.report.rows)
+    if each:
+        names = [name for name in ("precision", "recall", "f1") if name in each[0]]
+        yield ""
+        told = [(row["label"], *(f"{row[name]:.3f}" for name in names), row["support"]) for row in each[:LISTED]]
+        yield from _table(("", *names, "examples"), told)
+        if len(each) > LISTED:
+            yield f"\nand {len(each) - LISTED} more (see report.json)"
+    if covered := {} if story is None else getattr(story.report, "calibration", {}).get("coverage", ()):
+        yield "\nA model that answers only where it is sure enough (`threshold=` of `Artifact.predict`):\n"
+        known = [row for row in covered if row["accuracy"] is not None]
+        told = [(f"{row['threshold']:.0%}", f"{row['coverage']:.1%}", f"{row['accuracy']:.1%}") for row in known]
+        yield from _table(("at least so sure", "answers", "right of these"), told)
 
 
-def _use(given: dict[str, Any], target: str) -> list[str]:
+def _loading(given: Mapping[str, Any], target: str) -> list[str]:
     text = '["...", "..."]' if given.get("segments") == 2 else '"..."'
+    ops = "import tensorflow_text  # the tokenizer's operations"
     extra, argument = {
-        "text": (["import tensorflow_text  # the tokenizer's operations"], f"text=tf.constant([{text}])"),
+        "text": ([ops], f"text=tf.constant([{text}])"),
+        "prompt": ([ops], 'text=tf.constant(["..."])'),
         "image": (['photo = open("photo.jpg", "rb").read()'], "image_bytes=tf.constant([photo])"),
         "table": (['rows = [["...", "..."]]  # a cell for each column, in order'], "cells=tf.constant(rows)"),
     }[given["kind"]]
@@ -115,50 +257,17 @@ def _use(given: dict[str, Any], target: str) -> list[str]:
         "import tensorflow as tf",
         *extra,
         'model = tf.saved_model.load("saved_model/1")',
-        f'answer = model.signatures["serving_default"]({argument})',
+        f'answer = model.signatures["{"generate" if given["kind"] == "prompt" else "serving_default"}"]({argument})',
         f"print({KINDS[target][3]})",
         "```",
+        "",
+        "With tlkit, `tlkit.load(folder).predict(items)` answers, and checks that the files are what was exported.",
     ]
 
 
-def _of_writer(facts: dict[str, Any]) -> str:
-    """Write the card of a model that replies or summarizes."""
-    backbone, weights, given, metrics = (facts[name] for name in ("backbone", "weights", "input", "metrics"))
-    reply, sampling = facts["target"]["name"] == "reply", given["sampling"]
-    what = "prompt, whose beginning" if reply else "document, whose end"
-    rows = {name: value for name, value in (metrics or {}).items() if name not in ("split", "examples")}
-    table = [f"| {name} | {value:.4f} |" for name, value in rows.items()]
-    head = [f"| on the {metrics['split']} split, {metrics['examples']} examples | |", "|---|---|"] if metrics else []
-    return "\n".join(
-        [
-            "---",
-            "library_name: keras",
-            f"tags: [{'text-generation' if reply else 'summarization'}, tlkit]",
-            "---",
-            "",
-            f"# {backbone['name']}, fine-tuned to write a {facts['target']['name']}",
-            "",
-            f"Made by transfer learning with tlkit {facts['versions']['tlkit']}.",
-            "",
-            f"- Backbone: {backbone['name']}, {backbone['params']:,} parameters, {weights['source'] or 'no source'}",
-            f"- Pretrained weights: {weights['origin']}",
-            f"- Licence of these weights: {weights['licence'] or 'not stated'}",
-            f"- Input: a {what} is not read where it is too long, {given['size']} tokens in all",
-            f"- Output: at most {given['length']} tokens, sampling: {sampling['sampler']}",
-            "",
-            "## Figures",
-            "",
-            *(head + table or ["The model was exported without an evaluation."]),
-            "",
-            "## Use",
-            "",
-            "```python",
-            "import tensorflow as tf",
-            "import tensorflow_text  # the tokenizer's operations",
-            'model = tf.saved_model.load("saved_model/1")',
-            'answer = model.signatures["generate"](text=tf.constant(["..."]))',
-            'print(answer["text"].numpy()[0].decode())',
-            "```",
-            "",
-        ]
-    )
+def _again(story: Any) -> Iterator[str]:
+    told = {} if story is None else story.ledger
+    if command := told.get("command"):
+        yield f"    {command}"
+        versions = ", ".join(f"{name} {value}" for name, value in told.get("environment", {}).items())
+        yield from ("", _escape(versions)) if versions else ()

@@ -105,6 +105,8 @@ def _use_parsers(commands: Any) -> None:
     predict.add_argument("artifact", help="the directory of a finished run")
     predict.add_argument("items", nargs="*", help="picture files, texts, pairs with a tab between; or lines of stdin")
     predict.add_argument("--json", action="store_true", help="one JSON object a line")
+    abstain = "of one label each: answer ? where the most probable is less probable; the report says what is gained"
+    predict.add_argument("--threshold", type=float, metavar="T", help=abstain)
     predict.set_defaults(command=_predict)
     evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
     evaluate.add_argument("artifact", help="the directory of a finished run")
@@ -180,7 +182,7 @@ def _predict(options: argparse.Namespace) -> None:
     hush()
     artifact = load(options.artifact)
     items = options.items or [line.rstrip("\n") for line in sys.stdin]
-    for item, found in zip(items, artifact.predict(items), strict=True):
+    for item, found in zip(items, artifact.predict(items, threshold=options.threshold), strict=True):
         if options.json:
             print(json.dumps({"item": item, **dataclasses.asdict(found)}, ensure_ascii=False))
         else:

@@ -52,6 +52,12 @@ class Column:
             raise InputError(f"the column {self.name!r} holds {written(cell)[:40]}, which is not a finite number")
         return value
 
+    def cell(self, number: float) -> str:
+        """Write what `number` gave as it stands in a table, "" for a missing cell."""
+        if math.isnan(number):
+            return ""
+        return self.categories[int(number)] if self.categories else str(number)
+
 
 def faults(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with facts that have the form FACTS."""

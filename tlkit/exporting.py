@@ -15,24 +15,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, files, fresh, graphs, lora
+from tlkit import card, files, fresh, graphs, lora, story
 from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
-from tlkit.ledger import versions
+from tlkit.ledger import LEDGER, versions
 from tlkit.measured import Measured
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-OWN = ("saved_model", "model.keras", "README.md", "report.json")  # what an artifact writes
+OWN = ("saved_model", "model.keras", "README.md", "report.json", story.NAME)  # what an artifact writes
 TOLERANCE = 1e-5  # the most an answer of the SavedModel may differ from the Keras model's, of the largest beyond 1
 
 
 def export(
-    clf: keras.Model, out: str | os.PathLike, *, report: Measured | None = None, overwrite: bool = False
+    clf: keras.Model,
+    out: str | os.PathLike,
+    *,
+    report: Measured | None = None,
+    data: Any = None,
+    history: Any = None,
+    overwrite: bool = False,
 ) -> Artifact:
     """Write a classifier as an artifact: SavedModel, Keras model, facts, model card and report.
 
@@ -46,7 +52,8 @@ def export(
     Args:
         clf: a classifier of tlkit.
         out: the directory; made when missing.
-        report: what `tlkit.evaluate` returned; its figures go into the card and its samples prove the export.
+        report: what `tlkit.evaluate` returned, for the card, the proof and the page report.html.
+        data, history: what was learned from, and what `tlkit.fit` returned, for further chapters of that page.
         overwrite: replace an artifact that is there already.
 
     Returns:
@@ -56,14 +63,7 @@ def export(
         ArtifactError: there is an artifact already, the SavedModel could do more than compute, or answers differently.
         RunError: the directory cannot be written.
     """
-    out = Path(out)
-    if (out / "tlkit.json").exists() and not overwrite:
-        raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
-    strange = [name for name in OWN if (out / name).exists()]
-    if strange and not overwrite and not (out / "run.json").exists():
-        raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
-    with files.writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+    out = _opened(Path(out), overwrite)
     lora.merge(clf)
     samples = list(report.samples) if report is not None else []
     with files.atomic(out / "saved_model") as folder:
@@ -73,13 +73,35 @@ def export(
         parity = _prove(clf, version, samples)
     with files.atomic(out / "model.keras") as path:
         clf.save(path)
-    if report is not None:
-        report.save(out)
+    told = _tell(clf, out, report, data, history)
     facts = _facts(clf, report, parity)
-    files.write_text(out / "README.md", card.write(facts))
+    files.write_text(out / "README.md", card.write(facts, told))
     facts["files"] = _digests(out)
     files.write_json(out / "tlkit.json", facts)  # last: it says that all else is there
     return load(out)
+
+
+def _opened(out: Path, overwrite: bool) -> Path:
+    if (out / "tlkit.json").exists() and not overwrite:
+        raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
+    strange = [name for name in OWN if (out / name).exists()]
+    if strange and not overwrite and not (out / LEDGER).exists():
+        raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
+    with files.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _tell(clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any) -> story.Story | None:
+    """Write the report and its page, or remove the page of an earlier one; return what the page tells."""
+    (out / story.NAME).unlink(missing_ok=True)
+    if report is None:
+        return None
+    report.save(out)
+    ledger = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
+    told = story.Story(report, clf, data, history, ledger, ledger.get("amounts", ()))
+    story.write(told, out / story.NAME)
+    return told
 
 
 def answers(clf: keras.Model) -> tuple[Callable, Callable]:
@@ -177,10 +199,6 @@ def _asked(clf: keras.Model, samples: Sequence[Any]) -> list[tuple[str, str, lis
     if hasattr(clf.spec.input, "asked"):
         return clf.spec.input.asked(samples)
     return [("serving_default", clf.spec.target.output_name, clf.spec.input.served(samples))]
-
-
-def _encoded(sample: bytes | Sequence) -> str | list:
-    return base64.b64encode(sample).decode() if isinstance(sample, bytes) else [_encoded(part) for part in sample]
 
 
 def _ask_fresh_process(

@@ -39,7 +39,7 @@ FORM = {  # as `forms.mismatches` takes it
 }
 METRICS = {"split": str, "examples": int, "*": float}
 # these become arguments, so here nothing may be beyond the form
-TARGETS = {"label": {}, "tags": {}, "value": {"mean": float, "scale": float}, "entities": {}}
+TARGETS = {"label": {"temperature": float}, "tags": {}, "value": {"mean": float, "scale": float}, "entities": {}}
 TARGETS |= {"reply": {"size": int}, "summary": {"size": int}}
 LEAST = {"label": 2, "tags": 1, "value": 1, "entities": 2, "reply": 1, "summary": 1}  # so many labels it has at least
 ONE = {"value", "reply", "summary"}  # these have no more
@@ -52,7 +52,7 @@ INPUTS = {
     },
     "table": columns.FACTS,
 }  # fmt: skip
-ADDED = {"family", "segments"}  # older artifacts lack them, and are what the defaults say
+ADDED = {"family", "segments", "temperature"}  # older artifacts lack them, and are what the defaults say
 CHOICES = {"resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
 CHOICES |= {"family": tuple(KINDS), "segments": (1, 2)}
 
@@ -186,22 +186,28 @@ def _faults(facts: dict[str, Any]) -> Iterator[str]:
 def _target_faults(given: dict[str, Any], count: int) -> Iterator[str]:
     if given["name"] not in TARGETS:
         yield f"target.name is {given['name'][:100]!r}, which this tlkit does not know"
-    form = TARGETS[given["name"]]
+    form = _asked(TARGETS[given["name"]], given)
     yield from forms.mismatches(given, form, "target")
     for key in given.keys() - form.keys() - {"name"}:
         yield f"target.{key[:100]} is not known"
     if count < LEAST[given["name"]] or (given["name"] in ONE and count > 1):
         yield f"it has {count:,} labels, which do not suit its target, {given['name']}"
+    if not 0 < given.get("temperature", 1.0) < math.inf:
+        yield "target.temperature is not a finite number above 0"
     if given["name"] == "value" and not (math.isfinite(given["mean"]) and 0 < given["scale"] < math.inf):
         yield "target.mean and target.scale are not finite, or the scale is not above 0"
     if not 1 <= given.get("size", 1) <= MOST_SIZE:
         yield f"target.size is not a number from 1 to {MOST_SIZE:,}"
 
 
+def _asked(form: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    return {key: kind for key, kind in form.items() if key in given or key not in ADDED}
+
+
 def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     if given["kind"] not in INPUTS:
         yield f"input.kind is {given['kind'][:100]!r}, which this tlkit does not know"
-    form = {key: kind for key, kind in INPUTS[given["kind"]].items() if key in given or key not in ADDED}
+    form = _asked(INPUTS[given["kind"]], given)
     yield from forms.mismatches(given, form, "input")
     for key in given.keys() - form.keys() - {"kind", "resize"}:
         yield f"input.{key[:100]} is not known"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
@@ -170,6 +171,27 @@ def _completed_writer(job: Job, kind: str | None, *, fetch: bool) -> Job:
 
         weights.find(row, job.weights, rows=[*table().values(), *generators.SUMMARIZERS.values()])
     return job
+
+
+def command(job: Job) -> str:
+    """Write the command that does a job again; folders are left out of absolute paths, as it is passed on."""
+    words = ["tlkit", "train", _bare(job.data)]
+    for field in dataclasses.fields(job):
+        value = getattr(job, field.name)
+        if field.name in ("data", "out") or value == field.default:
+            continue
+        name = f"--{field.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append("--no-flip" if field.name == "flip" else name)
+        elif isinstance(value, list | tuple):
+            words += [name, ",".join(each if isinstance(each, str) else f"{each:g}" for each in value)]
+        else:
+            words += [name, "random" if value is None else _bare(str(value))]
+    return shlex.join([*words, "--out", "RUN"])
+
+
+def _bare(path: str) -> str:
+    return Path(path).name if Path(path).is_absolute() else path
 
 
 def inspect(job: Job) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import pairing, writing
+from tlkit import intervals, pairing, writing
 from tlkit.measured import Measured
 
 if TYPE_CHECKING:
@@ -35,14 +35,17 @@ class ReplyReport(Measured):
         tokens: how many were measured.
         cut: how many examples were too long and not read as a whole.
         written: of a few examples the prompt, the truth and what the model writes.
+        sums: of each example loss, right tokens and tokens (n, 3); None after loading.
     """
 
     target: ClassVar[str] = "reply"
+    hidden: ClassVar[tuple[str, ...]] = ("sums", "samples")
     perplexity: float
     token_accuracy: float
     tokens: int
     cut: int = 0
     written: Sequence[Mapping[str, str]] = ()
+    sums: np.ndarray | None = None
 
     @classmethod
     def kept(cls, target: Any, truth: np.ndarray, answer: Any) -> np.ndarray:
@@ -59,20 +62,22 @@ class ReplyReport(Measured):
     @classmethod
     def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> ReplyReport:
         """Put the sums that `kept` gave together; `facts` holds `cut` and `written` too."""
-        loss, right, tokens = np.concatenate(answers).astype(np.float64).sum(0)
-        loss, count = float(loss / max(tokens, 1)), len(truth)
+        sums = np.concatenate(answers).astype(np.float64)
+        own, tokens, count = _of_tokens(sums.sum(0)), sums[:, 2].sum(), len(truth)
         notes, cut = list(facts["notes"]), facts.get("cut", 0)
         if cut:
             notes.append(f"{cut} of {count} examples are longer than the model reads, {target.size} tokens or its like")
-        how = {"token_accuracy": float(right / max(tokens, 1)), "tokens": int(tokens)}
-        how |= {**facts, "notes": tuple(notes)}
-        perplexity = math.exp(min(loss, 700))  # beyond it no float holds
-        return cls(labels=target.labels, n=count, loss=loss, perplexity=perplexity, **how)
+        how = {**facts, "notes": tuple(notes)}
+        return cls(labels=target.labels, n=count, tokens=int(tokens), sums=sums, **own, **how)
 
     @property
     def figures(self) -> dict[str, float]:
         """Perplexity, token accuracy and loss."""
         return {"perplexity": self.perplexity, "token_accuracy": self.token_accuracy, "loss": self.loss}
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the intervals, over examples, of perplexity, token accuracy and loss; nothing after loading."""
+        return {} if self.sums is None else intervals.of_sums(self.sums, _of_tokens)
 
     def lines(self) -> list[str]:
         """Write the figures and the texts."""
@@ -92,12 +97,15 @@ class SummaryReport(ReplyReport):
         rouge: the mean F-measures of ROUGE-1, ROUGE-2 and ROUGE-L, 0..1, with stemming, by the package rouge-score.
         lead: the same of the first sentence of each document.
         summarized: how many documents that was measured on.
+        scores: the F-measures of each (summarized, 3); None after loading.
     """
 
     target: ClassVar[str] = "summary"
+    hidden: ClassVar[tuple[str, ...]] = ("scores", "sums", "samples")
     rouge: Mapping[str, float]
     lead: Mapping[str, float]
     summarized: int
+    scores: np.ndarray | None = None
 
     @classmethod
     def beyond(cls, clf: keras.Model, split: Any) -> dict[str, Any]:
@@ -107,14 +115,23 @@ class SummaryReport(ReplyReport):
         documents, truths = zip(*chosen, strict=True)
         written = writing.generate(clf, documents)
         lead = [SENTENCE.split(document.strip())[0] for document in documents]
-        scores = {"rouge": rouge(truths, written), "lead": rouge(truths, lead)}
-        return found | scores | {"summarized": len(chosen)}
+        scores = rouge_each(truths, written)
+        means = dict(zip(ROUGE, map(float, scores.mean(0)), strict=True))
+        return found | {"rouge": means, "lead": rouge(truths, lead), "summarized": len(chosen), "scores": scores}
 
     @property
     def figures(self) -> dict[str, float]:
         """ROUGE, perplexity and loss."""
         first = {name: self.rouge[name] for name in ("rougeL", "rouge1", "rouge2")}
         return first | {"perplexity": self.perplexity, "loss": self.loss}
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the intervals of ROUGE, over documents, and those of a `ReplyReport`; nothing after loading."""
+        if self.scores is None:
+            return super().intervals()
+        n = len(self.scores)
+        found = intervals.of_sums(self.scores, lambda total: dict(zip(ROUGE, map(float, total / n), strict=True)))
+        return found | super().intervals()
 
     def lines(self) -> list[str]:
         """Write the figures beside those of the first sentences, and the texts."""
@@ -126,11 +143,24 @@ class SummaryReport(ReplyReport):
 
 def rouge(truths: Sequence[str], written: Sequence[str]) -> dict[str, float]:
     """Return the mean F-measures of texts against the truth, 0..1."""
+    return dict(zip(ROUGE, map(float, rouge_each(truths, written).mean(0)), strict=True))
+
+
+def rouge_each(truths: Sequence[str], written: Sequence[str]) -> np.ndarray:
+    """Return the F-measures of each text against the truth (n, 3), in the order of ROUGE."""
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(list(ROUGE), use_stemmer=True)
     scores = [scorer.score(truth, text) for truth, text in zip(truths, written, strict=True)]
-    return {name: float(np.mean([score[name].fmeasure for score in scores])) for name in ROUGE}
+    return np.array([[score[name].fmeasure for name in ROUGE] for score in scores]).reshape(-1, len(ROUGE))
+
+
+def _of_tokens(total: np.ndarray) -> dict[str, float]:
+    """Return the figures from sums of loss, right tokens and tokens."""
+    loss, right, tokens = (float(each) for each in total)
+    loss /= max(tokens, 1)
+    # beyond 700 no float holds the perplexity
+    return {"perplexity": math.exp(min(loss, 700)), "token_accuracy": right / max(tokens, 1), "loss": loss}
 
 
 def _spread(count: int, most: int) -> list[int]:

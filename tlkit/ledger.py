@@ -29,8 +29,8 @@ FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment"
 OPTIONAL = {"environment": {}, "figures": {}}
 # what a run writes into its directory beside the ledger; nothing else is ever removed from it
 OWN = (
-    "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "curves.png", "confusion.png", "tags.png",
-    "values.png", SPLITS, QUARANTINE, checkpoint.METRICS,
+    "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "report.html", "curves.png",
+    "confusion.png", "precision_recall.png", "tags.png", "values.png", SPLITS, QUARANTINE, checkpoint.METRICS,
 )  # fmt: skip
 PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {

@@ -126,7 +126,7 @@ def train(
     planned = phase.epochs * -(-len(training.labels) // options.batch_size)
     optimizer = steps.optimizer(tail, phase.learning_rate, planned, options.weight_decay)
     step, scores = steps.compiled(tail, options.target, optimizer, options.class_weight, options.label_smoothing)
-    validated = functools.partial(_score, scores, validation, getattr(options.target, "scored", SCORED))
+    validated = functools.partial(score, scores, validation, getattr(options.target, "scored", SCORED))
     if keeper.progress.loop is None:
         steps.seed_dropout(tail, options.seed)
         now = _Standing(np.nan_to_num(validated()[0], nan=np.inf, neginf=np.inf), _weights(tail))
@@ -180,7 +180,7 @@ def _epoch(
             pause()
 
 
-def _score(scores: Callable, features: Features, size: int) -> tuple[float, float]:
+def score(scores: Callable, features: Features, size: int) -> tuple[float, float]:
     """Return the mean loss and the mean of the target's figure."""
     batches = _batches(np.arange(len(features.labels)), size)
     sums = [scores(*chunk) for part in batches for chunk in features.chunks(part, 1)]

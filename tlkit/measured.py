@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,11 @@ from tlkit import files, plots
 from tlkit.errors import ArtifactError
 from tlkit.spec import resolve
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WORST = 12  # answers that a report shows
+MEMORY = ("samples", "mistakes")  # raw examples, which no report.json holds
 SAMPLES = 8  # raw examples a report keeps in memory
 # by the target's name, the class of its report
 REPORTS = {
@@ -24,6 +29,43 @@ REPORTS = {
     "reply": "tlkit.language:ReplyReport",
     "summary": "tlkit.language:SummaryReport",
 }
+# what figures are called, where that is not their name; and what the loss is
+FIGURES = {
+    "macro_f1": "macro-F1", "micro_f1": "micro-F1", "mae": "mean absolute error", "r2": "R2",
+    "rmse": "root mean squared error", "f1": "entity F1, micro", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+}  # fmt: skip
+LOSSES = {
+    "label": "cross-entropy, nats",
+    "tags": "binary cross-entropy, nats",
+    "value": "squared error, divided by the variance in training",
+    "entities": "cross-entropy of the words, nats",
+    "reply": "cross-entropy of a token, nats",
+    "summary": "cross-entropy of a token, nats",
+}
+
+
+def called(name: str, target: str) -> str:
+    """Return what a figure of a report of this target is called."""
+    return f"loss ({LOSSES[target]})" if name == "loss" else FIGURES.get(name, name.replace("_", " "))
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """Show one wrong answer.
+
+    Args:
+        item: the raw example.
+        name: what it is called, empty where that is not known.
+        truth, answer: in words.
+        sure: how sure the model was, or how far it is off, in words.
+    """
+
+    item: Any
+    name: str
+    truth: str
+    answer: str
+    sure: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +82,7 @@ class Measured:
         seconds: what the measurement took.
         notes: what a reader has to know about the figures.
         samples: a few of the raw examples, on which `tlkit.export` proves the exported model.
+        mistakes: the worst answers with their raw examples, for the report's page.
     """
 
     target: ClassVar[str]  # the name of what was learned, a key of REPORTS
@@ -52,6 +95,7 @@ class Measured:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     samples: tuple[Any, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
     @classmethod
     def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> Measured:
@@ -84,6 +128,24 @@ class Measured:
         """Write what stands in the table for a terminal, between its first line and the notes."""
         raise NotImplementedError
 
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 95 % interval of each headline figure that has one; empty where single answers are not kept."""
+        return {}
+
+    def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
+        """Return the worst answers, WORST at most: number of the example, truth, answer, how sure the model was or how
+        far it is off. `items` are the raw examples, for those reports that look at them."""
+        return []
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The figures of each class, tag or type of entities; none where there are no such."""
+        return ()
+
+    def figure_of(self) -> Figure | None:
+        """Draw what belongs to this kind of report besides the learning curves and a confusion matrix."""
+        return None
+
     def draw(self, folder: Path) -> None:
         """Write the plots of this kind of report besides the learning curves."""
 
@@ -100,7 +162,7 @@ class Measured:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain JSON values, without the answers; a number that is not finite becomes None."""
-        shown = [field.name for field in fields(self) if field.name not in self.hidden]
+        shown = [field.name for field in fields(self) if field.name not in (*self.hidden, *MEMORY)]
         return {"target": self.target} | {name: plain(getattr(self, name)) for name in shown}
 
     def save(self, directory: str | Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tlkit import bio, plots
+from tlkit import bio, intervals, plots
 from tlkit.errors import InputError
-from tlkit.measured import Measured
-from tlkit.tagging import NO_TOKEN
+from tlkit.measured import WORST, Measured
+from tlkit.tagging import NO_TOKEN, WORD
 
 SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
 ROWS = 20  # types and pairs of types that a terminal shows
@@ -35,9 +35,11 @@ class EntityReport(Measured):
         words: the number of words, without those the tokenizer makes nothing of.
         unread_words, unread_entities: how many lie wholly or in part beyond the tokens that the model reads; it answers
             O there, so that they count as missed.
+        tags: of each text the true BIO tags of its words, and those that were answered; None after loading.
     """
 
     target: ClassVar[str] = "entities"
+    hidden: ClassVar[tuple[str, ...]] = ("tags", "samples")
     precision: float
     recall: float
     f1: float
@@ -47,6 +49,7 @@ class EntityReport(Measured):
     words: int = 0
     unread_words: int = 0
     unread_entities: int = 0
+    tags: Sequence[tuple[Sequence[str], Sequence[str]]] | None = None
 
     @classmethod
     def of(
@@ -74,6 +77,7 @@ class EntityReport(Measured):
             words=words,
             unread_words=sum(beyond),
             unread_entities=cut,
+            tags=tuple(zip(true, said, strict=True)),
             **counted(true, said, target.types),
             **facts,
         )
@@ -83,6 +87,36 @@ class EntityReport(Measured):
         """F1, precision and recall of the entities, accuracy of the words, loss."""
         names = ("f1", "precision", "recall", "accuracy", "loss")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The figures of each type."""
+        return self.per_type
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the intervals, over texts, of all headline figures but the loss; nothing after loading."""
+        if self.tags is None:
+            return {}
+        sums = []
+        for true, said in self.tags:
+            here, there = set(bio.spans(true)), set(bio.spans(said))
+            right = sum(a == b for a, b in zip(true, said, strict=True))
+            sums.append((len(here & there), len(there), len(here), right, len(true)))
+
+        def figures(total: np.ndarray) -> dict[str, float]:
+            return _figures(*total[:3]) | {"accuracy": total[3] / max(total[4], 1)}
+
+        return intervals.of_sums(np.array(sums), figures)
+
+    def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
+        """Return the texts with the most entities that were missed or made up."""
+        told = []
+        for number, (true, said) in enumerate(self.tags or ()):
+            here, there = set(bio.spans(true)), set(bio.spans(said))
+            if off := len(here ^ there):
+                own = WORD.findall(items[number]) if len(items) else []
+                told.append((number, _named(true, own), _named(said, own), f"{off} missed or made up"))
+        return sorted(told, key=lambda row: -int(row[3].split()[0]))[:WORST]
 
     def lines(self) -> list[str]:
         """Write the figures by type; of many types the most frequent; and what is mixed up most."""
@@ -135,6 +169,14 @@ def counted(true: Sequence[Sequence[str]], said: Sequence[Sequence[str]], types:
 def _figures(both: int, given: int, own: int) -> dict[str, float]:
     precision, recall = both / given if given else 0.0, both / own if own else 0.0
     return {"precision": precision, "recall": recall, "f1": 2 * both / (given + own) if given + own else 0.0}
+
+
+def _named(tags: Sequence[str], words: Sequence[str]) -> str:
+    """Name the entities of a text: the type, and its words where these are as many as the tags."""
+    found = [(kind, " ".join(words[start:end])) for kind, start, end in bio.spans(tags)]
+    if len(words) != len(tags):
+        return ", ".join(kind for kind, _ in found) or "no entities"
+    return ", ".join(f"{kind} {text}" for kind, text in found) or "no entities"
 
 
 def _text(truth: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, float]:

@@ -129,3 +129,8 @@ def class_weights(wanted: Any, data: Any) -> np.ndarray:
         raise unknown("label in class_weight", strange[0], data.labels)
     by_name = {str(label): weight for label, weight in wanted.items()}
     return np.array([by_name.get(label, 1.0) for label in data.labels], np.float32)
+
+
+def uncalibrated(target: Target) -> Target:
+    """Return the target of a model that is about to be trained, which puts an end to what calibration did."""
+    return dataclasses.replace(target, temperature=1.0) if target.name == "label" else target

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ SIDE = 96  # pixels of a thumbnail
 PICTURES = 2_000_000  # characters of all thumbnails; the rest of a page stays well below a million
 ROWS = 200  # classes in the table
 OPEN = 6  # groups of a finding that are shown at once, the others behind a line to open
+# what examples are counted by
+NOUNS = {"label": "class", "tags": "tag", "value": "value", "entities": "type", "reply": "text", "summary": "text"}
 CHARACTERS = {"name": 120, "label": 60, "text": 280}
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --error: #b3261e; --warning: #8a5a00; --note: #35608f; --line: #8886; }
 @media (prefers-color-scheme: dark) { :root { --error: #ff8a80; --warning: #ffc35c; --note: #9ec5f0; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
@@ -54,32 +56,37 @@ def write(diagnosis: Any, data: Data | None, path: str | Path) -> None:
     Raises:
         RunError: the disk is full or may not be written.
     """
-    files.write_text(path, "".join(f"{line}\n" for line in _lines(diagnosis, _Album(data))))
+    files.write_text(path, "".join(f"{line}\n" for line in _lines(diagnosis, Album(data))))
 
 
-def _lines(diagnosis: Any, album: _Album) -> Iterator[str]:
-    title = f"tlkit doctor: {_text(diagnosis.source)}"
+def _lines(diagnosis: Any, album: Album) -> Iterator[str]:
+    yield from opening(f"tlkit doctor: {diagnosis.source}")
+    total, learned = sum(diagnosis.sizes.values()), text(diagnosis.about(), "label")
+    yield f"<p>{total:,} {text(diagnosis.kind)} examples, {learned}: {diagnosis.summary()}.</p>"
+    for finding in diagnosis.findings:
+        yield from finding_lines(finding, album)
+    noun = NOUNS[diagnosis.task]
+    yield f"<h2>Examples by {noun} and split</h2>"
+    if album.splitting:
+        yield f"<p>{text(album.splitting)}</p>"
+    yield from counts_table(diagnosis.counts, diagnosis.labels, noun, diagnosis.sizes)
+    yield "</body>\n</html>"
+
+
+def opening(title: str, more: str = "") -> Iterator[str]:
+    """Yield the head of a page and its first headline; `more` is style."""
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     # Whatever slips through the escaping, nothing is fetched and no script runs.
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    yield f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>"
-    total, learned = sum(diagnosis.sizes.values()), _text(diagnosis.about(), "label")
-    yield f"<p>{total:,} {_text(diagnosis.kind)} examples, {learned}: {diagnosis.summary()}.</p>"
-    for finding in diagnosis.findings:
-        yield from _finding(finding, album)
-    noun = {"label": "class", "tags": "tag", "value": "value", "entities": "type"}.get(diagnosis.task, "text")
-    yield f"<h2>Examples by {noun} and split</h2>"
-    if album.splitting:
-        yield f"<p>{_text(album.splitting)}</p>"
-    yield from _table(diagnosis, noun)
-    yield "</body>\n</html>"
+    yield f"<title>{text(title)}</title>\n<style>{STYLE}{more}</style>\n</head>\n<body>\n<h1>{text(title)}</h1>"
 
 
-def _finding(finding: Any, album: _Album) -> Iterator[str]:
+def finding_lines(finding: Any, album: Album) -> Iterator[str]:
+    """Yield a finding with its examples."""
     yield f'<section class="{finding.severity}">'
-    yield f"<h2><b>{finding.severity}</b> {_text(finding.title)}</h2>\n<p>{_text(finding.remedy)}</p>"
+    yield f"<h2><b>{finding.severity}</b> {text(finding.title)}</h2>\n<p>{text(finding.remedy)}</p>"
     groups = [_group(names, said, album) for names, said in finding.groups()]
     yield from groups[:OPEN]
     if groups[OPEN:]:
@@ -89,36 +96,38 @@ def _finding(finding: Any, album: _Album) -> Iterator[str]:
     yield "</section>"
 
 
-def _group(names: Sequence[str], said: str, album: _Album) -> str:
-    caption = f"<p>{_text(said, 'text')}</p>" if said else ""
+def _group(names: Sequence[str], said: str, album: Album) -> str:
+    caption = f"<p>{text(said, 'text')}</p>" if said else ""
     return f'<div class="group">{"".join(album.figure(name) for name in names)}{caption}</div>'
 
 
-def _table(diagnosis: Any, noun: str) -> Iterator[str]:
-    counts, labels = diagnosis.counts, diagnosis.labels
-    heads = "".join(f"<th>{_text(split)}</th>" for split in counts)
+def counts_table(
+    counts: Mapping[str, Mapping[str, int]], labels: Sequence[str], noun: str, sizes: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield the number of examples by split and class, or whatever `noun` says, as a table; `sizes` are the splits'."""
+    heads = "".join(f"<th>{text(split)}</th>" for split in counts)
     yield f'<div class="wide"><table>\n<tr><th>{noun}</th>{heads}</tr>'
     for label in labels[:ROWS]:
         cells = "".join(f"<td>{each.get(label, 0):,}</td>" for each in counts.values())
-        yield f"<tr><th>{_text(label, 'label')}</th>{cells}</tr>"
-    cells = "".join(f"<td>{diagnosis.sizes[split]:,}</td>" for split in counts)
+        yield f"<tr><th>{text(label, 'label')}</th>{cells}</tr>"
+    cells = "".join(f"<td>{sizes[split]:,}</td>" for split in counts)
     every = f"all {len(labels):,} classes" if noun == "class" else "all examples"
     yield f"<tr><th>{every}</th>{cells}</tr>\n</table></div>"
     if len(labels) > ROWS:
         yield f"<p>{len(labels) - ROWS:,} more {'classes' if noun == 'class' else f'{noun}s'} are in doctor.json.</p>"
 
 
-def _text(text: str, what: str = "") -> str:
+def text(raw: str, what: str = "") -> str:
     """Cut and escape a text; half a surrogate, which no file can hold, becomes a question mark."""
-    most = CHARACTERS.get(what, len(text))
-    cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    most = CHARACTERS.get(what, len(raw))
+    cut = raw if len(raw) <= most else f"{raw[: most - 1]}…"
     return html.escape(cut.encode("utf-8", "replace").decode())
 
 
 # === Examples ===
 
 
-class _Album:
+class Album:
     """Find examples by name and draw them, as long as there is room on the page."""
 
     def __init__(self, data: Data | None) -> None:
@@ -132,13 +141,13 @@ class _Album:
         """Return one example with its name, and its label and split where it has them."""
         number = self.numbers.get(name)
         if self.examples is None or number is None:
-            return f'<figure class="text"><figcaption>{_text(name, "name")}</figcaption></figure>'
+            return f'<figure class="text"><figcaption>{text(name, "name")}</figcaption></figure>'
         data, item = self.examples.data, self.examples.item(number)
         label, split = data.described(self.examples.labels[number]), SPLITS[self.examples.sides[number]]
-        caption = f"<b>{_text(label, 'label')}</b>, {split}<br>{_text(name, 'name')}"
+        caption = f"<b>{text(label, 'label')}</b>, {split}<br>{text(name, 'name')}"
         if data.kind != "image":
             told = item if isinstance(item, str) else ", ".join(map(str, item))
-            drawn, kind = f"<blockquote>{_text(told, 'text')}</blockquote>", ' class="text"'
+            drawn, kind = f"<blockquote>{text(told, 'text')}</blockquote>", ' class="text"'
         else:
             drawn, kind = self._picture(item), ""
         return f"<figure{kind}>{drawn}<figcaption>{caption}</figcaption></figure>"
@@ -147,30 +156,35 @@ class _Album:
         thumb = thumbnail(item) if self.room else None
         if thumb is None:
             return ""
-        source = base64.b64encode(thumb).decode()
+        return self.taken(thumb)
+
+    def taken(self, jpeg: bytes, alt: str = "") -> str:
+        """Return a small JPEG as an element, as long as there is room on the page."""
+        source = base64.b64encode(jpeg).decode()
         if len(source) > self.room:
             self.room = 0
             return ""
         self.room -= len(source)
-        return f'<img alt="" src="data:image/jpeg;base64,{source}">'
+        return f'<img alt="{text(alt)}" src="data:image/jpeg;base64,{source}">'
 
 
-def thumbnail(item: str | bytes | np.ndarray) -> bytes | None:
+def thumbnail(item: str | bytes | np.ndarray, side: int = SIDE) -> bytes | None:
     """Draw a picture as a small JPEG, upright; None where it cannot be drawn.
 
     Args:
         item: the path or the content of a file, or pixels (height, width[, 1 or 3]), 0..255.
+        side: the most pixels it has in a row or column.
     """
     from PIL import Image, ImageOps
 
     try:
         # A picture may be large or damaged in its metadata, and is drawn all the same.
         with warnings.catch_warnings(action="ignore"):
-            picture = _pixels(item) if isinstance(item, np.ndarray) else _opened(item)
-            smooth = max(picture.size) > SIDE
+            picture = _pixels(item) if isinstance(item, np.ndarray) else _opened(item, side)
+            smooth = max(picture.size) > side
             how = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
             out = io.BytesIO()
-            ImageOps.contain(picture, (SIDE, SIDE), how).convert("RGB").save(out, "JPEG", quality=80)
+            ImageOps.contain(picture, (side, side), how).convert("RGB").save(out, "JPEG", quality=80)
     except Exception:  # whatever a decoder trips over, the name is shown without a picture
         return None
     return out.getvalue()
@@ -183,12 +197,12 @@ def _pixels(array: np.ndarray) -> Any:
     return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array)
 
 
-def _opened(item: str | bytes) -> Any:
+def _opened(item: str | bytes, side: int) -> Any:
     from PIL import Image
 
     from tlkit import images
 
     content = io.BytesIO(item if isinstance(item, bytes) else images.content(item))
     with Image.open(content, formats=images.FORMATS) as picture:
-        picture.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG of many pixels is not unpacked in full
+        picture.draft("RGB", (2 * side, 2 * side))  # a JPEG of many pixels is not unpacked in full
         return images.flattened(picture)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,30 +29,37 @@ def curves_figure(report: Any) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.2), layout="constrained")
-    epochs = np.arange(1, len(report.history) + 1)
-    told = next(
-        (name for name in ("accuracy", "mae", "token_accuracy") if report.history and name in report.history[0]),
-        "accuracy",
-    )
-    for axes, name in zip(figure.subplots(1, 2), ("loss", told), strict=True):
-        for key, label, style in ((name, "training", "o--"), (f"val_{name}", "validation", "o-")):
-            values = [np.nan if row.get(key) is None else row[key] for row in report.history]
-            axes.plot(epochs, values, style, label=label, markersize=4, color=COLOURS[label])
-        axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(epochs) + 0.5))
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.25)
-        _mark_phases(axes, [str(row.get("phase", "")) for row in report.history])
-        axes.legend(loc="best", frameon=False)
+    for axes, name in zip(figure.subplots(1, 2), told(report.history), strict=True):
+        draw_curve(axes, report.history, name)
     return figure
+
+
+def told(history: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Name what a history tells of every epoch: the loss, and accuracy or another figure."""
+    named = ("accuracy", "mae", "token_accuracy")
+    return "loss", next((name for name in named if history and name in history[0]), "accuracy")
+
+
+def draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Draw one figure over all epochs, of training and of validation, each unfreezing marked by a line."""
+    epochs = np.arange(1, len(history) + 1)
+    for key, label, style in ((name, "training", "o--"), (f"val_{name}", "validation", "o-")):
+        values = [np.nan if row.get(key) is None else row[key] for row in history]
+        axes.plot(epochs, values, style, label=label, markersize=4, color=COLOURS[label])
+    axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(epochs) + 0.5))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.25)
+    _mark_phases(axes, [str(row.get("phase", "")) for row in history])
+    axes.legend(loc="best", frameon=False)
 
 
 def _mark_phases(axes: Axes, phases: Sequence[str]) -> None:
     starts = [i for i, phase in enumerate(phases) if i == 0 or phase != phases[i - 1]]
     for start, end in zip(starts, [*starts[1:], len(phases)], strict=True):
         if start:
-            axes.axvline(start + 0.5, color="0.35", linestyle=":")
+            axes.axvline(start + 0.5, color="0.5", linestyle=":")
         place = {"x": (start + end + 1) / 2, "y": 1.02, "transform": axes.get_xaxis_transform()}
-        axes.text(**place, s=phases[start], ha="center", color="0.35", parse_math=False)
+        axes.text(**place, s=phases[start], ha="center", color="0.5", parse_math=False)
 
 
 def confusion_figure(report: Any) -> Figure:

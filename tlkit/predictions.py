@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -10,17 +10,21 @@ class Prediction:
     """State one answer.
 
     Args:
-        label: the most probable label.
-        probability: its probability.
+        label: the most probable label; None where it is less probable than the threshold that was asked for.
+        probability: of the most probable label.
         top_k: the most probable labels with their probabilities, best first.
     """
 
-    label: str
+    label: str | None
     probability: float
     top_k: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        return f"{self.label}\t{self.probability:.4f}"
+        return f"{'?' if self.label is None else self.label}\t{self.probability:.4f}"
+
+    def unless_below(self, threshold: float) -> Prediction:
+        """Return the answer, without its label where it is less probable than `threshold`."""
+        return self if self.probability >= threshold else replace(self, label=None)
 
 
 @dataclass(frozen=True)

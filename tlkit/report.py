@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import plots, rare, spec
+from tlkit import calibration, intervals, plots, rare, spec
 from tlkit.errors import InputError
-from tlkit.measured import REPORTS, SAMPLES, Measured, plain
+from tlkit.measured import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.figure import Figure
 
 TABLE_ROWS = 20  # beyond this many classes a terminal shows only the worst ones
 TOP_K = (3, 5)
@@ -36,6 +37,8 @@ class Report(Measured):
         macro_f1: the mean F1 of the classes that occur in the split or among the answers, 0..1.
         top_k: k -> the share whose true class is among the k most probable, for each k below the number of classes.
         per_class: for each class its label, precision, recall, f1 and support (the number of its examples).
+        calibration: whether the probabilities can be believed, as `calibration.facts` describes it: the temperature,
+            the expected calibration error (ece) with it and before, groups by confidence, and a table of thresholds.
         confusion: counts (classes, classes); a row is a true class, a column an answer.
         rare: of two classes, one of which is rare, its `label` and what `tlkit.rare.figures` measures; else None.
         y_true: the true classes (n,); None after `Report.load`.
@@ -50,13 +53,14 @@ class Report(Measured):
     per_class: Sequence[Mapping[str, Any]]
     confusion: np.ndarray
     rare: Mapping[str, Any] | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     y_true: np.ndarray | None = None
     probabilities: np.ndarray | None = None
 
     @classmethod
     def of(cls, target: Any, truth: np.ndarray, answers: Sequence[np.ndarray], facts: Mapping[str, Any]) -> Report:
         """Compare probabilities with the true classes."""
-        return score(truth, np.concatenate(answers), target.labels, **facts)
+        return score(truth, np.concatenate(answers), target.labels, temperature=target.temperature, **facts)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -87,15 +91,42 @@ class Report(Measured):
             f"{'class':<{width}}  precision  recall     f1  examples",
             *(_row(row, width) for row in rows),
         ]
-        worst = f"(the {len(rows)} worst of {len(self.per_class)} classes by f1)"
-        return lines if len(rows) == len(self.per_class) else [*lines, worst]
+        if len(rows) < len(self.per_class):
+            lines.append(f"(the {len(rows)} worst of {len(self.per_class)} classes by f1)")
+        return [*lines, *calibration.lines(self.calibration)]
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 95 % bootstrap intervals of accuracy, macro-F1 and loss; nothing after `Report.load`."""
+        if self.y_true is None or self.probabilities is None:
+            return {}
+        losses = -np.log(np.clip(self.probabilities[np.arange(self.n), self.y_true], SMALLEST, 1))
+        return intervals.of_classes(self.y_true, self.probabilities.argmax(axis=1), losses, len(self.labels))
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The figures of each class."""
+        return self.per_class
+
+    def figure_of(self) -> Figure | None:
+        """Draw the precision of a rare class against its recall, where there is one."""
+        return plots.precision_recall_figure(self) if self.rare and self.probabilities is not None else None
+
+    def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
+        """Return the wrong answers that the model was most sure of."""
+        if self.y_true is None or self.probabilities is None:
+            return []
+        guess, sure = self.probabilities.argmax(axis=1), self.probabilities.max(axis=1)
+        wrong = np.flatnonzero(guess != self.y_true)
+        chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:WORST]
+        names = self.labels
+        return [(int(n), names[self.y_true[n]], names[guess[n]], f"{sure[n]:.1%}") for n in chosen]
 
     def draw(self, folder: Path) -> None:
         """Write confusion.png and, where one of two classes is rare, precision_recall.png."""
         plots.write(plots.confusion_figure(self), folder / "confusion.png")
         (folder / "precision_recall.png").unlink(missing_ok=True)  # an older report's
-        if self.rare and self.probabilities is not None:
-            plots.write(plots.precision_recall_figure(self), folder / "precision_recall.png")
+        if (figure := self.figure_of()) is not None:
+            plots.write(figure, folder / "precision_recall.png")
 
     @classmethod
     def restored(cls, found: dict[str, Any]) -> Report:
@@ -112,6 +143,7 @@ def score(
     probabilities: np.ndarray,
     labels: Sequence[str],
     *,
+    temperature: float = 1.0,
     split: str = "test",
     history: Sequence[Mapping[str, Any]] = (),
     seconds: float = 0.0,
@@ -123,6 +155,7 @@ def score(
         y_true: the true classes (n,), as positions in `labels`.
         probabilities: the answers (n, classes); each row sums to 1.
         labels: the names of the classes.
+        temperature: by which the scores of these answers were divided.
         split, history, seconds, notes: kept in the report as they are.
 
     Raises:
@@ -134,7 +167,6 @@ def score(
     classes = np.arange(len(labels))
     guess = answers.argmax(axis=1)
     each = metrics.precision_recall_fscore_support(truth, guess, labels=classes, zero_division=0)
-    absent = [str(label) for label, support in zip(labels, each[3], strict=True) if not support]
     columns = ("label", "precision", "recall", "f1", "support")
     own = answers[np.arange(len(truth)), truth]  # what each true class was given
     ranks = {k: metrics.top_k_accuracy_score(truth, answers, k=k, labels=classes) for k in TOP_K if k < len(labels)}
@@ -149,12 +181,18 @@ def score(
         per_class=[plain(dict(zip(columns, row, strict=True))) for row in zip(map(str, labels), *each, strict=True)],
         confusion=metrics.confusion_matrix(truth, guess, labels=classes),
         rare=_rare(truth, answers, labels),
+        calibration=calibration.facts(truth, answers, temperature),
         history=tuple(history),
         seconds=seconds,
-        notes=(*notes, *([f"no example in this split of: {plots.short(', '.join(absent), 120)}"] if absent else [])),
+        notes=(*notes, *_absent(labels, each[3])),
         y_true=truth,
         probabilities=answers,
     )
+
+
+def _absent(labels: Sequence[str], supports: np.ndarray) -> list[str]:
+    absent = [str(label) for label, support in zip(labels, supports, strict=True) if not support]
+    return [f"no example in this split of: {plots.short(', '.join(absent), 120)}"] if absent else []
 
 
 def _rare(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) -> dict[str, Any] | None:
@@ -187,20 +225,16 @@ def evaluate(
     Raises:
         InputError: a model that tlkit does not know, or a split without examples.
     """
-    import tensorflow as tf
-
     about = getattr(clf, "spec", None)
     if about is None:
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
     start = time.perf_counter()
-    answer = tf.function(lambda batch: clf(batch, training=False), reduce_retracing=True)
     batch_size = min(batch_size, getattr(about.target, "scored", batch_size))
-    reading = spec.Reading(batch_size=batch_size, resize=about.resize)
     kind, truth = spec.resolve(REPORTS[about.target.name]), about.target.truths(clf, split)
     rows: list[np.ndarray] = []
-    for number, batch in enumerate(about.input.batches(split, reading)):
+    for number, answer in enumerate(calibration.answered(clf, split, batch_size)):
         part = truth[number * batch_size : (number + 1) * batch_size]
-        rows.append(kind.kept(about.target, part, answer(batch)))
+        rows.append(kind.kept(about.target, part, answer))
     if not rows:
         raise InputError("the split has no examples to evaluate; choose another split or read more data")
     seconds = time.perf_counter() - start
@@ -209,7 +243,13 @@ def evaluate(
     measured = kind.of(about.target, truth, rows, facts | kind.beyond(clf, split))
     # spread over the split, which may be sorted by class
     chosen = np.linspace(0, measured.n - 1, min(SAMPLES, measured.n)).astype(int)
-    return dataclasses.replace(measured, samples=tuple(split.items[number] for number in chosen))
+    samples = tuple(split.items[number] for number in chosen)
+    seen = getattr(split, "traits", None)
+    mistakes = [
+        Mistake(split.items[number], str(seen.names[number]) if seen else "", *told)
+        for number, *told in measured.worst(split.items)
+    ]
+    return dataclasses.replace(measured, samples=samples, mistakes=tuple(mistakes))
 
 
 def _checked(y_true: Any, probabilities: Any, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

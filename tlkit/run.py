@@ -5,14 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import artifact, checkpoint, checks, data, doctor, exporting, ledger, pretraining, report, train
+from tlkit import (
+    amounts,
+    artifact,
+    calibration,
+    checkpoint,
+    checks,
+    data,
+    doctor,
+    exporting,
+    ledger,
+    pretraining,
+    report,
+    train,
+)  # fmt: skip
 from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
-from tlkit.job import Job, completed, inspect, kind_of, schedule
+from tlkit.job import Job, command, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Phase, resolve
@@ -83,29 +96,56 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         found = doctor.diagnose(examples, labels=False)
         say(_resuming(there) if there else found.brief() or "")
         keras.utils.set_random_seed(job.seed)
-        clf = _built(job, examples, progress)
+        build = _builder(job, examples, progress)
+        clf = build()
         say(_plan(clf, phases))
-        facts |= {"job": ledger.given(asked), "findings": found.to_dict()["findings"]}
+        facts |= {"job": ledger.given(asked), "command": command(asked), "findings": found.to_dict()["findings"]}
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
         with _onward(out):
             history = _fit(clf, examples, phases, job, keeper, progress)
-            measured = report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
-            exporting.export(clf, out, report=measured, overwrite=True)
+            if amounts.affordable(clf, examples, history):
+                ledger.add(out, {"amounts": _amounts(build, examples, history, say)})
+            measured = _measured(clf, examples, history)
+            exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True)
             return _finish(out, measured, history)
 
 
-def _built(job: Job, examples: data.Data, progress: bool) -> Any:
-    """Build the classifier, its backbone first fitted to the data where it has to be."""
+def _builder(job: Job, examples: data.Data, progress: bool) -> Callable[[], Any]:
+    """Return what builds the model, always the same, the backbone first fitted to the data where it has to be."""
     row, options = ledger.backbone_of(job), {name: getattr(job, name) for name in BUILD}
-    if job.target in WRITTEN:
-        from tlkit.generators import generator, summarizer  # they import TensorFlow, which takes seconds
-
-        build = generator if job.target == "reply" else summarizer
-        return build(row, size=job.size, weights=job.weights, lora=job.lora)
     if row.prepare:
         row = resolve(row.prepare)(row, examples, job.weights, progress)
         options["weights"] = None if job.weights is None else "pretrained"
-    return classifier(row, job.head, examples.target, **options)
+
+    def build() -> Any:
+        import keras
+
+        keras.utils.set_random_seed(job.seed)
+        if job.target in WRITTEN:
+            from tlkit.generators import generator, summarizer
+
+            make = generator if job.target == "reply" else summarizer
+            return make(row, size=job.size, weights=job.weights, lora=job.lora)
+        return classifier(row, job.head, examples.target, **options)
+
+    return build
+
+
+def _measured(clf: Any, examples: data.Data, history: train.History) -> Measured:
+    """Set the probabilities of labels right, then measure."""
+    if clf.spec.target.name == "label":
+        calibration.calibrate(clf, examples.val)
+    return report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
+
+
+def _amounts(build: Callable[[], Any], examples: data.Data, history: train.History, say: Callable) -> list[dict]:
+    """Learn from parts of the examples, with a model that is not trained yet."""
+    found = amounts.learning_curve(build(), examples, history=history)
+    name = f"val_{examples.target.figure}"
+    if found:
+        told = ", ".join(f"{row[name]:.3f} of {row['examples']:,}" for row in found)
+        say(f"the head alone, on parts of the training examples: {name} {told}")
+    return found
 
 
 def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: data.Data) -> None:

@@ -231,6 +231,9 @@ class Input(Protocol):
     def served(self, items: Any) -> list[bytes]:
         """Turn raw examples into what `serving_default` takes."""
 
+    def explain(self, asked: Any, items: Any) -> list[Any]:
+        """Show where in raw examples the scores of a `saliency.Asked` come from."""
+
     def made_up(self) -> list[Any]:
         """Return a few raw examples that differ, for a proof where there are no real ones."""
 

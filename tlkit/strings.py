@@ -163,6 +163,12 @@ class TextInput:
         """Turn texts into UTF-8, as `serving_default` takes them."""
         return self.encode(items)[1].numpy().tolist()
 
+    def explain(self, asked: Any, items: Any) -> list[Any]:
+        """Tell which words of texts, or pairs of them, the scores come from: a `Words` each."""
+        from tlkit import saliency
+
+        return [saliency.words(asked, text) for text in self._raw(items)]
+
     def made_up(self) -> list[Any]:
         """Return a few texts that differ in length and words."""
         texts = ["", "A short text.", "Another one, about the price of fish in the north.", "word " * self.size]

@@ -244,10 +244,14 @@ class TableInput:
 
     def served(self, items: Any) -> list[list[bytes]]:
         """Write raw examples as the cells that `serving_default` takes."""
-        return [
-            [_cell(value, categories).encode() for value, categories in zip(row, self.categories, strict=True)]
-            for row in self.rows(items)
-        ]
+        table = self.table
+        return [[own.cell(cell).encode() for own, cell in zip(table, row, strict=True)] for row in self.rows(items)]
+
+    def explain(self, asked: Any, items: Any) -> list[Any]:
+        """Tell which cells of rows the scores come from: a `Words` each."""
+        from tlkit import saliency
+
+        return [saliency.cells(asked, row, self.table) for row in self.rows(items)]
 
     def made_up(self) -> list[np.ndarray]:
         """Return a few rows that differ: the mean, the categories in turn, and numbers around the mean."""
@@ -270,12 +274,6 @@ def _edges(cells: np.ndarray) -> tuple[float, ...]:
     # Keras takes no deviation below 1e-7 for what it is
     edges = edges[np.concatenate([[True], np.diff(edges) > 1e-6])]
     return tuple(edges.tolist()) if len(edges) > 2 else ()
-
-
-def _cell(value: np.float32, categories: Sequence[str]) -> str:
-    if np.isnan(value):
-        return ""
-    return categories[int(value)] if categories else str(value)
 
 
 # === Table ===

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import plots
+from tlkit import intervals, plots
 from tlkit.errors import InputError
-from tlkit.measured import Measured, plain
+from tlkit.measured import WORST, Measured, plain
 from tlkit.targets import THRESHOLD
 
 if TYPE_CHECKING:
@@ -113,12 +113,59 @@ class TagsReport(Measured):
         worst = f"(the {len(rows)} worst of {len(self.per_tag)} tags by f1)"
         return lines if len(rows) == len(self.per_tag) else [*lines, worst]
 
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The figures of each tag."""
+        return self.per_tag
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the intervals of all headline figures but the mean average precision; nothing after loading."""
+        if self.y_true is None or self.probabilities is None:
+            return {}
+        guess = self.probabilities >= THRESHOLD
+        wrong = self.y_true != guess
+        right = np.clip(np.where(self.y_true, self.probabilities, 1 - self.probabilities), SMALLEST, 1)
+        own = np.stack([~wrong.any(1), wrong.mean(1), -np.log(right).mean(1)], 1)
+        sums = np.concatenate([self.y_true & guess, self.y_true.astype(int) + guess, own], 1)
+        return intervals.of_sums(sums, lambda total: _counted(total, len(self.labels), self.n))
+
+    def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
+        """Return the examples with the wrong decisions that the model was most sure of."""
+        if self.y_true is None or self.probabilities is None:
+            return []
+        guess = self.probabilities >= THRESHOLD
+        off = np.where(guess != self.y_true, np.abs(self.probabilities - 0.5), -1.0)
+        chosen = [int(place) for place in np.argsort(-off.max(1), kind="stable")[:WORST] if off[place].max() >= 0]
+        told = []
+        for number in chosen:
+            tag = int(off[number].argmax())
+            sure = f"{self.labels[tag]}: {self.probabilities[number, tag]:.1%}"
+            told.append((number, self._named(self.y_true[number]), self._named(guess[number]), sure))
+        return told
+
+    def _named(self, given: np.ndarray) -> str:
+        return ", ".join(self.labels[tag] for tag in np.flatnonzero(given)) or "no tag"
+
+    def figure_of(self) -> Figure:
+        """Draw F1 and average precision of each tag."""
+        return _figure(self)
+
     def draw(self, folder: Path) -> None:
         """Write tags.png."""
         plots.write(_figure(self), folder / "tags.png")
 
     def _about(self) -> str:
         return f"{len(self.labels)} tags"
+
+
+def _counted(total: np.ndarray, tags: int, n: int) -> dict[str, float]:
+    """Return figures from sums over n examples: of what is right, of truth and answer together, and three more."""
+    hits, both, (subset, hamming, loss) = total[:tags], total[tags : 2 * tags], total[2 * tags :]
+    seen = both > 0
+    macro = float((2 * hits[seen] / both[seen]).mean()) if seen.any() else 0.0
+    micro = float(2 * hits.sum() / both.sum()) if seen.any() else 0.0
+    found = {"micro_f1": micro, "macro_f1": macro, "subset_accuracy": subset / n}
+    return found | {"hamming_loss": hamming / n, "loss": loss / n}
 
 
 def _checked(truth: Any, answers: Any, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

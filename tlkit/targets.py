@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 
 TOP_K = 5
 THRESHOLD = 0.5  # the probability from which on a tag counts as given
-OUTPUTS = (
-    "probabilities",
-    "value",
-    "unit",
-    "logits",
-)  # the last layers of heads, which compute in float32 whatever the policy
+# the last layers of heads, which compute in float32 whatever the policy
+OUTPUTS = ("probabilities", "value", "unit", "logits")
 
 
 class Target(Protocol):
@@ -98,9 +94,11 @@ class Label:
 
     Args:
         labels: the names of the classes, two or more, in the order of the outputs.
+        temperature: by which `tlkit.calibrate` divided the scores of the model that answers; 1.0 where it did not.
     """
 
     labels: tuple[str, ...]
+    temperature: float = 1.0
     name: ClassVar[str] = "label"
     figure: ClassVar[str] = "accuracy"
     output_name: ClassVar[str] = "probabilities"
@@ -148,8 +146,8 @@ class Label:
         return [Prediction(*top[0], top) for top in _tops(given)]
 
     def facts(self) -> dict[str, Any]:
-        """Return nothing: the labels are all."""
-        return {}
+        """Return the temperature."""
+        return {"temperature": self.temperature}
 
 
 @dataclass(frozen=True)

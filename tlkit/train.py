@@ -102,6 +102,7 @@ def fit(
 
 def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper) -> History:
     started = time.perf_counter()
+    clf.spec = dataclasses.replace(clf.spec, target=options.uncalibrated(clf.spec.target))
     if plan.compute.deterministic:
         _ordered_operations()
     cuts = planning.cuts(clf, plan)

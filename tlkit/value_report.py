@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import plots
+from tlkit import intervals, plots
 from tlkit.errors import InputError
-from tlkit.measured import Measured
+from tlkit.measured import WORST, Measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,6 +94,34 @@ class ValueReport(Measured):
             f"{'':<{width}}  {'model':>12}  {always:>18}",
             *(f"{said:<{width}}  {_told(said, own):>12}  {_told(said, other):>18}" for said, own, other in rows),
         ]
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the intervals of all headline figures; nothing after loading."""
+        if self.y_true is None or self.values is None:
+            return {}
+        truth, off = self.y_true, self.values - self.y_true
+        share = self.loss / max(np.square(off).mean(), 1e-300)
+
+        def figures(rows: np.ndarray) -> dict[str, float]:
+            absolute, squared = np.abs(off[rows]), np.square(off[rows]).mean()
+            found = {"mae": absolute.mean(), "rmse": np.sqrt(squared), "median_absolute_error": np.median(absolute)}
+            if self.r2 is not None:
+                found["r2"] = 1 - squared / max(truth[rows].var(), 1e-300)
+            return {name: float(value) for name, value in (found | {"loss": share * squared}).items()}
+
+        return intervals.bootstrap(figures, self.n)
+
+    def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
+        """Return the answers that are furthest from the truth."""
+        if self.y_true is None or self.values is None:
+            return []
+        off = self.values - self.y_true
+        chosen = np.argsort(-np.abs(off), kind="stable")[:WORST]
+        return [(int(n), f"{self.y_true[n]:.6g}", f"{self.values[n]:.6g}", f"off by {off[n]:+.4g}") for n in chosen]
+
+    def figure_of(self) -> Figure | None:
+        """Draw the answers over the true values and the errors, where the answers are at hand."""
+        return None if self.y_true is None else _figure(self)
 
     def draw(self, folder: Path) -> None:
         """Write values.png, where the answers are at hand."""

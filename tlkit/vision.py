@@ -162,6 +162,14 @@ class ImageInput:
 
         return [one(item) for item in items]
 
+    def explain(self, asked: Any, items: Any) -> list[Any]:
+        """Show where in pictures the scores come from: a `Heat` each."""
+        import tensorflow as tf
+
+        from tlkit import images, saliency
+
+        return saliency.heats(asked, images.decode_batch(tf.constant(self.served(items)), self.size, asked.resize))
+
     def made_up(self) -> list[Any]:
         """Return a few uint8 pictures (height, width, 3) of coarse random colours, not all square."""
         import numpy as np

@@ -1,0 +1,89 @@
+"""The model card: metadata that a hub can read, and chapters filled from the run."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import stories
+
+from tlkit import card
+
+FACTS = {
+    "labels": list(stories.labels(3)),
+    "target": {"name": "label", "temperature": 1.3},
+    "input": {"kind": "image", "resize": "crop", "size": 224, "normalise": "tf", "minimum": 32},
+    "backbone": {"name": "vgg16", "blocks": [], "stem": "", "params": 14_714_688},
+    "head": "flatten_dense",
+    "weights": {"origin": "imagenet", "licence": "CC-BY-4.0", "source": "https://arxiv.org/abs/1409.1556"},
+    "metrics": {"split": "test", "examples": 400, "accuracy": 0.9, "macro_f1": 0.88, "loss": 0.3},
+    "versions": {"tlkit": "1.0"},
+}
+PROMPT = {"kind": "prompt", "resize": "crop", "size": 128, "length": 64, "sampling": {"sampler": "greedy"}}
+COLUMNS = {"kind": "table", "resize": "crop", "columns": ["age", "<job>"]}
+
+
+def parts(text: str) -> tuple[dict[str, Any], str]:
+    """Return the metadata, which must be YAML, and the rest."""
+    yaml = pytest.importorskip("yaml")
+    _, head, body = text.split("---\n", 2)
+    return yaml.safe_load(head), body
+
+
+def test_the_metadata_is_what_hubs_read() -> None:
+    head, _ = parts(card.write(FACTS, stories.story(3)))
+    filed = ("keras", "cc-by-4.0", "image-classification")
+    assert (head["library_name"], head["license"], head["pipeline_tag"]) == filed
+    assert head["base_model"] == "vgg16" and head["tags"] == ["image-classification", "tlkit"]
+    (result,) = head["model-index"][0]["results"]
+    assert result["dataset"] == {"name": "images", "type": "images", "split": "test"}
+    assert {"type": "accuracy", "value": 0.9} in result["metrics"]
+
+
+def test_the_chapters_are_filled_from_the_run() -> None:
+    told = stories.story(3)
+    _, body = parts(card.write(FACTS, told))
+    assert re.findall("^## (.*)$", body, re.MULTILINE) == [
+        "Model", "Intended use", "Limits", "Training data", "Training", "Figures", "How to load", "To make it again",
+    ]  # fmt: skip
+    low, high = told.edges["accuracy"]
+    for words in (
+        "14,714,688 parameters", "Licence of these weights: CC-BY-4.0", "a temperature of 1.300", "it overfits",
+        "train 108, val 36, test 36", "3 pictures stand twice", "the head and 2 blocks, 1,202,562 parameters trained",
+        f"| accuracy | 0.9000 | {low:.4f} to {high:.4f} |", "| class 001 | ", "right of these", "tlkit train photos",
+        "names one of its labels", "model.signatures",
+    ):  # fmt: skip
+        assert words in body, words
+
+
+def test_nothing_in_it_is_markup() -> None:
+    text = card.write(FACTS, stories.story(3))
+    assert r"\<script\>" in text and not re.search(r"(?<!\\)<\w", text) and "/home/me" not in text
+
+
+def test_without_a_run_the_chapters_that_need_one_are_left_out() -> None:
+    head, body = parts(card.write(FACTS | {"metrics": None}))
+    assert "model-index" not in head and "exported without an evaluation" in body
+    assert re.findall("^## (.*)$", body, re.MULTILINE) == ["Model", "Intended use", "Figures", "How to load"]
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "licence", "tag", "words"),
+    [
+        ({"name": "reply", "size": 128}, PROMPT, "MIT", "text-generation", 'model.signatures["generate"]'),
+        ({"name": "summary", "size": 128}, PROMPT, "", "summarization", "a document, whose end is not read"),
+        ({"name": "value", "mean": 0.0, "scale": 1.0}, COLUMNS, "see its source", "tabular-regression", r"\<job\>"),
+        ({"name": "tags"}, FACTS["input"], "", "image-classification", "any number of tags"),
+        ({"name": "value", "mean": 0.0, "scale": 1.0}, FACTS["input"], "", None, "An image regressor"),
+    ],
+)
+def test_other_models(target: dict, given: dict, licence: str, tag: str | None, words: str) -> None:
+    facts = FACTS | {"target": target, "input": given, "labels": ["price"]}
+    facts |= {"weights": FACTS["weights"] | {"licence": licence}}
+    report = SimpleNamespace(rows=(), target=target["name"], notes=("a note",), n=200, history=())
+    story = SimpleNamespace(report=report, data=None, history=None, ledger={}, edges={}, amounts=())
+    head, body = parts(card.write(facts, story))
+    assert head.get("pipeline_tag") == tag and words in body and "- a note" in body
+    assert head.get("license") == {"MIT": "mit", "": None, "see its source": "other"}[licence]
