@@ -96,6 +96,7 @@ def test_help_is_quick() -> None:
     for command in (
         "train",
         "doctor",
+        "compare",
         "predict",
         "evaluate",
         "export",
@@ -321,6 +322,16 @@ def test_what_a_run_leaves(trained: Path) -> None:
     assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "precision_recall.png", "tags.png", "values.png"}
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
+
+
+def test_compare_a_run_with_its_copy(trained: Path, tmp_path: Path, ask: object) -> None:
+    shutil.copytree(trained, tmp_path / "copy")
+    code, out, err = ask("compare", trained, tmp_path / "copy", "--json")
+    found = json.loads(out)
+    assert code == 0 and err == "" and [one["p"] for one in found["tests"]] == [1.0] and found["notes"] == []
+    assert found["best"]["mean"] == json.loads((trained / "report.json").read_text())["accuracy"]
+    assert found["runs"][0] | {"directory": ""} == found["runs"][1] | {"directory": ""}
+    assert "up to 1 epochs" in found["runs"][0]["facts"]["phase top"]
 
 
 def test_predict(trained: Path, photos: Path, ask: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(train, "fit", fit)
     monkeypatch.setattr(
-        run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5})
+        run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={})
     )
 
 

@@ -29,6 +29,7 @@ _HOMES = {
     "baselines": ("baseline",),
     "build": ("classifier",),
     "calibration": ("calibrate",),
+    "comparing": ("Comparison", "compare"),
     "corpora": ("dialogues", "summaries"),
     "data": (
         "Data",

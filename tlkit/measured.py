@@ -132,6 +132,12 @@ class Measured:
         """Return the 95 % interval of each headline figure that has one; empty where single answers are not kept."""
         return {}
 
+    @property
+    def each(self) -> Mapping[str, np.ndarray]:
+        """What tells how well each example alone was answered, the first before all: "right" (n,) of bool, "error" or
+        "loss" (n,) of float. None where single answers are not kept."""
+        return {}
+
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
         """Return the worst answers, WORST at most: number of the example, truth, answer, how sure the model was or how
         far it is off. `items` are the raw examples, for those reports that look at them."""

@@ -106,7 +106,7 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
                 ledger.add(out, {"amounts": _amounts(build, examples, history, say)})
             measured = _measured(clf, examples, history)
             exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True)
-            return _finish(out, measured, history)
+            return _finish(out, measured, history, examples)
 
 
 def _builder(job: Job, examples: data.Data, progress: bool) -> Callable[[], Any]:
@@ -150,8 +150,10 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
         examples.write_quarantine(out / ledger.QUARANTINE)
 
 
-def _finish(out: Path, measured: Measured, history: train.History) -> Run:
-    """Say in the ledger that all is done; from then on nothing of the run is written again."""
+def _finish(out: Path, measured: Measured, history: train.History, examples: data.Data) -> Run:
+    """Keep the single answers and say in the ledger that all is done; then nothing of the run is written again."""
+    if measured.each:
+        examples.write_answers(out / ledger.ANSWERS, measured.each)
     done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     done |= {"history": dataclasses.asdict(history), "figures": measured.figures}
     told = ledger.add(out, done)
