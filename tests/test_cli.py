@@ -15,7 +15,7 @@ from pathlib import Path
 
 import models
 import pytest
-from test_run import contents, save_pictures
+from test_run import contents, export_little, save_pictures
 
 from tlkit import artifact, build, cache, cli, exporting, factories, files, heads, ledger, run, weights
 from tlkit.spec import Backbone
@@ -256,8 +256,11 @@ def test_numbers_reach_the_job(monkeypatch: pytest.MonkeyPatch, ask: object, tmp
     parts |= {"precision": "bfloat16", "cache_budget": 3 * 2**29, "deterministic": True}
     schedule = {"epochs": (3, 0), "learning_rate": (1e-2, 1e-5), "unfreeze": "all"}
     assert jobs == [
-        (run.Job(data="digits", out=out, flip=False, **parts, **schedule), {"overwrite": True, "progress": False}),
-        (run.Job(data="digits", out=out, unfreeze=2), {"overwrite": False, "progress": True}),
+        (
+            run.Job(data="digits", out=out, flip=False, **parts, **schedule),
+            {"overwrite": True, "progress": False, "tensorboard": None},
+        ),
+        (run.Job(data="digits", out=out, unfreeze=2), {"overwrite": False, "progress": True, "tensorboard": None}),
     ]
 
 
@@ -315,6 +318,46 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
         "train", photos, *TINY, "--quiet", "--epochs=2,1", "--out", trained
     )
     assert contents(trained) == before
+
+
+def test_train_for_machines(
+    photos: Path, trained: Path, tmp_path: Path, ask: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "export", export_little)
+    words = ["train", photos, *TINY, "--out", tmp_path / "out", "--json", "--tensorboard", tmp_path / "log"]
+    code, out, err = ask(*words)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and err == ""
+    assert [line["event"] for line in lines] == ["plan", "epoch", "epoch", "result"]
+    assert lines[0]["examples"] == {"train": 12, "val": 2, "test": 2} and lines[0]["resumed"] is False
+    assert [phase["epochs"] for phase in lines[0]["phases"]] == [1, 1]
+    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert [{k: v for k, v in line.items() if k != "event"} for line in lines[1:3]] == told["history"]["epochs"]
+    assert lines[3]["figures"] == told["figures"] and lines[3]["directory"] == str(tmp_path / "out")
+    assert len(list((tmp_path / "log").glob("events.out.tfevents.*"))) == 1
+
+    code, out, err = ask("train", photos, *TINY, "--out", trained, "--json", "--quiet")
+    assert code == 0 and json.loads(out)["already"] is True
+    code, out, err = ask(*words, "--seed", "1")
+    assert (
+        code == 2
+        and out == ""
+        and json.loads(err)["error"] == "RunError"
+        and "seed was 0" in json.loads(err)["message"]
+    )
+    monkeypatch.setattr(run, "run_job", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    code, out, err = ask(*words)
+    assert code == 130 and json.loads(err) == {
+        "error": "Interrupted",
+        "message": "interrupted; nothing half-written is left",
+    }
+
+
+def test_a_log_that_cannot_be_written(photos: Path, trained: Path, tmp_path: Path, refused: object) -> None:
+    (tmp_path / "file").write_text("x")
+    words = ["train", photos, *TINY, "--quiet", "--out", tmp_path / "out", "--tensorboard", tmp_path / "file"]
+    assert "cannot write TensorBoard's files to" in refused(*words)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_a_run_leaves(trained: Path) -> None:
