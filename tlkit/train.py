@@ -15,6 +15,7 @@ from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
 from tlkit.freeze import audit, fingerprints, unfreeze
+from tlkit.markup import cell, table
 from tlkit.planning import Plan
 from tlkit.spec import Augment, Compute, Phase
 
@@ -46,6 +47,18 @@ class History:
     trunk_examples: int
     seconds: float
     settings: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        """Show the phases in a notebook, and behind a line to open the epochs."""
+        heads = ("phase", "unfrozen blocks", "trained parameters", "frozen parameters", "best epoch", "seconds")
+        names = ("unfreeze", "trainable", "frozen", "best_epoch", "seconds")
+        told = list(table(heads, [(row["name"], *(cell(row[name]) for name in names)) for row in self.phases]))
+        told.append(f"<p>{self.seconds:.1f} s in all, {self.trunk_seconds:.1f} s of them before the first phase</p>")
+        if self.epochs:
+            names = [name for name in self.epochs[0] if name not in ("phase", "learning_rate")]
+            rows = [(row["phase"], *(cell(row.get(name)) for name in names)) for row in self.epochs]
+            told += [f"<details><summary>{len(rows):,} epochs</summary>", *table(("phase", *names), rows), "</details>"]
+        return "\n".join(told)
 
 
 def fit(
