@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import models
 import pytest
+import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import artifact, build, cache, cli, exporting, factories, files, heads, ledger, run, weights
+from tlkit import artifact, build, cache, cli, exporting, factories, files, heads, ledger, outlook, run, weights
 from tlkit.spec import Backbone
 from tlkit.vision import VISION, ImageInput
 
@@ -358,6 +360,17 @@ def test_a_log_that_cannot_be_written(photos: Path, trained: Path, tmp_path: Pat
     words = ["train", photos, *TINY, "--quiet", "--out", tmp_path / "out", "--tensorboard", tmp_path / "file"]
     assert "cannot write TensorBoard's files to" in refused(*words)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_summary_stands_before_the_figures(
+    photos: Path, tmp_path: Path, ask: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = dataclasses.asdict(stories.history())
+    made = types.SimpleNamespace(directory="there", already=False, report="FIGURES", ledger={"history": history})
+    monkeypatch.setattr(run, "run_job", lambda *_, **__: made)
+    words = ["train", photos, "--out", tmp_path / "out"]
+    assert ask(*words)[1] == f"{outlook.summary(history)}\nFIGURES\nartifact: there\n"
+    assert ask(*words, "--quiet")[1] == "FIGURES\nartifact: there\n"
 
 
 def test_what_a_run_leaves(trained: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import models
 import pytest
+import stories
 
-from tlkit import outlook
+from tlkit import outlook, train
 from tlkit.build import pieces
 from tlkit.errors import InputError
 from tlkit.spec import Phase
@@ -46,3 +49,24 @@ def test_who_watches(capsys: pytest.CaptureFixture, clf: object) -> None:
     assert capsys.readouterr().out == ""
     outlook.Watch(True, None).plan(facts)
     assert capsys.readouterr().out == outlook.told(facts) + "\n" and outlook.Watch(True, None).epochs is True
+
+
+def test_the_memory_by_hand(clf: object) -> None:
+    found = outlook.plan(clf, (Phase("head", 2, 1e-2, 0), Phase("top", 1, 1e-3, 1)), models.colours())
+    most = found["phases"][1]["trainable"]
+    assert most > found["phases"][0]["trainable"] and found["memory"] == 4 * (clf.count_params() + 4 * most)
+    assert outlook.told(found | {"memory": 1_234_000_000}).endswith("optimizer: about 1,234 MB, plus activations")
+
+
+def test_the_summary_by_hand() -> None:
+    lines = outlook.summary(dataclasses.asdict(stories.history())).splitlines()
+    assert lines[0].split() == ["phase", "epochs", "best", "trained", "parameters", "seconds"]
+    assert lines[1].split() == ["head", "3", "3", "2,562", "8.1"]
+    assert lines[2].split() == ["top", "2", "2", "1,202,562", "33.1"]
+    assert lines[3] == "60.0 s in all, 12.3 s of them before the first phase, 1,200 examples through the frozen part"
+
+
+def test_a_line_says_how_long_at_most() -> None:
+    record = {"epoch": 2, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "seconds": 60.0}
+    assert train._line(record, Phase("head", 5, 1e-3, 0), "accuracy").endswith("60.0 s, at most about 3 min to go")
+    assert train._line(record, Phase("head", 2, 1e-3, 0), "accuracy").endswith("60.0 s")

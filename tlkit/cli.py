@@ -136,6 +136,7 @@ def _use_parsers(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from tlkit import outlook
     from tlkit.job import inspect
     from tlkit.run import run_job
 
@@ -150,6 +151,8 @@ def _train(options: argparse.Namespace) -> None:
         return
     if run.already:
         print(f"{run.directory}: this run is finished; nothing was done again")
+    elif not options.quiet:
+        print(outlook.summary(run.ledger["history"]))
     print(run.report)
     print(f"artifact: {run.directory}")
 

@@ -13,6 +13,9 @@ from tlkit.freeze import unfreeze
 from tlkit.outcome import blocks
 from tlkit.spec import Phase
 
+FLOAT = 4  # bytes
+COPIES = 4  # of what trains: its gradient, two averages of the optimizer, and the weights of the best epoch
+
 
 def plan(clf: Any, phases: Sequence[Phase], data: Any) -> dict[str, Any]:
     """Return what is about to be trained, as plain JSON values.
@@ -24,7 +27,8 @@ def plan(clf: Any, phases: Sequence[Phase], data: Any) -> dict[str, Any]:
 
     Returns:
         backbone, head, size (pixels of a side, or tokens), weights, kind, target, labels (how many), examples (by
-        split), parameters (all), phases (name, epochs, learning_rate, unfreeze, blocks, trainable parameters).
+        split), parameters (all), memory (bytes of weights, gradients and optimizer, about), phases (name, epochs,
+        learning_rate, unfreeze, blocks, trainable parameters).
 
     Raises:
         InputError: a phase unfreezes more blocks than there are.
@@ -39,7 +43,9 @@ def plan(clf: Any, phases: Sequence[Phase], data: Any) -> dict[str, Any]:
     facts = {"backbone": about.backbone.name, "head": about.head, "size": about.input.size, "weights": about.weights}
     facts |= {"kind": data.kind, "target": data.target.name, "labels": len(data.labels)}
     facts |= {"examples": {name: len(split) for name, split in data.splits().items()}}
-    return facts | {"parameters": clf.count_params(), "phases": told}
+    count = clf.count_params()
+    memory = FLOAT * (count + COPIES * max((phase["trainable"] for phase in told), default=0))
+    return facts | {"parameters": count, "memory": memory, "phases": told}
 
 
 def told(plan: Mapping[str, Any]) -> str:
@@ -51,7 +57,24 @@ def told(plan: Mapping[str, Any]) -> str:
             f"  phase {phase['name']}: epochs {phase['epochs']}, learning rate {phase['learning_rate']:g}, unfrozen "
             f"{opened}, trained parameters {phase['trainable']:,} of {plan['parameters']:,}"
         )
+    lines.append(
+        f"  memory of weights, gradients and optimizer: about {plan['memory'] / 1e6:,.0f} MB, plus activations"
+    )
     return "\n".join(lines)
+
+
+def summary(history: Mapping[str, Any]) -> str:
+    """Write what a training took, phase by phase, as a table; `history` is that of a ledger."""
+    heads = ("phase", "epochs", "best", "trained parameters", "seconds")
+    rows = [heads]
+    for phase in history["phases"]:
+        epochs = sum(row["phase"] == phase["name"] for row in history["epochs"])
+        facts = (phase["best_epoch"], f"{phase['trainable']:,}", f"{phase['seconds']:.1f}")
+        rows.append((phase["name"], *map(str, (epochs, *facts))))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{value:>{width}}" for value, width in zip(row, widths, strict=True)) for row in rows]
+    before = f"{history['trunk_seconds']:.1f} s of them before the first phase, {history['trunk_examples']:,} examples"
+    return "\n".join([*lines, f"{history['seconds']:.1f} s in all, {before} through the frozen part"])
 
 
 @dataclass(frozen=True)

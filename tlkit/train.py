@@ -131,6 +131,8 @@ def _trained(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keepe
     else:
         chosen = planning.choose(clf, cuts, sources, plan, asked.batch_size)
         keeper.begin(dataclasses.asdict(chosen))
+    if chosen.bytes and plan.progress is True:
+        print(f"stored features: about {chosen.bytes / 1e6:,.1f} MB of disk, of {chosen.budget / 1e6:,.0f} MB at most")
     with keeper.listening():
         features, passed = {}, 0
         if len(keeper.progress.done) < len(plan.phases):
@@ -261,8 +263,10 @@ def _teller(
 
 
 def _line(record: dict, phase: Phase, figure: str) -> str:
+    left = (phase.epochs - record["epoch"]) * record["seconds"] / 60
     return (
         f"{phase.name:>6} {record['epoch']:>3}/{phase.epochs}  loss {record['loss']:.4f}  "
         f"{figure} {record[figure]:.4f}  val_loss {record['val_loss']:.4f}  "
         f"val_{figure} {record[f'val_{figure}']:.4f}  {record['seconds']:.1f} s"
+        f"{f', at most about {left:.0f} min to go' if left >= 1 else ''}"
     )
