@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -15,9 +16,24 @@ from pathlib import Path
 
 import models
 import pytest
-from test_run import contents, save_pictures
+import stories
+from test_run import contents, export_little, save_pictures
 
-from tlkit import artifact, build, cache, cli, exporting, factories, files, generators, heads, ledger, run, weights
+from tlkit import (
+    artifact,
+    build,
+    cache,
+    cli,
+    exporting,
+    factories,
+    files,
+    generators,
+    heads,
+    ledger,
+    outlook,
+    run,
+    weights,
+)
 from tlkit.spec import Backbone
 from tlkit.vision import VISION, ImageInput
 
@@ -96,6 +112,7 @@ def test_help_is_quick() -> None:
     for command in (
         "train",
         "doctor",
+        "compare",
         "predict",
         "evaluate",
         "export",
@@ -255,8 +272,11 @@ def test_numbers_reach_the_job(monkeypatch: pytest.MonkeyPatch, ask: object, tmp
     parts |= {"precision": "bfloat16", "cache_budget": 3 * 2**29, "deterministic": True}
     schedule = {"epochs": (3, 0), "learning_rate": (1e-2, 1e-5), "unfreeze": "all"}
     assert jobs == [
-        (run.Job(data="digits", out=out, flip=False, **parts, **schedule), {"overwrite": True, "progress": False}),
-        (run.Job(data="digits", out=out, unfreeze=2), {"overwrite": False, "progress": True}),
+        (
+            run.Job(data="digits", out=out, flip=False, **parts, **schedule),
+            {"overwrite": True, "progress": False, "tensorboard": None},
+        ),
+        (run.Job(data="digits", out=out, unfreeze=2), {"overwrite": False, "progress": True, "tensorboard": None}),
     ]
 
 
@@ -316,11 +336,72 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
     assert contents(trained) == before
 
 
+def test_train_for_machines(
+    photos: Path, trained: Path, tmp_path: Path, ask: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "export", export_little)
+    words = ["train", photos, *TINY, "--out", tmp_path / "out", "--json", "--tensorboard", tmp_path / "log"]
+    code, out, err = ask(*words)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and err == ""
+    assert [line["event"] for line in lines] == ["plan", "epoch", "epoch", "result"]
+    assert lines[0]["examples"] == {"train": 12, "val": 2, "test": 2} and lines[0]["resumed"] is False
+    assert [phase["epochs"] for phase in lines[0]["phases"]] == [1, 1]
+    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert [{k: v for k, v in line.items() if k != "event"} for line in lines[1:3]] == told["history"]["epochs"]
+    assert lines[3]["figures"] == told["figures"] and lines[3]["directory"] == str(tmp_path / "out")
+    assert len(list((tmp_path / "log").glob("events.out.tfevents.*"))) == 1
+
+    code, out, err = ask("train", photos, *TINY, "--out", trained, "--json", "--quiet")
+    assert code == 0 and json.loads(out)["already"] is True
+    code, out, err = ask(*words, "--seed", "1")
+    assert (
+        code == 2
+        and out == ""
+        and json.loads(err)["error"] == "RunError"
+        and "seed was 0" in json.loads(err)["message"]
+    )
+    monkeypatch.setattr(run, "run_job", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    code, out, err = ask(*words)
+    assert code == 130 and json.loads(err) == {
+        "error": "Interrupted",
+        "message": "interrupted; nothing half-written is left",
+    }
+
+
+def test_a_log_that_cannot_be_written(photos: Path, trained: Path, tmp_path: Path, refused: object) -> None:
+    (tmp_path / "file").write_text("x")
+    words = ["train", photos, *TINY, "--quiet", "--out", tmp_path / "out", "--tensorboard", tmp_path / "file"]
+    assert "cannot write TensorBoard's files to" in refused(*words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_summary_stands_before_the_figures(
+    photos: Path, tmp_path: Path, ask: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = dataclasses.asdict(stories.history())
+    made = types.SimpleNamespace(directory="there", already=False, report="FIGURES", ledger={"history": history})
+    monkeypatch.setattr(run, "run_job", lambda *_, **__: made)
+    words = ["train", photos, "--out", tmp_path / "out"]
+    assert ask(*words)[1] == f"{outlook.summary(history)}\nFIGURES\nartifact: there\n"
+    assert ask(*words, "--quiet")[1] == "FIGURES\nartifact: there\n"
+
+
 def test_what_a_run_leaves(trained: Path) -> None:
     there = {path.name for path in trained.iterdir()} - {".run.json.lock"}
     assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "precision_recall.png", "tags.png", "values.png"}
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
+
+
+def test_compare_a_run_with_its_copy(trained: Path, tmp_path: Path, ask: object) -> None:
+    shutil.copytree(trained, tmp_path / "copy")
+    code, out, err = ask("compare", trained, tmp_path / "copy", "--json")
+    found = json.loads(out)
+    assert code == 0 and err == "" and [one["p"] for one in found["tests"]] == [1.0] and found["notes"] == []
+    assert found["best"]["mean"] == json.loads((trained / "report.json").read_text())["accuracy"]
+    assert found["runs"][0] | {"directory": ""} == found["runs"][1] | {"directory": ""}
+    assert "up to 1 epochs" in found["runs"][0]["facts"]["phase top"]
 
 
 def test_predict(trained: Path, photos: Path, ask: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import models
 import numpy as np
 import pytest
+from test_page import Structure
 
 import tlkit
 from tlkit import build, freeze
@@ -102,3 +103,30 @@ def test_the_audit_sees_batch_statistics(clf: object) -> None:
             freeze.audit(backbone, before, "top")
     finally:
         backbone.get_layer("top_bn").trainable = False
+
+
+# === The table ===
+
+
+def test_the_table_counts_what_trains(clf: object) -> None:
+    head = build.pieces(clf)[2]
+    for blocks in (0, 2, "all"):
+        tlkit.unfreeze(clf, blocks)
+        parts = tlkit.freeze_table(clf).parts
+        assert sum(part.parameters for part in parts) == clf.count_params()
+        assert sum(part.trainable for part in parts) == sum(int(np.prod(v.shape)) for v in clf.trainable_variables)
+        assert parts[-1].trainable == parts[-1].parameters == head.count_params()
+        opened = {part.opened for part in parts[:-1] if part.trainable}
+        assert opened == ({"all", *range(1, len(parts) - 1)} if blocks == "all" else set(range(1, blocks + 1)))
+    assert [part.name for part in parts] == ["stem", *clf.spec.backbone.blocks, "head"]
+
+
+def test_the_table_shows_itself(clf: object) -> None:
+    tlkit.unfreeze(clf, 0)
+    found = tlkit.freeze_table(clf)
+    lines = str(found).splitlines()
+    assert lines[0].split() == ["part", "opened", "by", "unfreeze", "parameters", "trainable"]
+    assert lines[-1].split() == ["all", f"{clf.count_params():,}", f"{found.parts[-1].trainable:,}"]
+    hostile = freeze.FreezeTable((freeze.Part("<script>x</script>", 0, 5, 5), *found.parts))
+    page = Structure(hostile._repr_html_())
+    assert page.count("script") == 0 and "<script>x</script>" in page.text and page.count("tr") == len(found.parts) + 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlkit.intervals import bootstrap, mcnemar
+from tlkit.intervals import bootstrap, holm, mcnemar, signed_rank
 
 
 def test_the_interval_of_a_share_is_the_binomial_one() -> None:
@@ -36,3 +36,14 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 def test_mcnemar_by_hand(first: list[int], second: list[int], expected: float) -> None:
     a, b = np.array(first, bool), np.array(second, bool)
     assert mcnemar(a, b) == mcnemar(b, a) == pytest.approx(expected)
+
+
+def test_signed_ranks_by_hand() -> None:
+    base = np.arange(6.0)
+    assert signed_rank(base, base + np.arange(1, 7)) == pytest.approx(2 / 2**6)  # every rank on one side
+    assert signed_rank(base, base) == 1.0
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])  # 3 * 0.01, 2 * 0.03, and no less after it
+    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([0.02]) == [0.02] and holm([]) == []

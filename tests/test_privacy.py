@@ -21,7 +21,7 @@ from tlkit.vision import VISION, ImageInput
 
 pytestmark = pytest.mark.slow  # a whole training, however small
 
-OWN = {"run.json", "splits.csv", "quarantine.csv"}  # what a run keeps for whoever trained it
+OWN = {"run.json", "splits.csv", "quarantine.csv", "answers.csv"}  # what a run keeps for whoever trained it
 
 
 def table(folder: Path) -> Path:

@@ -309,3 +309,11 @@ def test_evaluate_refuses_a_split_without_examples(model: Any) -> None:
 def test_evaluate_refuses_a_model_of_another_make() -> None:
     with pytest.raises(InputError, match=r"carries no `spec`; build it by a tlkit factory or get it from tlkit\.load"):
         evaluate(object(), SimpleNamespace(items=[], labels=[]))
+
+
+def test_single_answers(tmp_path: Path) -> None:
+    found = small()
+    assert found.each["right"].tolist() == [True, True, False, True, True, False]
+    assert found.each["loss"] == pytest.approx(-np.log([0.8, 0.6, 0.2, 0.8, 0.6, 0.4]))
+    found.save(tmp_path)
+    assert Report.load(tmp_path).each == {}

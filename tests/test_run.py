@@ -113,7 +113,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(train, "fit", fit)
     monkeypatch.setattr(
-        run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5})
+        run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={})
     )
 
 
@@ -140,6 +140,7 @@ def test_a_run_from_start_to_refusal(
     assert "photos: image, 2 classes; train 12, val 2, test 2" in told
     assert "tiny + pool_dense, size 16, weights: random" in told
     assert "phase head: epochs 1, learning rate 0.001, unfrozen 0 of 3 blocks" in told
+    assert "stored features: about " in told and "memory of weights, gradients and optimizer: about" in told
     assert "head   1/1  loss" in told and "top   1/1  loss" in told
 
     out = Path(job.out)

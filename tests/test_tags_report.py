@@ -130,3 +130,9 @@ def test_what_was_loaded_has_neither(tmp_path: Path) -> None:
     report().save(tmp_path)
     loaded = Measured.load(tmp_path)
     assert loaded.intervals() == {} and loaded.worst() == []
+
+
+def test_single_losses() -> None:
+    found = report()
+    assert found.each["loss"][0] == pytest.approx(-np.log([0.9, 0.4, 0.9]).mean())
+    assert found.each["loss"].mean() == pytest.approx(found.loss)

@@ -89,3 +89,7 @@ def test_the_worst_are_the_furthest_off(tmp_path: Path) -> None:
     found.save(tmp_path)
     loaded = Measured.load(tmp_path)
     assert loaded.intervals() == {} and loaded.worst() == [] and loaded.figure_of() is None
+
+
+def test_single_errors() -> None:
+    assert report().each["error"].tolist() == [0.5, 0, 1, 2]

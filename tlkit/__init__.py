@@ -29,6 +29,7 @@ _HOMES = {
     "baselines": ("baseline",),
     "build": ("classifier",),
     "calibration": ("calibrate",),
+    "comparing": ("Comparison", "compare"),
     "corpora": ("dialogues", "summaries"),
     "data": (
         "Data",
@@ -91,7 +92,7 @@ _HOMES = {
         "xlm_roberta_classifier",
     ),
     "findings": ("Diagnosis", "Finding"),
-    "freeze": ("unfreeze",),
+    "freeze": ("FreezeTable", "freeze_table", "unfreeze"),
     "generators": ("generator", "summarizer"),
     "heads": ("Head",),
     "job": ("Job", "resumed"),

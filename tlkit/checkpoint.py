@@ -206,6 +206,11 @@ class Keeper:
             files.write_text(self.directory / METRICS, text.getvalue())
 
     @property
+    def over(self) -> int:
+        """How many epochs the phases had that are over."""
+        return sum(len(records) for records, _ in self.progress.done)
+
+    @property
     def seconds(self) -> float:
         """What was spent on the training, by earlier processes too."""
         return self.progress.seconds + time.perf_counter() - self._started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from tlkit import __version__, console, upkeep
 from tlkit.console import data_options, hush, read
-from tlkit.errors import InputError, TlkitError, unknown
+from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,14 +25,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options)
     except TlkitError as error:
-        print(f"tlkit: error: {error}", file=sys.stderr)
+        _complain(options, error, f"tlkit: error: {error}")
         return 2
     except KeyboardInterrupt as stop:
-        print(f"\ntlkit: {str(stop) or 'interrupted; nothing half-written is left'}", file=sys.stderr)
+        told = str(stop) or "interrupted; nothing half-written is left"
+        _complain(options, Interrupted(told), f"\ntlkit: {told}")
         return 130
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _complain(options: argparse.Namespace, error: BaseException, told: str) -> None:
+    """Write what stopped a command; of `train --json` as a JSON object."""
+    if options.command is _train and options.json:
+        told = json.dumps({"error": type(error).__name__, "message": str(error)})
+    print(told, file=sys.stderr)
 
 
 # === Options ===
@@ -92,6 +101,10 @@ def _train_parser(commands: Any) -> None:
     add("--deterministic", action="store_true", help="the same seed gives the same bits on the same machine")
     add("--overwrite", action="store_true", help="start anew in a directory that holds a run")
     add("--quiet", action="store_true", help="print the result only")
+    add(
+        "--json", action="store_true", help="print JSON, a line each for plan, epochs and result; errors to stderr, too"
+    )
+    add("--tensorboard", metavar="DIR", help="write each epoch's figures there, for TensorBoard")
 
 
 def _use_parsers(commands: Any) -> None:
@@ -124,15 +137,23 @@ def _use_parsers(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from tlkit import outlook
     from tlkit.job import inspect
     from tlkit.run import run_job
 
     job = _resumed(options) if options.resume else _job(options)
     inspect(job)  # before TensorFlow is imported, which takes seconds
     hush()
-    run = run_job(job, overwrite=options.overwrite, progress=not options.quiet)
+    progress = console.say_json if options.json and not options.quiet else not options.quiet
+    run = run_job(job, overwrite=options.overwrite, progress=progress, tensorboard=options.tensorboard)
+    if options.json:
+        facts = {"directory": str(run.directory), "already": run.already, "examples": run.report.n}
+        console.say_json({"event": "result", **facts, "figures": run.report.figures, "notes": run.report.notes})
+        return
     if run.already:
         print(f"{run.directory}: this run is finished; nothing was done again")
+    elif not options.quiet:
+        print(outlook.summary(run.ledger["history"]))
     print(run.report)
     print(f"artifact: {run.directory}")
 
@@ -175,7 +196,6 @@ def _combination(options: argparse.Namespace) -> tuple[str | None, str | None]:
 
 def _predict(options: argparse.Namespace) -> None:
     import dataclasses
-    import json
 
     from tlkit.artifact import load
 
@@ -212,8 +232,6 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    import json
-
     hush()
     from tlkit.doctor import diagnose
 

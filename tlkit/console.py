@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import re
@@ -71,6 +72,13 @@ def amount(count: int) -> str:
     """Write a number of bytes as people read it, in decimal units: 0 B, 340 MB, 1.2 GB."""
     unit = max((name for name in DECIMAL if DECIMAL[name] <= count), key=DECIMAL.get, default="B")
     return f"{count / DECIMAL[unit]:.{1 if unit in ('GB', 'TB') else 0}f} {unit}"
+
+
+def say_json(value: Any) -> None:
+    """Print a value as one line of JSON, at once; a number that is not finite becomes null."""
+    from tlkit.measured import plain
+
+    print(json.dumps(plain(value)), flush=True)
 
 
 # === Data ===

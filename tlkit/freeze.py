@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy as np
 from tlkit import lora
 from tlkit.build import pieces
 from tlkit.errors import FreezeError, InputError
+from tlkit.markup import cell, table
 from tlkit.spec import Backbone
 
 if TYPE_CHECKING:
     import keras
+
+COLUMNS = ("part", "opened by unfreeze", "parameters", "trainable")
 
 # === Unfreezing ===
 
@@ -88,6 +92,70 @@ def unfreeze(clf: keras.Model, blocks: int | Literal["all"] = 0) -> None:
                 part.trainable = False
         if low_rank:
             lora.hold(layer)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tell of one part of a model what of it trains.
+
+    Args:
+        name: "stem", the last layer of a block, or "head".
+        opened: the least `unfreeze` that opens it: 0 for the head, "all" for the stem.
+        parameters: in all.
+        trainable: those that train now.
+    """
+
+    name: str
+    opened: int | Literal["all"]
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class FreezeTable:
+    """Hold what of a model trains, part by part from the input to the answer; it shows itself as a table."""
+
+    parts: tuple[Part, ...]
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        total = Part("all", "", sum(part.parameters for part in self.parts), sum(part.trainable for part in self.parts))
+        return [
+            (each.name, *map(cell, (each.opened, each.parameters, each.trainable))) for each in (*self.parts, total)
+        ]
+
+    def __str__(self) -> str:
+        rows = [COLUMNS, *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [[f"{value:>{width}}" for value, width in zip(row[1:], widths[1:], strict=True)] for row in rows]
+        return "\n".join("  ".join([f"{row[0]:<{widths[0]}}", *line]) for row, line in zip(rows, lines, strict=True))
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table(COLUMNS, self._rows()))
+
+
+def freeze_table(clf: keras.Model) -> FreezeTable:
+    """Return which parts of a classifier train now, and how many parameters each has.
+
+    Args:
+        clf: a classifier of tlkit, its layers as `unfreeze` or the last phase of `fit` left them.
+    """
+    _, backbone, head = pieces(clf)
+    row = clf.spec.backbone
+    count, numbers = len(row.blocks), layer_blocks(backbone, row)
+    found = []
+    for block in range(-1, count):
+        layers = [layer for layer in backbone.layers if numbers[layer.name] == block]
+        if block >= 0 or any(layer.weights for layer in layers):
+            name, opened = (row.blocks[block], count - block) if block >= 0 else ("stem", "all")
+            found.append(Part(name, opened, *(_size(layers, part) for part in ("weights", "trainable_variables"))))
+    sizes = (_size([head], part) for part in ("weights", "trainable_variables"))
+    return FreezeTable((*found, Part("head", 0, *sizes)))
+
+
+def _size(layers: Sequence[Any], part: str) -> int:
+    """Count the numbers in the variables of layers; what several of them share counts once."""
+    found = {id(variable): variable for layer in layers for variable in getattr(layer, part)}
+    return sum(int(np.prod(variable.shape)) for variable in found.values())
 
 
 # === Audit ===

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import page
+from tlkit import markup, page
 from tlkit.errors import InputError
 from tlkit.explaining import EXPLAINED as ANSWERS
 from tlkit.explaining import explain
@@ -83,7 +83,7 @@ def _words(item: Any, why: Any, _: page.Album) -> str:
     """Mark the words that speak for the answer, the more the stronger; a long text is cut after a few lines."""
     if not isinstance(why, Words) or not why.pieces:
         return f"<blockquote>{page.text(str(item), 'text')}</blockquote>"
-    most, parts, room = max(max(why.weights), 1e-9), [], 2 * page.CHARACTERS["text"]
+    most, parts, room = max(max(why.weights), 1e-9), [], 2 * markup.CHARACTERS["text"]
     for piece, weight in zip(why.pieces, why.weights, strict=True):
         escaped = page.text(piece[:room])
         share = weight / most

@@ -1,9 +1,8 @@
-"""How far a figure may be off by chance: bootstrap intervals, and a test of two models on the same examples."""
+"""How far a figure may be off by chance: bootstrap intervals, and tests of two models on the same examples."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -71,9 +70,31 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     Args:
         first, second: whether each model was right (n,), on the same examples in the same order.
     """
-    only = sorted((int((first & ~second).sum()), int((second & ~first).sum())))
-    n = sum(only)
-    if not n:
-        return 1.0
-    tail = sum(math.comb(n, k) for k in range(only[0] + 1))
-    return min(1.0, float(2 * tail / 2**n))
+    from scipy.stats import binomtest
+
+    only, other = int((first & ~second).sum()), int((second & ~first).sum())
+    return float(binomtest(only, only + other).pvalue) if only + other else 1.0
+
+
+def signed_rank(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the two-sided p-value of Wilcoxon's signed-rank test of two models' losses or errors.
+
+    Args:
+        first, second: of each model (n,), on the same examples in the same order; examples of the same loss are left
+            out, as Wilcoxon did.
+    """
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(first, second).pvalue) if (first != second).any() else 1.0
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Return p-values as Holm's method corrects them for their number: none of them is too small by chance.
+
+    Source: Holm (1979), A simple sequentially rejective multiple test procedure.
+    """
+    corrected, least = [0.0] * len(chances), 0.0
+    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
+        corrected[place] = least
+    return corrected

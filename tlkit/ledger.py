@@ -22,7 +22,7 @@ from tlkit.errors import RunError
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Backbone, Phase
 
-LEDGER, SPLITS, QUARANTINE = "run.json", "splits.csv", "quarantine.csv"
+LEDGER, SPLITS, QUARANTINE, ANSWERS = "run.json", "splits.csv", "quarantine.csv", "answers.csv"
 SCHEMA = 1
 # what others rely on in a ledger, as `forms.mismatches` takes it; and what a ledger may lack of it
 FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "figures": {"*": float}}
@@ -30,7 +30,8 @@ OPTIONAL = {"environment": {}, "figures": {}}
 # what a run writes into its directory beside the ledger; nothing else is ever removed from it
 OWN = (
     "tlkit.json", "saved_model", "model.keras", "README.md", "report.json", "report.html", "curves.png",
-    "confusion.png", "precision_recall.png", "tags.png", "values.png", SPLITS, QUARANTINE, checkpoint.METRICS,
+    "confusion.png", "precision_recall.png", "tags.png", "values.png", SPLITS, QUARANTINE, ANSWERS,
+    checkpoint.METRICS,
 )  # fmt: skip
 PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {
@@ -252,12 +253,12 @@ def _listed(out: Path) -> Listed | None:
     given = told["settings"]
     about = f"{given.get('backbone')} + {given.get('head')} on {given.get('data')}"
     figure = next(iter(told.get("figures", {}).items()), learned[-1] if learned else None)
-    figure = figure and (_printable(figure[0]), figure[1])
-    status, started, about = map(_printable, (status, str(told.get("started", "")), about))
+    figure = figure and (printable(figure[0]), figure[1])
+    status, started, about = map(printable, (status, str(told.get("started", "")), about))
     return Listed(out, status, started, about, len(learned), figure)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text of which every character can go to a terminal and does nothing there."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from tlkit import files, plots
 from tlkit.errors import ArtifactError
+from tlkit.markup import cell, number, table, text
 from tlkit.spec import resolve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHOWN = 20  # classes that a notebook shows
 WORST = 12  # answers that a report shows
 MEMORY = ("samples", "mistakes")  # raw examples, which no report.json holds
 SAMPLES = 8  # raw examples a report keeps in memory
@@ -132,6 +134,12 @@ class Measured:
         """Return the 95 % interval of each headline figure that has one; empty where single answers are not kept."""
         return {}
 
+    @property
+    def each(self) -> Mapping[str, np.ndarray]:
+        """What tells how well each example alone was answered, the first before all: "right" (n,) of bool, "error" or
+        "loss" (n,) of float. None where single answers are not kept."""
+        return {}
+
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
         """Return the worst answers, WORST at most: number of the example, truth, answer, how sure the model was or how
         far it is off. `items` are the raw examples, for those reports that look at them."""
@@ -156,6 +164,22 @@ class Measured:
         """Write the figures as a table for a terminal."""
         first = f"{self.split}: {self.n} examples, {self._about()}, {self.seconds:.1f} s"
         return "\n".join([first, *self.lines(), *(f"note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        """Show the figures in a notebook, and of each class, of many the worst by F1."""
+        told = [f"<p><b>{text(self.split)}</b>: {self.n:,} examples, {text(self._about())}</p>"]
+        told += table(
+            ("figure", ""), [(called(name, self.target), number(value)) for name, value in self.figures.items()]
+        )
+        rows = list(self.rows)
+        if len(rows) > SHOWN:
+            rows = sorted((row for row in rows if row["support"]), key=lambda row: row["f1"])[:SHOWN]
+        if rows:
+            names = [name for name in rows[0] if name != "label"]
+            told += table(("", *names), [(row["label"], *(cell(row[name]) for name in names)) for row in rows])
+        if len(rows) < len(self.rows):
+            told.append(f"<p>the {len(rows)} worst of {len(self.rows):,} by f1</p>")
+        return "\n".join([*told, *(f"<p>{text(note)}</p>" for note in self.notes)])
 
     def _about(self) -> str:
         return f"{len(self.labels)} classes"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tlkit import charts, gallery, page, plots, verdicts
+from tlkit.markup import cell, number, table
 from tlkit.measured import called
 
 CONFUSIONS = 10  # pairs of classes that are listed
@@ -48,25 +49,9 @@ def figures(story: Any, album: page.Album) -> Iterator[str]:
     yield from (f"<p>{page.text(note)}</p>" for note in report.notes if note != known)
 
 
-def number(value: float | None) -> str:
-    """Write a figure with as many digits as can be read."""
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 10_000 else f"{value:,.0f}"
-
-
 def blocks(count: int) -> str:
     """Write a number of blocks."""
     return "1 block" if count == 1 else f"{count} blocks"
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], more: str = "") -> Iterator[str]:
-    """Yield a table; `rows` and `heads` are plain text, the first of a row its name."""
-    yield f'<div class="wide{more}"><table>\n<tr>{"".join(f"<th>{page.text(head)}</th>" for head in heads)}</tr>'
-    for first, *cells in rows:
-        told = "".join(f"<td>{page.text(cell, 'label')}</td>" for cell in cells)
-        yield f"<tr><th>{page.text(first, 'label')}</th>{told}</tr>"
-    yield "</table></div>"
 
 
 def _beside_the_mean(report: Any) -> Iterator[str]:
@@ -95,12 +80,8 @@ def each(story: Any, album: page.Album) -> Iterator[str]:
     if rows := story.report.rows:
         columns = [name for name in rows[0] if name != "label"]
         noun = page.NOUNS[story.report.target]
-        told = [(row["label"], *(_cell(row[name]) for name in columns)) for row in rows]
+        told = [(row["label"], *(cell(row[name]) for name in columns)) for row in rows]
         yield from table((noun, *(COLUMNS.get(name, name) for name in columns)), told, " tall")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else number(value)
 
 
 def confusions(story: Any, album: page.Album) -> Iterator[str]:

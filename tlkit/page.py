@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from tlkit import files
 from tlkit.examples import SPLITS, Examples, gather
+from tlkit.markup import text
 from tlkit.splits import Data
 
 SIDE = 96  # pixels of a thumbnail
@@ -22,7 +22,6 @@ ROWS = 200  # classes in the table
 OPEN = 6  # groups of a finding that are shown at once, the others behind a line to open
 # what examples are counted by
 NOUNS = {"label": "class", "tags": "tag", "value": "value", "entities": "type", "reply": "text", "summary": "text"}
-CHARACTERS = {"name": 120, "label": 60, "text": 280}
 
 STYLE = """
 :root { color-scheme: light dark; --error: #b3261e; --warning: #8a5a00; --note: #35608f; --line: #8886; }
@@ -115,13 +114,6 @@ def counts_table(
     yield f"<tr><th>{every}</th>{cells}</tr>\n</table></div>"
     if len(labels) > ROWS:
         yield f"<p>{len(labels) - ROWS:,} more {'classes' if noun == 'class' else f'{noun}s'} are in doctor.json.</p>"
-
-
-def text(raw: str, what: str = "") -> str:
-    """Cut and escape a text; half a surrogate, which no file can hold, becomes a question mark."""
-    most = CHARACTERS.get(what, len(raw))
-    cut = raw if len(raw) <= most else f"{raw[: most - 1]}…"
-    return html.escape(cut.encode("utf-8", "replace").decode())
 
 
 # === Examples ===

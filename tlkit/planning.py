@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from tlkit.freeze import unfreeze
 from tlkit.spec import Compute, Phase, Reading
 
 if TYPE_CHECKING:
+    import os
+
     import keras
 
 HEAD = 2  # the piece of a classifier above its backbone
@@ -34,14 +36,16 @@ class Plan:
         augment: None, an `Augment` or a callable.
         views: numbers of stored augmented versions that will do, the best first.
         compute: how it is computed.
-        progress: whether to tell of it.
+        progress: whether to tell of it, or what is called with the record of each epoch.
+        tensorboard: a directory for TensorBoard, or None.
     """
 
     phases: tuple[Phase, ...]
     augment: Any
     views: Sequence[int]
     compute: Compute
-    progress: bool
+    progress: bool | Callable[[dict], Any]
+    tensorboard: str | os.PathLike | None = None
 
     @cached_property
     def depths(self) -> list[int | str]:

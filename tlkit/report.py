@@ -99,8 +99,16 @@ class Report(Measured):
         """Return the 95 % bootstrap intervals of accuracy, macro-F1 and loss; nothing after `Report.load`."""
         if self.y_true is None or self.probabilities is None:
             return {}
+        guess = self.probabilities.argmax(axis=1)
+        return intervals.of_classes(self.y_true, guess, self.each["loss"], len(self.labels))
+
+    @property
+    def each(self) -> Mapping[str, np.ndarray]:
+        """Whether each answer is right, and its loss; nothing after `Report.load`."""
+        if self.y_true is None or self.probabilities is None:
+            return {}
         losses = -np.log(np.clip(self.probabilities[np.arange(self.n), self.y_true], SMALLEST, 1))
-        return intervals.of_classes(self.y_true, self.probabilities.argmax(axis=1), losses, len(self.labels))
+        return {"right": self.probabilities.argmax(axis=1) == self.y_true, "loss": losses}
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from tlkit import (
     doctor,
     exporting,
     ledger,
+    outlook,
     pretraining,
     report,
     train,
@@ -59,13 +60,20 @@ class Run:
         return artifact.load(self.directory)
 
 
-def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
+def run_job(
+    job: Job,
+    *,
+    overwrite: bool = False,
+    progress: bool | Callable[[dict], Any] = True,
+    tensorboard: str | Path | None = None,
+) -> Run:
     """Do a whole job: read the data, build, fit, evaluate on the test split, export.
 
     Args:
         job: what to do.
         overwrite: replace what an earlier run left in the directory, once nothing more can be refused.
-        progress: print what goes on.
+        progress: print what goes on; or what is called with an "event": the "plan", then each "epoch" with its record.
+        tensorboard: a directory to write each epoch's figures to, for TensorBoard.
 
     Returns:
         The finished run. An unfinished run of the same job goes on; one that finished before is read, not repeated.
@@ -74,18 +82,14 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         TlkitError: whatever is wrong with the job, its data or its directory; what was there stays as it was.
         Interrupted: Ctrl-C; the same job, or `resumed(out)`, goes on.
     """
-    say = print if progress else lambda *_: None
-    out = Path(job.out)
+    watch, out, asked = outlook.Watch(progress, tensorboard), Path(job.out), job
     inspect(job)
-    import keras
-
-    asked = job
     going = not overwrite and (out / ledger.LEDGER).exists() and ledger.load(out)["status"] == "finished"
     job = completed(job, kind_of(job), fetch=not going)
     examples = job.read()
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
     job = completed(job, examples.kind)
-    say(examples)
+    watch.say(examples)
     phases = schedule(job)
     facts = {"data": examples.fingerprint(), "settings": ledger.settings(job, phases)}
     with ledger.held(out):
@@ -94,32 +98,30 @@ def run_job(job: Job, *, overwrite: bool = False, progress: bool = True) -> Run:
         if there and there["status"] == "finished":
             return _finished(out, there)
         found = doctor.diagnose(examples, labels=False)
-        say(_resuming(there) if there else found.brief() or "")
-        keras.utils.set_random_seed(job.seed)
-        build = _builder(job, examples, progress)
+        watch.say(_resuming(there) if there else found.brief() or "")
+        build = _builder(job, examples, progress is True)
         clf = build()
-        say(_plan(clf, phases))
         facts |= {"job": ledger.given(asked), "command": command(asked), "findings": found.to_dict()["findings"]}
+        watch.plan(outlook.plan(clf, phases, examples) | {"resumed": bool(there), "findings": facts["findings"]})
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
         with _onward(out):
-            history = _fit(clf, examples, phases, job, keeper, progress)
+            history = _fit(clf, examples, phases, job, keeper, watch)
             if amounts.affordable(clf, examples, history):
-                ledger.add(out, {"amounts": _amounts(build, examples, history, say)})
-            measured = _measured(clf, examples, history)
-            exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True)
-            return _finish(out, measured, history)
+                ledger.add(out, {"amounts": _amounts(build, examples, history, watch.say)})
+            return _finish(clf, out, examples, history)
 
 
 def _builder(job: Job, examples: data.Data, progress: bool) -> Callable[[], Any]:
     """Return what builds the model, always the same, the backbone first fitted to the data where it has to be."""
+    import keras
+
+    keras.utils.set_random_seed(job.seed)
     row, options = ledger.backbone_of(job), {name: getattr(job, name) for name in BUILD}
     if row.prepare:
         row = resolve(row.prepare)(row, examples, job.weights, progress)
         options["weights"] = None if job.weights is None else "pretrained"
 
     def build() -> Any:
-        import keras
-
         keras.utils.set_random_seed(job.seed)
         if job.target in WRITTEN:
             from tlkit.generators import generator, summarizer
@@ -156,8 +158,12 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
         examples.write_quarantine(out / ledger.QUARANTINE)
 
 
-def _finish(out: Path, measured: Measured, history: train.History) -> Run:
-    """Say in the ledger that all is done; from then on nothing of the run is written again."""
+def _finish(clf: Any, out: Path, examples: data.Data, history: train.History) -> Run:
+    """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
+    measured = _measured(clf, examples, history)
+    exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True)
+    if measured.each:
+        examples.write_answers(out / ledger.ANSWERS, measured.each)
     done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     done |= {"history": dataclasses.asdict(history), "figures": measured.figures}
     told = ledger.add(out, done)
@@ -199,12 +205,14 @@ def _resuming(there: dict[str, Any]) -> str:
 
 
 def _fit(
-    clf: Any, examples: data.Data, phases: Sequence[Phase], job: Job, keeper: checkpoint.Keeper, progress: bool
+    clf: Any, examples: data.Data, phases: Sequence[Phase], job: Job, keeper: checkpoint.Keeper, watch: outlook.Watch
 ) -> train.History:
     """Train as the job says."""
     options = {name: getattr(job, name) for name in FIT}
     options["compute"] = Compute(job.precision, job.cache_budget, job.deterministic)
-    return train.fit(clf, examples, phases=phases, progress=progress, run_dir=keeper, **options)
+    return train.fit(
+        clf, examples, phases=phases, run_dir=keeper, progress=watch.epochs, tensorboard=watch.tensorboard, **options
+    )
 
 
 def _notes(clf: Any, examples: data.Data, history: train.History) -> tuple[str, ...]:
@@ -225,17 +233,6 @@ def _notes(clf: Any, examples: data.Data, history: train.History) -> tuple[str, 
         if not phase["best_epoch"]:
             notes.append(f"phase {phase['name']} brought no lower validation loss: the weights from before it are kept")
     return (*notes, *pretraining.notes(clf.spec.backbone, examples))
-
-
-def _plan(clf: Any, phases: Sequence[Phase]) -> str:
-    """Say in a few lines what is about to be trained."""
-    about, count = clf.spec, len(clf.spec.backbone.blocks)
-    lines = [f"{about.backbone.name} + {about.head}, size {about.input.size}, weights: {about.weights}"]
-    for phase in phases:
-        opened = "all blocks" if phase.unfreeze == "all" else f"{phase.unfreeze} of {count} blocks"
-        told = f"epochs {phase.epochs}, learning rate {phase.learning_rate:g}, unfrozen {opened}"
-        lines.append(f"  phase {phase.name}: {told}")
-    return "\n".join(lines)
 
 
 def _finished(out: Path, there: dict[str, Any]) -> Run:

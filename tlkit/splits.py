@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -162,6 +162,15 @@ class Data:
             seen = split.seen(self.kind)
             for number, label in enumerate(split.labels):
                 yield seen.names[number], self.described(label), name, seen.hexdigest(number)
+
+    def write_answers(self, path: str | Path, each: Mapping[str, np.ndarray]) -> None:
+        """Write how well each example of the test split was answered, as CSV: digest, and a column for each of `each`,
+        whose values are bool, written as 0 or 1, or float (n,)."""
+        seen = self.test.seen(self.kind)
+        columns = [own.astype(int) if own.dtype == bool else own for own in each.values()]
+        rows = enumerate(zip(*(column.tolist() for column in columns), strict=True))
+        told = ((seen.hexdigest(number), *map(repr, values)) for number, values in rows)
+        _write_table(path, ("digest", *each), told)
 
     def write_quarantine(self, path: str | Path) -> None:
         """Write the examples that were left out, as CSV: example, reason."""

@@ -124,10 +124,17 @@ class TagsReport(Measured):
             return {}
         guess = self.probabilities >= THRESHOLD
         wrong = self.y_true != guess
-        right = np.clip(np.where(self.y_true, self.probabilities, 1 - self.probabilities), SMALLEST, 1)
-        own = np.stack([~wrong.any(1), wrong.mean(1), -np.log(right).mean(1)], 1)
+        own = np.stack([~wrong.any(1), wrong.mean(1), self.each["loss"]], 1)
         sums = np.concatenate([self.y_true & guess, self.y_true.astype(int) + guess, own], 1)
         return intervals.of_sums(sums, lambda total: _counted(total, len(self.labels), self.n))
+
+    @property
+    def each(self) -> Mapping[str, np.ndarray]:
+        """The loss of each example, the mean over its tags; nothing after loading."""
+        if self.y_true is None or self.probabilities is None:
+            return {}
+        right = np.clip(np.where(self.y_true, self.probabilities, 1 - self.probabilities), SMALLEST, 1)
+        return {"loss": -np.log(right).mean(1)}
 
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
         """Return the examples with the wrong decisions that the model was most sure of."""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import choices, filling, frontier, loop, options, planning, precision, store
+from tlkit import choices, events, filling, frontier, loop, options, planning, precision, store
 from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
 from tlkit.freeze import audit, fingerprints, unfreeze
+from tlkit.markup import cell, table
 from tlkit.planning import Plan
 from tlkit.spec import Augment, Compute, Phase
 
@@ -47,6 +48,18 @@ class History:
     seconds: float
     settings: dict[str, Any]
 
+    def _repr_html_(self) -> str:
+        """Show the phases in a notebook, and behind a line to open the epochs."""
+        heads = ("phase", "unfrozen blocks", "trained parameters", "frozen parameters", "best epoch", "seconds")
+        names = ("unfreeze", "trainable", "frozen", "best_epoch", "seconds")
+        told = list(table(heads, [(row["name"], *(cell(row[name]) for name in names)) for row in self.phases]))
+        told.append(f"<p>{self.seconds:.1f} s in all, {self.trunk_seconds:.1f} s of them before the first phase</p>")
+        if self.epochs:
+            names = [name for name in self.epochs[0] if name not in ("phase", "learning_rate")]
+            rows = [(row["phase"], *(cell(row.get(name)) for name in names)) for row in self.epochs]
+            told += [f"<details><summary>{len(rows):,} epochs</summary>", *table(("phase", *names), rows), "</details>"]
+        return "\n".join(told)
+
 
 def fit(
     clf: keras.Model,
@@ -64,7 +77,8 @@ def fit(
     seed: int = 0,
     compute: Compute | None = None,
     run_dir: str | os.PathLike | Keeper | None = None,
-    progress: bool = True,
+    progress: bool | Callable[[dict], Any] = True,
+    tensorboard: str | os.PathLike | None = None,
 ) -> History:
     """Train a classifier in place and in phases: the head on the frozen base, then the unfrozen top blocks too.
 
@@ -74,21 +88,20 @@ def fit(
     Args:
         clf, data: a classifier of tlkit, and what a reader returned.
         phases: the schedule; the backbone's own by default.
-        batch_size: examples per step.
+        batch_size, patience: examples per step; epochs without a better validation loss that are waited for.
         augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on float32 pixels.
         views: augmented versions stored of each picture, cycled over the epochs; 4, or as many as fit, by default.
-        patience: epochs without a better validation loss that are waited for.
         class_weight, sampling: "balanced" or label -> weight in the loss; "balanced" draws classes equally often.
         weight_decay, label_smoothing: of the kernels, decoupled; share of each label spread over all classes, < 1.
         seed: of order, dropout and augmentation (the head's first weights: `keras.utils.set_random_seed`).
         compute: precision, room on disk, determinism; `Compute()` by default.
         run_dir: a directory to keep progress in: the same call goes on where it was interrupted, or, where it had been
             finished, gives its weights again. Ctrl-C then stops between two steps.
-        progress: show a bar for the frozen pass and a line per epoch.
+        progress, tensorboard: a line per epoch, or what gets its record; a directory for TensorBoard to read it from.
 
     Raises:
         InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.
-        RunError: the disk is full, or `run_dir` holds another training.
+        RunError: the disk is full, `tensorboard` cannot be written, or `run_dir` holds another training.
     """
     choices.check(compute := compute or Compute())
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
@@ -96,11 +109,16 @@ def fit(
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
     weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight, clf.spec.target)
     asked = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
-    plan = Plan(phases, how, options.views(views, how, phases), compute, progress)
+    plan = Plan(phases, how, options.views(views, how, phases), compute, progress, tensorboard)
     return _train(clf, data, plan, asked, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
 
 def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper) -> History:
+    with events.opened(plan.tensorboard) as log:
+        return _trained(clf, data, plan, asked, keeper, log)
+
+
+def _trained(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper, log: events.Log) -> History:
     started = time.perf_counter()
     clf.spec = dataclasses.replace(clf.spec, target=options.uncalibrated(clf.spec.target))
     if plan.compute.deterministic:
@@ -113,13 +131,15 @@ def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper:
     else:
         chosen = planning.choose(clf, cuts, sources, plan, asked.batch_size)
         keeper.begin(dataclasses.asdict(chosen))
+    if chosen.bytes and plan.progress is True:
+        print(f"stored features: about {chosen.bytes / 1e6:,.1f} MB of disk, of {chosen.budget / 1e6:,.0f} MB at most")
     with keeper.listening():
         features, passed = {}, 0
         if len(keeper.progress.done) < len(plan.phases):
             with precision.computing(clf, chosen.precision):
-                features, passed = _features(cuts, sources, chosen, plan.progress, keeper)
+                features, passed = _features(cuts, sources, chosen, plan.progress is True, keeper)
         trunk = time.perf_counter() - started
-        _phases(clf, plan, chosen, cuts, features, asked, keeper)
+        _phases(clf, plan, chosen, cuts, features, asked, keeper=keeper, log=log)
     epochs = tuple(record for records, _ in keeper.progress.done for record in records)
     summaries = tuple(summary for _, summary in keeper.progress.done)
     told |= {"views": chosen.views, "choices": dataclasses.asdict(chosen)}
@@ -184,7 +204,9 @@ def _phases(
     cuts: Mapping[int | str, frontier.Cut],
     features: Mapping[int | str, Features],
     asked: loop.Options,
+    *,
     keeper: Keeper,
+    log: events.Log,
 ) -> None:
     """Train the phases that are not over; `keeper` gathers what is told of each."""
     over = len(keeper.progress.done)
@@ -194,7 +216,10 @@ def _phases(
             restore("tail", frontier.segment(clf, cuts[depth], None).variables, keeper.progress.arrays)
         if number >= over:
             with precision.computing(clf, chosen.tails[depth]):
-                _phase(clf, phase, cuts[depth], features[depth], asked, keeper, progress=plan.progress)
+                tell = _teller(phase, asked.target.figure, plan.progress, log, keeper.over)
+                _phase(clf, phase, cuts[depth], features[depth], asked, keeper, tell=tell)
+                if (trouble := keeper.progress.done[-1][1]["trouble"]) and plan.progress is True:
+                    print(f"phase {phase.name}: {trouble}")
 
 
 def _phase(
@@ -205,7 +230,7 @@ def _phase(
     asked: loop.Options,
     keeper: Keeper,
     *,
-    progress: bool,
+    tell: Callable[[dict], None],
 ) -> None:
     """Train one phase and prove that what was frozen did not move."""
     started = time.perf_counter()
@@ -213,11 +238,8 @@ def _phase(
     backbone = pieces(clf)[1]
     before = fingerprints(backbone)
     tail = frontier.segment(clf, cut, None)
-    tell = (lambda record: print(_line(record, phase, asked.target.figure))) if progress else (lambda record: None)
     found = loop.train(tail, phase, features, asked, tell, keeper)
     audit(backbone, before, phase.name)
-    if found.trouble and progress:
-        print(f"phase {phase.name}: {found.trouble}")
     trained = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
     summary = {"name": phase.name, "cut": list(cut.after), "unfreeze": phase.unfreeze, "trainable": trained}
     summary |= {"frozen": clf.count_params() - trained, "stored_bytes": sum(part.nbytes for part in features)}
@@ -225,9 +247,26 @@ def _phase(
     keeper.finish(found.records, summary, tail)
 
 
+def _teller(
+    phase: Phase, figure: str, progress: bool | Callable[[dict], Any], log: events.Log, over: int
+) -> Callable[[dict], None]:
+    """Return what tells of an epoch of a phase, before which so many epochs are over."""
+
+    def tell(record: dict) -> None:
+        log(over + record["epoch"], record)
+        if callable(progress):
+            progress(dict(record))
+        elif progress:
+            print(_line(record, phase, figure))
+
+    return tell
+
+
 def _line(record: dict, phase: Phase, figure: str) -> str:
+    left = (phase.epochs - record["epoch"]) * record["seconds"] / 60
     return (
         f"{phase.name:>6} {record['epoch']:>3}/{phase.epochs}  loss {record['loss']:.4f}  "
         f"{figure} {record[figure]:.4f}  val_loss {record['val_loss']:.4f}  "
         f"val_{figure} {record[f'val_{figure}']:.4f}  {record['seconds']:.1f} s"
+        f"{f', at most about {left:.0f} min to go' if left >= 1 else ''}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ def add_parsers(commands: Any) -> None:
     runs = commands.add_parser("runs", help=about, description=about)
     runs.add_argument("folder", nargs="?", default=".", help="here, if none is given")
     runs.set_defaults(command=_runs)
+    about = "show runs side by side, and whether they differ by more than chance on the same test split"
+    compare = commands.add_parser("compare", help=about, description=about)
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="the directory of a finished run; two or more")
+    compare.add_argument("--out", metavar="FILE.html", help="write a page, too")
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    compare.set_defaults(command=_compare)
 
 
 def _action(actions: Any, name: str, command: Any, about: str) -> argparse.ArgumentParser:
@@ -117,3 +124,12 @@ def _runs(options: argparse.Namespace) -> None:
     for run in found:
         figure = "" if run.figure is None else "{} {:.4g}".format(*run.figure)
         print(f"{run.status:<10}  {run.started[:16]:<16}  {run.epochs:>6}  {figure:<18}  {run.directory}: {run.about}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from tlkit.comparing import compare
+
+    found = compare(options.runs)
+    if options.out:
+        found.save(options.out)
+    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else found)

@@ -111,6 +111,11 @@ class ValueReport(Measured):
 
         return intervals.bootstrap(figures, self.n)
 
+    @property
+    def each(self) -> Mapping[str, np.ndarray]:
+        """The absolute error of each answer; nothing after loading."""
+        return {} if self.y_true is None or self.values is None else {"error": np.abs(self.values - self.y_true)}
+
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
         """Return the answers that are furthest from the truth."""
         if self.y_true is None or self.values is None:
