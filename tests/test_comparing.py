@@ -38,7 +38,10 @@ def make(tmp_path: Path) -> Make:
         digests = [f"{number:064x}" for number in more.get("digests", range(N))]
         phases = [{"name": "head", "trainable": 1234, "seconds": 1.0}]
         told = {"schema": 1, "status": more.get("status", "finished"), "data": more.get("data", "f" * 64)}
-        told |= {"settings": {"epochs": [7], "size": 32, "seed": 3}, "figures": {"accuracy": 0.5}}
+        told |= {
+            "settings": {"epochs": [7], "learning_rate": [1e-3], "size": 32, "seed": 3},
+            "figures": {"accuracy": 0.5},
+        }
         files.write_json(out / "run.json", told | {"history": {"phases": phases, "seconds": 2.5}})
         made = {"backbone": {"name": more.get("backbone", "vgg16")}, "head": "pool_dense", "weights": {"origin": "own"}}
         files.write_json(out / "tlkit.json", made)
@@ -207,7 +210,12 @@ def test_the_command(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture) 
     words = ["compare", str(make("a", right([1]))), str(make("b", right([2])))]
     assert cli.main([*words, "--out", str(tmp_path / "x.html")]) == 0
     told = capsys.readouterr().out
-    assert "accuracy" in told and "up to 7 epochs, 1,234 parameters" in told and (tmp_path / "x.html").exists()
+    assert (
+        "learning rate  0.001" in told
+        and "accuracy" in told
+        and "up to 7 epochs, 1,234 parameters" in told
+        and (tmp_path / "x.html").exists()
+    )
     assert cli.main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["of"] == "right" and found["tests"][0]["p"] == 1.0 and found["runs"][0]["figures"] == {"accuracy": 0.5}

@@ -19,7 +19,11 @@ CELL = 48  # characters of a cell in a terminal
 LEVEL = 0.05  # a corrected p-value below it is called more than chance
 # what a comparison reads of each file, as `forms.mismatches` takes it
 PHASE = {"name": str, "trainable": int, "seconds": float}
-RUN = {"settings": {"epochs": [int]}, "history": {"phases": [PHASE], "seconds": float}, "figures": {"*": float}}
+RUN = {
+    "settings": {"epochs": [int], "learning_rate": [float]},
+    "history": {"phases": [PHASE], "seconds": float},
+    "figures": {"*": float},
+}
 ARTIFACT = {"backbone": {"name": str}, "head": str, "weights": {"origin": str}}
 REPORT = {"target": str, "n": int}
 # what is compared: its test, and what it is called
@@ -237,6 +241,7 @@ def _read(out: Path) -> Compared:
         f"phase {phase['name']}": f"up to {epochs} epochs, {phase['trainable']:,} parameters, {phase['seconds']:.1f} s"
         for phase, epochs in zip(phases, settings["epochs"], strict=False)
     }
+    facts |= {"learning rate": ", ".join(f"{rate:g}" for rate in settings["learning_rate"])}
     facts |= {"seconds": f"{told['history']['seconds']:.1f}", "data": told["data"][:19]}
     facts["test examples"] = f"{report['n']:,}"
     placed = [
