@@ -216,7 +216,7 @@ def test_features_that_are_not_finite_are_named_as_the_cause() -> None:
 
 def test_a_validation_loss_that_is_not_finite_ends_the_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([(float("nan"), 0.5), (0.6, 0.5), (float("nan"), 0.5)])
-    monkeypatch.setattr(loop, "_score", lambda *_: next(scores))
+    monkeypatch.setattr(loop, "score", lambda *_: next(scores))
     (head,) = fit(models.tiny_classifier(), models.colours(), phases=(Phase("head", 9, 1e-2, 0),)).phases
     assert head["best_epoch"] == 1, "a first score that is no number is beaten by any"
     assert head["trouble"].startswith("the validation loss after epoch 2 is not a finite number")
