@@ -160,8 +160,9 @@ def test_progress_prints_a_line_per_epoch(capsys: pytest.CaptureFixture) -> None
     clf = models.tiny_classifier()
     tlkit.fit(clf, models.colours(), phases=PHASES[:1])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3 and lines[0].startswith("frozen base: ")
-    assert lines[1].startswith("  head   1/2  loss ") and "val_accuracy" in lines[1]
+    assert len(lines) == 4 and lines[0].startswith("stored features: about ")
+    assert lines[1].startswith("frozen base: ")
+    assert lines[2].startswith("  head   1/2  loss ") and "val_accuracy" in lines[2]
 
 
 def test_digits_like_data_are_not_mirrored() -> None:
