@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit import artifact, cli, spec
+from tlkit import artifact, cli, generators, spec
 from tlkit.build import table
 from tlkit.factories import FACTORIES
-from tlkit.generators import SUMMARIZERS
 from tlkit.heads import HEADS
 
 HERE = Path(__file__).resolve().parent
@@ -91,7 +90,7 @@ def factories() -> Iterator[str]:
 
 def backbones() -> Iterator[str]:
     """Write every row of the tables."""
-    known = (table() | SUMMARIZERS).values()
+    known = generators.rows().values()
     yield "# Backbones\n\n`tlkit.classifier(NAME, head, labels)` takes any of them but BART, which is for "
     yield "`tlkit.summarizer(NAME)`; `tlkit.generator(NAME)` takes GPT-2 and BLOOM. The names of blocks are those of "
     yield "their last layers, from the bottom to the top, and `unfreeze=2` opens the last two.\n\n"

@@ -33,6 +33,7 @@ class Smoke:
 
 PICTURES = Smoke("image", _smoke.pictures, 32, lambda: None)
 TEXTS = Smoke("text", _smoke.texts, 16, lambda: _smoke.bert(layers=6))
+WRITERS = Smoke("text", _smoke.texts, 32, lambda: None)  # the network is a tiny one
 RANDOM_TEXTS = Smoke("text", _smoke.texts, 16, lambda: None)  # the whole network, over single letters
 
 
@@ -62,20 +63,26 @@ def parse(doc: str, data: str, smoke: Smoke, *, size: int | None = None) -> argp
     return options
 
 
-def read(options: argparse.Namespace) -> tlkit.Data:
+def read(options: argparse.Namespace, task: str = "label") -> tlkit.Data:
     """Fix the seed of everything that is random, and read the data, or make some up."""
     import keras
 
     keras.utils.set_random_seed(options.seed)
     if options.smoke is None:
-        return tlkit.read(options.data, seed=options.seed)
+        return tlkit.read(options.data, seed=options.seed, task=task)
+    if task != "label":
+        return _smoke.written(options.data, task)
     if options.data.startswith("tfds:"):
         return _smoke.tfds(options.data, *options.smoke.data())
     return tlkit.arrays(*options.smoke.data())
 
 
 def finish(
-    clf: Any, data: tlkit.Data, options: argparse.Namespace, phases: Sequence[tlkit.Phase] | None = None
+    clf: Any,
+    data: tlkit.Data,
+    options: argparse.Namespace,
+    phases: Sequence[tlkit.Phase] | None = None,
+    batch_size: int = 32,
 ) -> None:
     """Train, measure on the test split, and export; by default in the backbone's own phases."""
     phases, compute = phases or clf.spec.backbone.phases, None
@@ -83,8 +90,8 @@ def finish(
         phases = [dataclasses.replace(phase, epochs=1) for phase in phases]
         compute = tlkit.Compute(precision="float32")
     print(data)
-    history = tlkit.fit(clf, data, phases=phases, seed=options.seed, compute=compute)
+    history = tlkit.fit(clf, data, phases=phases, batch_size=batch_size, seed=options.seed, compute=compute)
     report = tlkit.evaluate(clf, data.test, history=history, notes=(data.splitting,))
     print(report)
-    tlkit.export(clf, options.out, report=report, overwrite=True)
+    tlkit.export(clf, options.out, report=report, data=data, history=history, overwrite=True)
     print(f"SavedModel: {options.out}/saved_model/1")

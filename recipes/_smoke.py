@@ -125,4 +125,6 @@ def writer(family: str) -> object:
     shape = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32, "vocabulary_size": 300}
     builder = f"keras_hub.models:{KINDS[family].backbone}"
     given = PromptInput(family=family, limit=64)
-    return Backbone("tiny", builder, given, blocks, KINDS[family].stem, arguments=shape | {"max_sequence_length": 64})
+    phases = (tlkit.Phase("top", 1, 1e-3, 1), tlkit.Phase("deeper", 1, 1e-3, 2))
+    arguments = shape | {"max_sequence_length": 64}
+    return Backbone("tiny", builder, given, blocks, KINDS[family].stem, arguments=arguments, phases=phases)

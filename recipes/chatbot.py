@@ -11,40 +11,20 @@ Expect: not measured: neither GPT-2's weights nor the data (https://arxiv.org/ab
 
 from __future__ import annotations
 
-import argparse
-
+import _common
 import _smoke
-import keras
 
 import tlkit
 
 
 def main() -> None:
     """Train, measure and export."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="tfds:gem/schema_guided_dialog")
-    parser.add_argument("--out", default="runs/chatbot")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="made-up data, random weights, seconds")
-    options = parser.parse_args()
-    keras.utils.set_random_seed(options.seed)
-
-    if options.smoke:
-        data = _smoke.written(options.data, "reply")
-        lm = tlkit.generator(_smoke.writer("gpt2"), size=32, lora=2, weights=None)
-        phases = (tlkit.Phase("lora", 1, 1e-3, 1),)
-    else:
-        data = tlkit.dialogues(options.data, seed=options.seed)
-        sampling = tlkit.Sampling("top_p", p=0.9, temperature=0.8, seed=options.seed)
-        lm = tlkit.generator("gpt2_base_en", size=128, sampling=sampling)
-        phases = None  # the top block, then the top three of twelve
-
-    print(data)
-    history = tlkit.fit(lm, data, phases=phases, batch_size=8, seed=options.seed)
-    report = tlkit.evaluate(lm, data.test, history=history, batch_size=8)
-    print(report)
-    tlkit.export(lm, options.out, report=report, overwrite=True)
-    print(f"SavedModel: {options.out}/saved_model/1")
+    options = _common.parse(__doc__, "tfds:gem/schema_guided_dialog", _common.WRITERS, size=128)
+    data = _common.read(options, "reply")
+    sampling = tlkit.Sampling("top_p", p=0.9, temperature=0.8, seed=options.seed)
+    backbone = _smoke.writer("gpt2") if options.smoke else "gpt2_base_en"
+    lm = tlkit.generator(backbone, size=options.size, sampling=sampling, weights=options.weights)
+    _common.finish(lm, data, options, batch_size=8)  # the top block, then the top three of twelve
 
 
 if __name__ == "__main__":

@@ -425,8 +425,16 @@ def test_predict_keeps_silent_below_a_threshold(trained: Path, photos: Path, ask
     silent = ask("predict", "--threshold", "1", trained, picture)[1]
     assert float(share) < 1 and silent.startswith(f"?\t{share}")
     assert '"label": null' in ask("predict", "--json", "--threshold", "1", trained, picture)[1]
+    assert ask("predict", trained, "--threshold", "1", picture)[1] == silent
     message = refused("predict", "--threshold", "1.5", trained, picture)
     assert "threshold=1.5: give a probability, 0 to 1, to a model of one label each" in message
+
+
+@pytest.mark.parametrize("given", [("predict", "x", "--jsn", "a.png"), ("doctor", "x", "y")])
+def test_words_that_no_command_knows(given: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(given)
+    assert stop.value.code == 2 and "unrecognized arguments: " in capsys.readouterr().err
 
 
 def test_predict_refuses(trained: Path, refused: object, tmp_path: Path) -> None:

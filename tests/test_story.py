@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import stories
 import test_mentions
 import test_tags_report
 import test_value_report
+from test_page import Structure
 
 from tlkit import language, story
 from tlkit.measured import Mistake
@@ -20,40 +20,13 @@ from tlkit.nexttoken import Summary
 from tlkit.report import score
 from tlkit.story import Story
 
-VOID = {"meta", "img", "br"}
 CHAPTERS = [
     "Result", "Verdicts", "Data", "Training", "Classes", "Confusions", "Mistakes", "Calibration", "Making",
 ]  # fmt: skip
 
 
-class Structure(HTMLParser):
-    """Read a page strictly: every tag is closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def chapters(self) -> list[str]:
-        return [attrs["href"][1:].capitalize() for tag, attrs in self.tags if tag == "a"]
+def chapters(page: Structure) -> list[str]:
+    return [attrs["href"][1:].capitalize() for tag, attrs in page.tags if tag == "a"]
 
 
 def read(told: Story, tmp_path: Path) -> tuple[Structure, str]:
@@ -69,7 +42,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Structure, str]:
 
 def test_every_chapter_is_there(pictures: tuple[Structure, str]) -> None:
     page, _ = pictures
-    assert page.chapters() == CHAPTERS
+    assert chapters(page) == CHAPTERS
     told = stories.story(3)
     low, high = told.report.intervals()["accuracy"]
     assert f"{told.report.accuracy:.3f}accuracy{low:.3f} to {high:.3f}" in page.text
@@ -102,7 +75,7 @@ def test_texts_are_shown_as_text(tmp_path: Path) -> None:
 def test_of_a_report_alone_there_are_fewer_chapters(tmp_path: Path) -> None:
     bare = score([0, 1, 1], np.eye(2)[[0, 1, 0]], ["a", "b"])
     page, _ = read(Story(bare), tmp_path)
-    assert page.chapters() == ["Result", "Verdicts", "Classes", "Confusions", "Calibration"]
+    assert chapters(page) == ["Result", "Verdicts", "Classes", "Confusions", "Calibration"]
     loaded = dataclasses.replace(bare, y_true=None, probabilities=None)
     assert "bootstrap" in page.text and "bootstrap" not in read(Story(loaded), tmp_path)[0].text
 
@@ -125,7 +98,7 @@ def written() -> Story:
 
 
 @pytest.mark.parametrize(
-    ("told", "chapters", "words"),
+    ("told", "expected", "words"),
     [
         (lambda: Story(test_tags_report.many(70)), ["Result", "Verdicts", "Tags"], "average precision"),
         (lambda: Story(test_value_report.report()), ["Result", "Verdicts"], "always 2.000, the mean in training"),
@@ -134,9 +107,9 @@ def written() -> Story:
     ],
     ids=["tags", "value", "entities", "summary"],
 )
-def test_every_kind_of_report_has_its_chapters(told: object, chapters: list, words: str, tmp_path: Path) -> None:
+def test_every_kind_of_report_has_its_chapters(told: object, expected: list, words: str, tmp_path: Path) -> None:
     page, written = read(told(), tmp_path)
-    assert page.chapters() == chapters and words in page.text and "bootstrap" in page.text
+    assert chapters(page) == expected and words in page.text and "bootstrap" in page.text
     assert "<i>" not in written and len(written) < 500_000
 
 
@@ -152,5 +125,5 @@ def test_mistakes_of_tags_and_values_are_shown_with_a_reason_of_their_own(tmp_pa
 def test_the_amount_of_data_is_drawn(tmp_path: Path) -> None:
     curve = [{"examples": 10 * 2**n, "val_accuracy": 0.5 + n / 10, "val_loss": 1.0} for n in range(4)]
     page, _ = read(dataclasses.replace(stories.story(3), amounts=curve), tmp_path)
-    assert page.chapters()[3] == "Amount-of-data"
+    assert chapters(page)[3] == "Amount-of-data"
     assert "too little data: of 40 training examples" in page.text and "0.800" in page.text

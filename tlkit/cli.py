@@ -18,7 +18,11 @@ from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, more = parser.parse_known_args(arguments)
+    if more and (not hasattr(options, "items") or any(word.startswith("-") for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:  # argparse takes no files after an option that follows the directory
+        options.items += more
     if not hasattr(options, "command"):
         parser.print_help()
         return 2
@@ -264,11 +268,10 @@ def _export(options: argparse.Namespace) -> None:
 
 def _backbones(_: argparse.Namespace) -> None:
     hush()
-    from tlkit.build import table
-    from tlkit.generators import SUMMARIZERS
+    from tlkit import generators
 
     print(f"{'backbone':<24} {'input':<6} {'size':>5} {'blocks':>6} {'parameters':>12}  licence")
-    for row in (table() | SUMMARIZERS).values():
+    for row in generators.rows().values():
         blocks = row.arguments.get("num_layers", "?") if callable(row.blocks) else len(row.blocks)
         figures = f"{row.input.size:>5} {blocks:>6} {row.params:>12,}"
         print(f"{row.name:<24} {row.input.kind:<6} {figures}  {row.licence or '?'}")

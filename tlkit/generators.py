@@ -49,6 +49,7 @@ def _bart(name: str, layers: int, heads: int, width: int, params: int, version: 
     )
 
 
+USUAL = {"reply": "gpt2_base_en", "summary": "bart_base_en"}  # by the task, the backbone where none is named
 SUMMARIZERS = {
     row.name: row
     for row in (
@@ -58,7 +59,10 @@ SUMMARIZERS = {
     )
 }
 
-USUAL = {"reply": "gpt2_base_en", "summary": "bart_base_en"}  # by the task, the backbone where none is named
+
+def rows() -> dict[str, Backbone]:
+    """Return every known backbone by name, those that only summarize too."""
+    return build.table() | SUMMARIZERS
 
 
 def find(task: str, backbone: str | os.PathLike | Backbone | None = None, *, lora: int | None = None) -> Backbone:

@@ -169,7 +169,7 @@ def _completed_writer(job: Job, kind: str | None, *, fetch: bool) -> Job:
     if fetch:
         from tlkit import generators  # it imports TensorFlow, which takes seconds
 
-        weights.find(row, job.weights, rows=[*table().values(), *generators.SUMMARIZERS.values()])
+        weights.find(row, job.weights, rows=generators.rows().values())
     return job
 
 
