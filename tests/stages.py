@@ -2,7 +2,8 @@
 
     python stages.py CHECKPOINT_SECONDS ARGUMENTS...
 
-Stages: trunk, head, between, top, evaluation, export, end. A line `STAGE name` goes to standard error for each.
+Stages: trunk, head, between, top, end, amounts, evaluation, export. A line `STAGE name` goes to standard error when
+each begins for the first time: the learning curve reads stored features as the training does.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+TOLD: set[str] = set()
+
 
 def telling(name: str | Callable, function: Callable) -> Callable:
     """Wrap a function so that it tells of its stage; `name` may be a function of its arguments."""
 
     def told(*args: Any, **named: Any) -> Any:
-        print("STAGE", name if isinstance(name, str) else name(*args), file=sys.stderr, flush=True)
+        if (stage := name if isinstance(name, str) else name(*args)) not in TOLD:
+            TOLD.add(stage)
+            print("STAGE", stage, file=sys.stderr, flush=True)
         return function(*args, **named)
 
     return told
@@ -24,7 +29,7 @@ def telling(name: str | Callable, function: Callable) -> Callable:
 
 def main() -> int:
     """Wrap what the stages are made of and run a command."""
-    from tlkit import checkpoint, cli, exporting, filling, loop, report
+    from tlkit import amounts, checkpoint, cli, exporting, filling, loop, report
 
     checkpoint.EVERY, checkpoint.SHARE = float(sys.argv[1]), 0
     filling.fill = telling("trunk", filling.fill)
@@ -33,6 +38,7 @@ def main() -> int:
     checkpoint.Keeper.finish = telling(
         lambda keeper, *_: "end" if keeper.progress.done else "between", lambda *given: finish(*given)
     )
+    amounts.learning_curve = telling("amounts", amounts.learning_curve)
     report.evaluate = telling("evaluation", report.evaluate)
     exporting.export = telling("export", exporting.export)
     return cli.main(sys.argv[2:])

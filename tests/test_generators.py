@@ -206,8 +206,13 @@ def test_backbones_and_sizes_that_do_not_suit() -> None:
 # === Exported ===
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("task", ["reply", "summary"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param("reply", marks=pytest.mark.all),  # `make test-slow` has it by the command line
+        pytest.param("summary", marks=pytest.mark.slow),
+    ],
+)
 def test_an_exported_model_writes_the_same_in_a_fresh_process(task: str, tmp_path: Path) -> None:
     lm, data = MAKE[task](lora=2), writers.talks(4, task)
     tlkit.fit(lm, data, phases=[Phase("lora", 1, 1e-2, 2)], progress=False)

@@ -20,7 +20,7 @@ import models
 import numpy as np
 import pytest
 
-STAGES = ("trunk", "head", "between", "top", "evaluation", "export")
+STAGES = ("trunk", "head", "between", "top", "amounts", "evaluation", "export")
 LINES = 60  # of a failed process that an assertion shows
 WAIT = 300  # seconds for a process to reach a stage
 
