@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +51,29 @@ def test_the_second_signal_stops_at_once() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("it went on")
+
+
+class Interrupting(io.FileIO):
+    """A file in whose first writing Ctrl-C is pressed."""
+
+    pressed = False
+
+    def write(self, text: bytes) -> int:
+        if not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
+
+
+def test_a_signal_in_the_middle_of_a_line_is_heard_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Stop()
+    with io.TextIOWrapper(io.BufferedWriter(Interrupting(tmp_path / "err", "w"))) as stream, listening(stop):
+        monkeypatch.setattr(sys, "stderr", stream)
+        print("epoch 1", file=sys.stderr, flush=True)
+        monkeypatch.undo()
+    assert stop.asked
+    told = "\nstopping after this step; once more stops at once\n"
+    assert (tmp_path / "err").read_text() == f"{told}epoch 1\n"
 
 
 def test_an_error_restores_what_was_there() -> None:

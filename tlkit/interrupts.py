@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -43,7 +44,7 @@ def listening(stop: Stop) -> Iterator[None]:
         stop.asked = True
         for each, handler in before.items():
             signal.signal(each, handler)
-        print("\nstopping after this step; once more stops at once", file=sys.stderr, flush=True)
+        _say("\nstopping after this step; once more stops at once\n")
 
     try:
         for number in before:
@@ -52,3 +53,11 @@ def listening(stop: Stop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    """Write to standard error, in the middle of another writing to it too, which its buffer refuses to hear of."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except RuntimeError:
+        os.write(sys.stderr.fileno(), text.encode())
