@@ -16,10 +16,11 @@ class Stop:
 
     Attributes:
         asked: set by the first Ctrl-C, or SIGTERM, while `listening`.
+        insisted: set by the second one.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.insisted = False
 
     def check(self) -> None:
         """Raise KeyboardInterrupt where a stop was asked for."""
@@ -33,6 +34,10 @@ def listening(stop: Stop) -> Iterator[None]:
 
     What was ignored stays ignored, as Ctrl-C is under `nohup` and in the background of a shell. Python lets the main
     thread alone handle signals; in any other thread the block changes nothing.
+
+    Raises:
+        KeyboardInterrupt: of the second one, also where TensorFlow, interrupted in the middle of compiling, made
+            another exception of it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -43,13 +48,21 @@ def listening(stop: Stop) -> Iterator[None]:
     def hear(number: int, frame: Any) -> None:
         stop.asked = True
         for each, handler in before.items():
-            signal.signal(each, handler)
+            signal.signal(each, insist if callable(handler) else handler)
         _say("\nstopping after this step; once more stops at once\n")
+
+    def insist(number: int, frame: Any) -> None:
+        stop.insisted = True
+        before[number](number, frame)
 
     try:
         for number in before:
             signal.signal(number, hear)
         yield
+    except Exception:
+        if stop.insisted:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
