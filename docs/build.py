@@ -18,6 +18,7 @@ import tlkit
 from tlkit import artifact, cli, spec
 from tlkit.build import table
 from tlkit.factories import FACTORIES
+from tlkit.generators import SUMMARIZERS
 from tlkit.heads import HEADS
 
 HERE = Path(__file__).resolve().parent
@@ -90,8 +91,9 @@ def factories() -> Iterator[str]:
 
 def backbones() -> Iterator[str]:
     """Write every row of the tables."""
-    known = table().values()
-    yield "# Backbones\n\n`tlkit.classifier(NAME, head, labels)` takes any of them; the names of blocks are those of "
+    known = (table() | SUMMARIZERS).values()
+    yield "# Backbones\n\n`tlkit.classifier(NAME, head, labels)` takes any of them but BART, which is for "
+    yield "`tlkit.summarizer(NAME)`; `tlkit.generator(NAME)` takes GPT-2 and BLOOM. The names of blocks are those of "
     yield "their last layers, from the bottom to the top, and `unfreeze=2` opens the last two.\n\n"
     for kind, unit in (("image", "pixels of a side"), ("text", "tokens"), ("table", "columns, as many as a table has")):
         yield f"## {kind.capitalize()}s\n\nSizes are {unit}.\n\n"

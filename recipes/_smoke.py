@@ -74,10 +74,7 @@ def payments(folder: str, rows: int = 300) -> str:
 def tfds(source: str, examples: Any, labels: Any) -> tlkit.Data:
     """Read "tfds:NAME" as a recipe does, but with made-up examples: TensorFlow Datasets' own mock of the data set."""
     import tensorflow as tf
-    import tensorflow_datasets as library
 
-    name = source.removeprefix("tfds:")
-    folder = tempfile.mkdtemp(prefix="tlkit-smoke-")
     numbers = np.unique(labels, return_inverse=True)[1]
     pictures = isinstance(examples, np.ndarray)
 
@@ -88,23 +85,34 @@ def tfds(source: str, examples: Any, labels: Any) -> tlkit.Data:
         classes = getattr(builder.info.features[label], "num_classes", len(numbers))
         return tf.data.Dataset.from_tensor_slices({what: found, label: numbers % classes})
 
+    return _mocked(source, as_dataset, len(numbers), "label")
+
+
+def written(source: str, task: str, count: int = 20) -> tlkit.Data:
+    """Read "tfds:NAME" as a recipe does, to learn to write from, but with made-up texts in all that is text."""
+    import tensorflow as tf
+
+    def as_dataset(builder: Any, *_: Any, **__: Any) -> tf.data.Dataset:
+        rng = np.random.default_rng(0)
+        plain = [key for key, feature in builder.info.features.items() if feature.shape == ()]
+        texts = {key: [f"{' '.join(rng.choice(WORDS, 6))} {number}" for number in range(count)] for key in plain}
+        return tf.data.Dataset.from_tensor_slices(texts)
+
+    return _mocked(source, as_dataset, count, task)
+
+
+def _mocked(source: str, as_dataset: Any, count: int, task: str) -> tlkit.Data:
+    """Read a data set of TensorFlow Datasets whose examples, all of the train split, are made up."""
+    import tensorflow_datasets as library
+
+    folder = tempfile.mkdtemp(prefix="tlkit-smoke-")
     with library.testing.mock_data(data_dir=folder, as_dataset_fn=as_dataset):
-        builder = library.builder(name)
-        train = library.core.SplitInfo(name="train", shard_lengths=[len(numbers)], num_bytes=0)
+        builder = library.builder(source.removeprefix("tfds:"))
+        train = library.core.SplitInfo(name="train", shard_lengths=[count], num_bytes=0)
         builder.info.set_splits(library.core.SplitDict([train]))
         pathlib.Path(builder.data_dir).mkdir(parents=True)
         builder.info.write_to_directory(builder.data_dir)
-        return tlkit.read(source)
-
-
-def table(header: str) -> str:
-    """Write a table of two columns of made-up texts, and return its path."""
-    rng = np.random.default_rng(0)
-    rows = [f"{' '.join(rng.choice(WORDS, 6))} {number},{rng.choice(WORDS)}" for number in range(20)]
-    path = f"{tempfile.mkdtemp(prefix='tlkit-smoke-')}/table.csv"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join([header, *rows]))
-    return path
+        return tlkit.read(source, task=task)
 
 
 def writer(family: str) -> object:

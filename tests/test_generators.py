@@ -80,7 +80,8 @@ def test_a_phase_without_anything_to_train_is_refused(lm: Any) -> None:
 # === Training ===
 
 
-@pytest.mark.parametrize("task", ["reply", pytest.param("summary", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["reply", pytest.param("summary", marks=pytest.mark.all)])
 def test_two_phases_learn_and_compute_the_lower_layers_once(task: str, stored: Path) -> None:
     lm, data = MAKE[task](), writers.talks(16, task)
     blocks = lm.spec.backbone.blocks
@@ -146,6 +147,7 @@ def test_a_preset_folder_gives_what_kerashub_gives(kind: str, tmp_path: Path) ->
 # === Low-rank additions ===
 
 
+@pytest.mark.slow
 def test_additions_change_nothing_train_alone_and_are_merged() -> None:
     plain, lm = writers.decoder(), writers.decoder(lora=2)
     assert np.abs(logits(lm) - logits(plain)).max() == 0.0

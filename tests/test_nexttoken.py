@@ -26,6 +26,11 @@ def test_what_has_no_reply_costs_nothing() -> None:
     assert (target.name, target.labels, target.shape, target.facts()) == ("summary", ("summary",), (4,), {"size": 4})
 
 
+def test_what_is_answered_beyond_the_truth_does_not_count() -> None:
+    told = np.asarray(nexttoken.Reply(size=2).losses(np.array([[1, 2], [0, -1]]), LOGITS, 0.0, ONES))
+    assert told == pytest.approx([-(np.log(0.2) + np.log(0.1)) / 2, -np.log(0.7)], rel=1e-5)
+
+
 def test_predictions_hold_text_and_what_was_not_read() -> None:
     given = {"text": np.array(["hé\n you".encode(), b"\xff"], object), "dropped": np.array([0, 3])}
     first, second = nexttoken.Reply().predictions(given)

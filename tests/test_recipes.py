@@ -22,6 +22,7 @@ from tlkit.factories import FACTORIES
 TOP = Path(__file__).resolve().parent.parent
 RECIPES = sorted(path for path in (TOP / "recipes").glob("*.py") if not path.name.startswith("_"))
 APPLICATIONS = {
+    "chatbot": "tfds:gem/schema_guided_dialog",
     "chest_xrays": "tfds:pneumonia_mnist",
     "dog_breeds": "tfds:stanford_dogs",
     "flowers": "tfds:tf_flowers",
@@ -30,6 +31,7 @@ APPLICATIONS = {
     "road_signs": "tfds:visual_domain_decathlon/gtsrb",
     "sentiment": "tfds:imdb_reviews",
     "spam": "spam.csv",
+    "summarizer": "tfds:cnn_dailymail",
 }
 # run by `make test-slow`, with the applications; the other factories' are for `make test-all`
 SLOW = ("bert_classifier", "efficientnet_lite0_digits", "minilm_bbc_news", "vgg16_flatten_dense")

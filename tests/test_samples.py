@@ -234,3 +234,21 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(errors.DataError, match=r"cannot be imported \(none here\); pip install tensorflow-datasets"):
         data.tfds("mnist")
+
+
+def test_texts_to_write_from(tmp_path: Path) -> None:
+    features = {
+        "article": library.features.Text(),
+        "highlights": library.features.Tensor(shape=(), dtype=np.str_),
+        "turn": library.features.Tensor(shape=(), dtype=np.int32),
+        "notes": library.features.Sequence(library.features.Text()),
+    }
+    rows = [{"article": f"the {n}th", "highlights": f"\u00e9 {n}", "turn": n, "notes": ["x"]} for n in range(9)]
+    made = builder(tmp_path, features, {"train": rows, "validation": rows[:2], "extra": rows[:1]}, None)
+    dataset = data.read(f"tfds:{made.data_dir}", task="summary")
+    assert dataset.source == f"tfds:{made.data_dir}" and "another as val" in dataset.splitting
+    assert dataset.train.traits.names[0].startswith("train line ")
+    found = {item.parts for split in (dataset.train, dataset.val) for item in split.items}
+    assert found == {(f"the {n}th", f"\u00e9 {n}") for n in range(9)}
+    with pytest.raises(errors.DataError, match=r"has no column 'turn'; it has article, highlights"):
+        data.read(f"tfds:{made.data_dir}", task="summary", label_column="turn")

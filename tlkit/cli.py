@@ -90,6 +90,7 @@ def _train_parser(commands: Any) -> None:
     add("--views", type=int, metavar="K", help="augmented versions stored of each picture")
     add("--dropout", type=float, metavar="RATE")
     add("--hidden", type=int, metavar="N", help="width of the head's hidden layer, 0 for none")
+    add("--lora", type=int, metavar="RANK", help="of --target reply or summary: train low-rank additions alone")
     add("--patience", type=int, default=3, metavar="N", help="epochs to wait for a better validation loss")
     add("--class-weight", choices=("balanced",), help="weigh rare classes up")
     add("--sampling", choices=("all", "balanced"), default="all", help="balanced draws rare classes more often")
@@ -264,9 +265,10 @@ def _export(options: argparse.Namespace) -> None:
 def _backbones(_: argparse.Namespace) -> None:
     hush()
     from tlkit.build import table
+    from tlkit.generators import SUMMARIZERS
 
     print(f"{'backbone':<24} {'input':<6} {'size':>5} {'blocks':>6} {'parameters':>12}  licence")
-    for row in table().values():
+    for row in (table() | SUMMARIZERS).values():
         blocks = row.arguments.get("num_layers", "?") if callable(row.blocks) else len(row.blocks)
         figures = f"{row.input.size:>5} {blocks:>6} {row.params:>12,}"
         print(f"{row.name:<24} {row.input.kind:<6} {figures}  {row.licence or '?'}")

@@ -97,9 +97,10 @@ def data_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
     add("--label-column", metavar="NAME", help="of a table")
     add(
         "--target",
-        choices=("label", "tags", "value", "entities"),
+        choices=("label", "tags", "value", "entities", "reply", "summary"),
         default="label",
-        help="what that column holds (default: label); entities: a file or folder of tagged words",
+        help="what that column holds (default: label); entities: a file or folder of tagged words; reply, summary: "
+        "what is to be written to the texts",
     )
     add("--pairs", action="store_true", help="each example is two texts")
     add("--root", metavar="DIR", help="of a table of pictures: where relative paths start, if not beside it")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlkit import labelled, rows, traits
+from tlkit import labelled, rows, samples, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError
@@ -35,7 +35,8 @@ def dialogues(
 
     Args:
         path: a table (.csv, .tsv, .jsonl, .ndjson, also with .gz); a folder with tables called train, val (or dev, ...)
-            and test; a folder of .txt files, each a text; or a .txt file, whose texts are parted by blank lines.
+            and test; "tfds:NAME" for a data set of TensorFlow Datasets; a folder of .txt files, each a text; or a .txt
+            file, whose texts are parted by blank lines.
         prompt_column: by default the first that is called prompt, question, instruction, ...
         reply_column: by default the first that is called response, reply, answer, ...
         seed, splitting, strict: as for `text_table`.
@@ -88,8 +89,7 @@ def _pairs(
     given: dict[str, list[Part]] = {}
     lost: list[tuple[str, str]] = []
     notes: list[str] = []
-    for split, file in _tables(path).items():
-        table = rows.read(file)
+    for split, table in _tables(path).items():
         names = [rows.column(table, *column) for column in columns]
         group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
         table = replace(table, rows=[(line, {**row, TASK: task}) for line, row in table.rows])
@@ -104,15 +104,17 @@ def _pairs(
     return assemble({side: _joined(parts) for side, parts in given.items()}, about, splitting, strict=strict)
 
 
-def _tables(path: Path) -> Mapping[str, Path]:
-    """Return the tables to read by the split that they hold; "" where a table itself tells."""
+def _tables(path: Path) -> Mapping[str, rows.Table]:
+    """Read the tables, by the split that they hold; "" where a table itself tells."""
+    if str(path).startswith("tfds:"):
+        return samples.tables(str(path).removeprefix("tfds:"))
     if not path.is_dir():
-        return {"": path}
+        return {"": rows.read(path)}
     files = [file for file in sorted(path.iterdir()) if rows.is_table(file.name)]
     found = {SPLIT_NAMES.get(file.name.split(".")[0].lower(), ""): file for file in files}
     if "train" not in found:
         raise DataError(f"{path} holds no table called train; name a table, or call them train, val and test")
-    return {split: file for split, file in found.items() if split}
+    return {split: rows.read(file) for split, file in found.items() if split}
 
 
 def _pair(row: dict[str, Any], names: Sequence[str]) -> tuple[str, str]:

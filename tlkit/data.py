@@ -13,10 +13,12 @@ import numpy as np
 from tlkit import errors, pairing, paths, rows, traits, truths
 from tlkit.assembly import About, Part, assemble
 from tlkit.conll import is_tagged, tagged_texts
+from tlkit.corpora import dialogues, summaries
 from tlkit.datasets import dataset
 from tlkit.drawing import settled
 from tlkit.folders import image_folder
 from tlkit.manifests import image_table, kind_of
+from tlkit.nexttoken import WRITTEN
 from tlkit.samples import bbc_news, digits, tfds
 from tlkit.sheets import table
 from tlkit.spec import Splitting
@@ -135,7 +137,8 @@ def read(
         root, pairs: for a table of pictures, the folder that relative paths start from; of texts, as for `text_table`.
         kind, ignore: "table" for one of numbers and categories, where that is not plain; its columns not to be read.
         seed, splitting, strict: as for `image_folder`.
-        task: for a table, what its column of labels holds: "label", "tags" or "value"; "entities" for tagged words.
+        task: for a table, what its column of labels holds: "label", "tags", "value", "reply" or "summary" (to the text
+            column, see `dialogues` and `summaries`); "entities" for tagged words.
 
     Raises:
         InputError: no sample has this name, or an option is for something else. DataError: a missing path, or data that
@@ -145,6 +148,8 @@ def read(
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
     columns |= {"pairs": pairs or None, "kind": kind, "ignore": ignore}
     columns = {name: value for name, value in columns.items() if value is not None}
+    if task in WRITTEN:
+        return _written(source, columns, options, task)
     if task == "entities" or (is_tagged(source) and paths.exists(source)):
         return _tagged(source, columns, options, task)
     if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
@@ -154,20 +159,20 @@ def read(
         data = image_folder(source, **options)
         note = f"The folder {source} was read, not the packaged sample of the same name."
         return replace(data, splitting=f"{data.splitting} {note}") if source in SAMPLES else data
+    return _known(source, options)
+
+
+def _known(source: str, options: dict[str, Any]) -> Data:
+    """Read what has a name; raise the error for what is neither there nor known."""
     if source in SAMPLES:
         return SAMPLES[source](splitting=options["splitting"])
     if source.startswith("tfds:"):
         return tfds(source.removeprefix("tfds:"), **options)
-    raise _nothing(source)
-
-
-def _nothing(source: str) -> errors.TlkitError:
-    """Build the error for what is neither there nor known."""
     path = Path(source)
     if len(path.parts) > 1 or path.suffix or source.endswith("/"):
         tables = ", ".join(rows.SUFFIXES)
-        return errors.DataError(f"there is no file or folder {source}; check the path (tables end in {tables})")
-    return errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
+        raise errors.DataError(f"there is no file or folder {source}; check the path (tables end in {tables})")
+    raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
 
 
 def _tagged(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
@@ -176,6 +181,18 @@ def _tagged(path: str, columns: dict[str, Any], options: dict[str, Any], task: s
     if columns:
         raise errors.InputError(f"{path} holds tagged words; leave out {' and '.join(columns)}")
     return tagged_texts(path, **options)
+
+
+def _written(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+    """Read texts to write from; the text column holds what is given, that of the labels what is to be written."""
+    if strange := sorted(columns.keys() - {"text_column", "label_column"}):
+        raise errors.InputError(f"a {task} is learned from texts; leave out {' and '.join(strange)}")
+    if not os.path.exists(path) and not path.startswith("tfds:"):
+        raise errors.DataError(f"there is no file or folder {path} of this machine; a {task} is learned from such")
+    given, wanted = columns.get("text_column"), columns.get("label_column")
+    if task == "reply":
+        return dialogues(path, prompt_column=given, reply_column=wanted, **options)
+    return summaries(path, document_column=given, summary_column=wanted, **options)
 
 
 def _check_options(source: str, columns: dict[str, str], task: str) -> None:

@@ -12,6 +12,7 @@ from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
 from tlkit.freeze import unfreeze
+from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Reading
 from tlkit.splits import Data, Split, joined
 
@@ -42,7 +43,8 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     tokens, size = {}, None
     if labels and data.task != "label":
         judged.append(_unjudged(f"that is done for one label each, not for {data.task}"))
-    if labels and (data.task == "label" or data.kind == "text"):  # of pictures there is nothing else to be asked
+    read = data.kind == "text" and data.task not in WRITTEN  # of pictures there is nothing else to be asked
+    if labels and (data.task == "label" or read):
         backbone, head = DEFAULTS["entities" if data.task == "entities" else data.kind]
         try:
             if find_backbone(backbone).prepare:

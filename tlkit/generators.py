@@ -58,6 +58,48 @@ SUMMARIZERS = {
     )
 }
 
+USUAL = {"reply": "gpt2_base_en", "summary": "bart_base_en"}  # by the task, the backbone where none is named
+
+
+def find(task: str, backbone: str | os.PathLike | Backbone | None = None, *, lora: int | None = None) -> Backbone:
+    """Return the row of a model that writes, with its schedule.
+
+    Args:
+        task: "reply" or "summary".
+        backbone: as for `generator` or `summarizer`; a usual one by default.
+        lora: the rank of low-rank additions, which have a schedule of their own.
+
+    Raises:
+        InputError: a backbone that does not write, or does not summarize. WeightsError: a folder that cannot be read.
+    """
+    row = (_replying if task == "reply" else _summarizing)(USUAL[task] if backbone is None else backbone)
+    if lora and row.phases in ((), PHASES):
+        row = dataclasses.replace(row, phases=LORA_PHASES)
+    return row
+
+
+def _replying(backbone: str | os.PathLike | Backbone) -> Backbone:
+    row = build.find_backbone(backbone)
+    family = getattr(row.input, "family", "")
+    if family not in TASKS or family in SEQ2SEQ:
+        kinds = ", ".join(sorted(set(TASKS) - set(SEQ2SEQ)))
+        raise InputError(f"{row.name} writes no texts; generators are made of the families {kinds}: gpt2_base_en, ...")
+    if isinstance(row.input, PromptInput):
+        return row
+    known = row.input.vocabulary if isinstance(row.input.vocabulary, Lexicon) else None
+    given = PromptInput(limit=row.input.limit, family=family, vocabulary=known)
+    return dataclasses.replace(row, input=given, phases=PHASES)
+
+
+def _summarizing(backbone: str | os.PathLike | Backbone) -> Backbone:
+    if not isinstance(backbone, Backbone) and str(backbone) not in SUMMARIZERS:
+        raise unknown("summarizer", str(backbone), SUMMARIZERS)
+    row = backbone if isinstance(backbone, Backbone) else SUMMARIZERS[str(backbone)]
+    if getattr(row.input, "family", "") not in SEQ2SEQ:
+        raise InputError(f"{row.name} does not summarize; summarizers are made of: {', '.join(SUMMARIZERS)}")
+    return row
+
+
 # === Factories ===
 
 
@@ -98,15 +140,7 @@ def generator(
     Raises:
         InputError: a backbone that does not write, or a number that does not suit it. WeightsError: as `classifier`.
     """
-    row = build.find_backbone(backbone)
-    family = getattr(row.input, "family", "")
-    if family not in TASKS or family in SEQ2SEQ:
-        kinds = ", ".join(sorted(set(TASKS) - set(SEQ2SEQ)))
-        raise InputError(f"{row.name} writes no texts; generators are made of the families {kinds}: gpt2_base_en, ...")
-    if not isinstance(row.input, PromptInput):
-        known = row.input.vocabulary if isinstance(row.input.vocabulary, Lexicon) else None
-        given = PromptInput(limit=row.input.limit, family=family, vocabulary=known)
-        row = dataclasses.replace(row, input=given, phases=LORA_PHASES if lora else PHASES)
+    row = find("reply", backbone, lora=lora)
     given = dataclasses.replace(row.input, separator=separator, sampling=sampling or row.input.sampling)
     given = given.sized(size, length)
     return _build(row, given, nexttoken.Reply(size=given.size), weights, lora, name)
@@ -137,14 +171,8 @@ def summarizer(
     Raises:
         InputError: a backbone that does not summarize, or a number that does not suit it. WeightsError: as there.
     """
-    if isinstance(backbone, str) and backbone not in SUMMARIZERS:
-        raise unknown("summarizer", backbone, SUMMARIZERS)
-    row = backbone if isinstance(backbone, Backbone) else SUMMARIZERS[backbone]
-    if getattr(row.input, "family", "") not in SEQ2SEQ:
-        raise InputError(f"{row.name} does not summarize; summarizers are made of: {', '.join(SUMMARIZERS)}")
+    row = find("summary", backbone, lora=lora)
     given = dataclasses.replace(row.input, sampling=sampling or row.input.sampling).sized(size, length)
-    if lora:
-        row = dataclasses.replace(row, phases=LORA_PHASES)
     return _build(row, given, nexttoken.Summary(size=given.length), weights, lora, name)
 
 

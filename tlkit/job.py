@@ -13,6 +13,7 @@ from typing import Literal, get_type_hints
 from tlkit import data, forms, heads, ledger, paths, weights
 from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
+from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Phase, Splitting
 
 READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
@@ -34,7 +35,9 @@ class Job:
         batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
-        target: what the column of the labels holds: "label", "tags" or "value" (tables); or "entities".
+        target: what the column of the labels holds: "label", "tags" or "value" (tables); or "entities"; or "reply" or
+            "summary", for a model that writes, as `tlkit.generator` and `tlkit.summarizer` build them.
+        lora: of a model that writes, the rank of low-rank additions; None to train whole blocks.
         text_column, image_column, label_column, root, kind, ignore: of a table, as for `tlkit.read`.
         pairs: two text columns are two texts, a pair, and not one.
         split, splits, group_by, near_duplicates: `how`, `file`, `group_by` and `near_duplicates` of `tlkit.Splitting`.
@@ -66,7 +69,8 @@ class Job:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     cache_budget: int | None = None
     deterministic: bool = False
-    target: Literal["label", "tags", "value", "entities"] = "label"
+    target: Literal["label", "tags", "value", "entities", "reply", "summary"] = "label"
+    lora: int | None = None
     text_column: str | None = None
     image_column: str | None = None
     label_column: str | None = None
@@ -93,7 +97,7 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
     Raises InputError for another number of values than there are phases, or a value that cannot be.
     """
-    phases, columns = find_backbone(job.backbone).phases, []
+    phases, columns = ledger.backbone_of(job).phases, []
     for name in ("epochs", "learning_rate"):
         columns.append(values := getattr(job, name) or [getattr(phase, name) for phase in phases])
         if len(values) != len(phases) or not all(0 <= value < math.inf for value in values):
@@ -112,7 +116,7 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
 def kind_of(job: Job) -> str | None:
     """Tell pictures from texts before reading them, where that can be seen from outside."""
-    if _is_tagged(job):
+    if _is_tagged(job) or _writes(job):
         return "text"
     if os.path.isdir(job.data) or job.kind is not None:
         return job.kind or "image"
@@ -125,12 +129,20 @@ def _is_tagged(job: Job) -> bool:
     return job.target == "entities" or data.is_tagged(job.data)
 
 
+def _writes(job: Job) -> bool:
+    return job.target in WRITTEN
+
+
 def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
     """Fill in the backbone and the head, refuse what cannot be before time is spent on it, and fetch the weights."""
     if not 0 <= job.seed < 2**32 or not 0 <= job.weight_decay < math.inf:
         raise InputError(f"seed={job.seed}, weight_decay={job.weight_decay}: give numbers of 0 or more")
     if job.backbone is None and kind is None:
         return job
+    if _writes(job):
+        return _completed_writer(job, kind, fetch=fetch)
+    if job.lora is not None:
+        raise InputError(f"lora={job.lora} is for models that write; leave it out, or give the target reply or summary")
     usual = DEFAULTS | ({"text": DEFAULTS["entities"]} if _is_tagged(job) else {})
     row = find_backbone(job.backbone or usual[kind][0])
     job = dataclasses.replace(job, backbone=job.backbone or row.name, head=job.head or usual[row.input.kind][1])
@@ -141,6 +153,23 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
         raise InputError(f"{row.name} takes {row.input.kind}s, but {job.data} holds {kind}s; see `tlkit backbones`")
     if fetch:
         weights.find(row, job.weights, rows=table().values())
+    return job
+
+
+def _completed_writer(job: Job, kind: str | None, *, fetch: bool) -> Job:
+    """Do as `completed` for a model that writes, which has no head of its own."""
+    if given := [name for name in ("head", "dropout", "hidden", "pairs") if getattr(job, name) not in (None, False)]:
+        raise InputError(f"a model that writes a {job.target} has no head to choose; leave out {' and '.join(given)}")
+    if kind not in (None, "text"):
+        raise InputError(f"a {job.target} is written of texts, but {job.data} holds {kind}s; give texts")
+    row = ledger.backbone_of(job)
+    job = dataclasses.replace(job, backbone=job.backbone or row.name)
+    schedule(job)
+    row.input.sized(job.size)
+    if fetch:
+        from tlkit import generators  # it imports TensorFlow, which takes seconds
+
+        weights.find(row, job.weights, rows=[*table().values(), *generators.SUMMARIZERS.values()])
     return job
 
 

@@ -19,7 +19,8 @@ from typing import Any
 from tlkit import checkpoint, files, forms, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
-from tlkit.spec import Phase
+from tlkit.nexttoken import WRITTEN
+from tlkit.spec import Backbone, Phase
 
 LEDGER, SPLITS, QUARANTINE, ANSWERS = "run.json", "splits.csv", "quarantine.csv", "answers.csv"
 SCHEMA = 1
@@ -87,6 +88,15 @@ def tidy(out: Path) -> None:
 # === The ledger ===
 
 
+def backbone_of(job: Any) -> Backbone:
+    """Return the row of the backbone of a `tlkit.Job`."""
+    if job.target not in WRITTEN:
+        return find_backbone(job.backbone)
+    from tlkit import generators  # it imports TensorFlow, which takes seconds
+
+    return generators.find(job.target, job.backbone, lora=job.lora)
+
+
 def settings(job: Any, phases: Sequence[Phase]) -> dict[str, Any]:
     """Write a job down as it was resolved, so that saying a default aloud makes no other run of it.
 
@@ -94,7 +104,7 @@ def settings(job: Any, phases: Sequence[Phase]) -> dict[str, Any]:
         job: the `tlkit.Job`, its backbone and head filled in.
         phases: its schedule.
     """
-    row = find_backbone(job.backbone)
+    row = backbone_of(job)
     told = dataclasses.asdict(dataclasses.replace(job, size=row.input.sized(job.size).size))
     del told["out"]
     told["phases"] = [phase.name for phase in phases]

@@ -65,14 +65,16 @@ class NextToken:
 
         Args:
             truth: (batch, size), -1 where nothing is to be learned.
-            answer: logits (batch, tokens, vocabulary), of at most `size` tokens.
+            answer: logits (batch, tokens, vocabulary); of tokens beyond the truth none counts.
 
         Returns:
             Three float32 tensors (batch, tokens); the first two are 0 where nothing counts.
         """
         import tensorflow as tf
 
-        truth = truth[:, : tf.shape(answer)[1]]
+        places = tf.shape(answer)[1]  # of made-up features, on which steps are timed, there may be more than `size`
+        missing = tf.maximum(places - tf.shape(truth)[1], 0)
+        truth = tf.pad(truth[:, :places], [[0, 0], [0, missing]], constant_values=NONE)
         counts = tf.cast(truth >= 0, tf.float32)
         wanted = tf.maximum(truth, 0)
         each = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, answer)

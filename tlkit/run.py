@@ -24,10 +24,11 @@ from tlkit import (
     report,
     train,
 )  # fmt: skip
-from tlkit.build import classifier, find_backbone, pieces
+from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.job import Job, command, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
+from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Phase, resolve
 
 BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
@@ -111,17 +112,22 @@ def run_job(
 
 
 def _builder(job: Job, examples: data.Data, progress: bool) -> Callable[[], Any]:
-    """Return what builds the classifier, always the same, the backbone first fitted to the data where it has to be."""
+    """Return what builds the model, always the same, the backbone first fitted to the data where it has to be."""
     import keras
 
     keras.utils.set_random_seed(job.seed)
-    row, options = find_backbone(job.backbone), {name: getattr(job, name) for name in BUILD}
+    row, options = ledger.backbone_of(job), {name: getattr(job, name) for name in BUILD}
     if row.prepare:
         row = resolve(row.prepare)(row, examples, job.weights, progress)
         options["weights"] = None if job.weights is None else "pretrained"
 
     def build() -> Any:
         keras.utils.set_random_seed(job.seed)
+        if job.target in WRITTEN:
+            from tlkit.generators import generator, summarizer
+
+            make = generator if job.target == "reply" else summarizer
+            return make(row, size=job.size, weights=job.weights, lora=job.lora)
         return classifier(row, job.head, examples.target, **options)
 
     return build

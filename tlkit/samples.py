@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, fetch, files, folders, traits
+from tlkit import errors, fetch, files, folders, rows, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.spec import Splitting
@@ -102,14 +102,40 @@ def tfds(
     folder = Path(name)
     if folder.is_dir() and not (folder / "dataset_info.json").is_file():
         return folders.image_folder(folder, seed=seed, splitting=splitting, strict=strict)
-    splitting = settled(seed, splitting)
     library = _library()
-    if folder.is_dir():
-        builder = library.builder_from_directory(folder)
-    else:
-        builder = _builder(library, name, data_dir)
-        _prepare(library, builder, name)
-    return _read(library, builder, name, splitting, strict)
+    return _read(library, _prepared(library, name, data_dir), name, settled(seed, splitting), strict)
+
+
+def tables(name: str) -> dict[str, rows.Table]:
+    """Read what is text in a data set of TensorFlow Datasets, a table for each split.
+
+    Args:
+        name: "cnn_dailymail", "NAME/CONFIG" or "NAME:CONFIG".
+
+    Raises:
+        InputError, DataError: as for `tfds`.
+    """
+    library = _library()
+    builder = _prepared(library, name, None)
+    features = builder.info.features.items()
+    columns = sorted(key for key, one in features if one.shape == () and np.dtype(one.np_dtype).kind == "O")
+    found: dict[str, rows.Table] = {}
+    for split in _splits(builder):
+        if place := SPLIT_NAMES.get(split):
+            examples = builder.as_dataset(split=split, shuffle_files=False).map(lambda row: [row[c] for c in columns])
+            texts = ([cell.decode("utf-8", "replace") for cell in row] for row in examples.as_numpy_iterator())
+            lines = [(number, dict(zip(columns, row, strict=True))) for number, row in enumerate(texts)]
+            found[place] = rows.Table(f"tfds:{name}", columns, lines, [])
+    return found
+
+
+def _prepared(library: Any, name: str, data_dir: str | Path | None) -> Any:
+    """Return the builder of a data set that lies here, downloaded first where it does not."""
+    if Path(name).is_dir():
+        return library.builder_from_directory(Path(name))
+    builder = _builder(library, name, data_dir)
+    _prepare(library, builder, name)
+    return builder
 
 
 def _library() -> Any:

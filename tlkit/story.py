@@ -107,7 +107,9 @@ def _data(story: Story, album: page.Album) -> Iterator[str]:
     yield '<div class="tall">'
     yield from page.counts_table(data.counts(), labels, page.NOUNS[data.task] if labels else "split", sizes)
     yield "</div>\n<p>Some examples of the training split:</p>"
+    yield '<div class="tall">'
     yield from gallery.samples(data, album)
+    yield "</div>"
     for told in story.ledger.get("findings", ()):
         finding = Finding(**{key: told[key] for key in ("code", "severity", "title", "remedy")})
         yield from page.finding_lines(finding, album)

@@ -48,31 +48,38 @@ def _action(actions: Any, name: str, command: Any, about: str) -> argparse.Argum
 def _weights_list(_: argparse.Namespace) -> None:
     hush()
     from tlkit import weights
-    from tlkit.build import table
 
     print(f"{'backbone':<24} {'here':<5} {'size':>9}  {'licence':<12} from")
-    for row in table().values():
+    for row in _rows().values():
         found = weights.status(row)
         size = f"{found.size_bytes / 1e6:.0f} MB" if found.size_bytes else "?"
         print(f"{row.name:<24} {'yes' if found.here else 'no':<5} {size:>9}  {found.licence:<12} {found.origin}")
 
 
+def _rows() -> dict[str, Any]:
+    """Return every known backbone by name, those that only summarize too."""
+    from tlkit.build import table
+    from tlkit.generators import SUMMARIZERS
+
+    return table() | SUMMARIZERS
+
+
 def _weights_get(options: argparse.Namespace) -> None:
     hush()
     from tlkit import weights
-    from tlkit.build import find_backbone, table
+    from tlkit.build import find_backbone
 
-    found = weights.find(find_backbone(options.name), rows=table().values())
+    rows = _rows()
+    found = weights.find(rows.get(options.name) or find_backbone(options.name), rows=rows.values())
     print(found.note if found else f"{options.name} has no pretrained weights")
 
 
 def _weights_verify(_: argparse.Namespace) -> None:
     hush()
     from tlkit import weights
-    from tlkit.build import table
 
     bad = []
-    for row in table().values():
+    for row in _rows().values():
         if weights.status(row).here:
             problem = weights.verify(row)
             print(f"{row.name}: {problem or 'as pinned'}")
