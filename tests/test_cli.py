@@ -345,12 +345,13 @@ def test_train_for_machines(
     code, out, err = ask(*words)
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and err == ""
-    assert [line["event"] for line in lines] == ["plan", "epoch", "epoch", "result"]
+    assert [line["event"] for line in lines] == ["plan", "estimate", "epoch", "phase", "epoch", "phase", "result"]
     assert lines[0]["examples"] == {"train": 12, "val": 2, "test": 2} and lines[0]["resumed"] is False
     assert [phase["epochs"] for phase in lines[0]["phases"]] == [1, 1]
     told = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert [{k: v for k, v in line.items() if k != "event"} for line in lines[1:3]] == told["history"]["epochs"]
-    assert lines[3]["figures"] == told["figures"] and lines[3]["directory"] == str(tmp_path / "out")
+    epochs = [line for line in lines if line["event"] == "epoch"]
+    assert [{k: v for k, v in line.items() if k != "event"} for line in epochs] == told["history"]["epochs"]
+    assert lines[-1]["figures"] == told["figures"] and lines[-1]["directory"] == str(tmp_path / "out")
     assert len(list((tmp_path / "log").glob("events.out.tfevents.*"))) == 1
 
     code, out, err = ask("train", photos, *TINY, "--out", trained, "--json", "--quiet")

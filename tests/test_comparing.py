@@ -200,6 +200,8 @@ def test_the_page_shows_hostile_words_as_text(make: Make, tmp_path: Path) -> Non
     assert page.count("script") == page.count("img") == page.count("b") == page.count("link") == 0
     assert stories.HOSTILE in page.text and "a<b>&" in page.text and "default-src 'none'" in str(page.tags)
     assert "McNemar" in page.text and page.count("th") == 3 + len(found.rows())
+    shown = Structure(found._repr_html_())  # in a notebook
+    assert shown.count("script") == 0 and stories.HOSTILE in shown.text and shown.count("th") == page.count("th")
 
 
 def test_a_terminal_is_shown_no_control_characters(make: Make) -> None:

@@ -42,7 +42,7 @@ LAYERS = (
     ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
     ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
     ("exporting", "ledger"),
-    ("job", "comparing", "outlook"),
+    ("job", "compared", "comparing", "outlook"),
     ("run",),
     ("factories",),
     ("console", "upkeep"),

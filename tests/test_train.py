@@ -160,9 +160,10 @@ def test_progress_prints_a_line_per_epoch(capsys: pytest.CaptureFixture) -> None
     clf = models.tiny_classifier()
     tlkit.fit(clf, models.colours(), phases=PHASES[:1])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4 and lines[0].startswith("stored features: about ")
-    assert lines[1].startswith("frozen base: ")
-    assert lines[2].startswith("  head   1/2  loss ") and "val_accuracy" in lines[2]
+    assert len(lines) == 6 and lines[0].startswith("stored features: about ")
+    assert lines[1].startswith("about ") and lines[2].startswith("frozen base: ")
+    assert lines[3].startswith("  head   1/2  loss ") and "val_accuracy" in lines[3]
+    assert lines[5].startswith("phase head: 2 epochs in ") and "the best was epoch" in lines[5]
 
 
 def test_digits_like_data_are_not_mirrored() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,21 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, forms, intervals, ledger, outcome, page, plots, story
-from tlkit.errors import InputError, RunError
-from tlkit.measured import REPORTS, called
+from tlkit import files, intervals, ledger, outcome, page, plots, story
+from tlkit.compared import Compared, read
+from tlkit.errors import InputError
+from tlkit.measured import called
 
 CELL = 48  # characters of a cell in a terminal
 LEVEL = 0.05  # a corrected p-value below it is called more than chance
-# what a comparison reads of each file, as `forms.mismatches` takes it
-PHASE = {"name": str, "trainable": int, "seconds": float}
-RUN = {
-    "settings": {"epochs": [int], "learning_rate": [float]},
-    "history": {"phases": [PHASE], "seconds": float},
-    "figures": {"*": float},
-}
-ARTIFACT = {"backbone": {"name": str}, "head": str, "weights": {"origin": str}}
-REPORT = {"target": str, "n": int}
 # what is compared: its test, and what it is called
 TESTS = {
     "right": (intervals.mcnemar, "McNemar's exact test of which answers are right"),
@@ -33,35 +24,6 @@ TESTS = {
     "loss": (intervals.signed_rank, "Wilcoxon's signed-rank test of the losses"),
     "missed": (intervals.signed_rank, "Wilcoxon's signed-rank test of the entities missed or made up in each text"),
 }
-# by the target's name, what of its single answers is tested
-TESTED = {
-    "label": "right", "tags": "loss", "value": "error", "entities": "missed", "reply": "loss", "summary": "loss",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """Hold what a comparison needs of one run.
-
-    Args:
-        directory: where it lies, as it was given.
-        target: the name of what was learned.
-        n: examples of the test split.
-        data: the fingerprint of the data.
-        facts: how it was made, in words: backbone, head, weights, phases, and so on.
-        figures: the headline figures.
-        examples: digest and label of each test example, sorted.
-        each: how well each of them was answered, as `Measured.each` has it; empty where that was not kept.
-    """
-
-    directory: str
-    target: str
-    n: int
-    data: str
-    facts: dict[str, str]
-    figures: dict[str, float]
-    examples: tuple[tuple[str, str], ...]
-    each: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -153,12 +115,18 @@ class Comparison:
         """Write it as one HTML page, without network or script; raise RunError where it cannot be written."""
         files.write_text(path, "".join(f"{line}\n" for line in self._page()))
 
+    def _repr_html_(self) -> str:
+        return "\n".join(self._shown())
+
     def _page(self) -> Iterator[str]:
         yield from page.opening(f"{len(self.runs)} runs side by side", story.STYLE)
+        yield from self._shown()
+        yield "</body>\n</html>"
+
+    def _shown(self) -> Iterator[str]:
         yield from outcome.table(("", *(run.directory for run in self.runs)), self.rows())
         yield "<h2>More than chance?</h2>"
         yield from (f"<p>{page.text(line)}</p>" for line in self.lines())
-        yield "</body>\n</html>"
 
 
 def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
@@ -181,7 +149,7 @@ def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
         raise InputError(f"{len(places)} run to compare; name the directories of two or more")
     if twice := next((each for n, each in enumerate(places) if each.resolve() in {p.resolve() for p in places[:n]}), 0):
         raise InputError(f"{twice} is named twice; name other runs to compare it with")
-    runs = tuple(map(_read, places))
+    runs = tuple(map(read, places))
     for run in runs[1:]:
         if run.target != runs[0].target:
             told = f"{run.directory} learned the target {run.target}, {runs[0].directory} {runs[0].target}"
@@ -224,79 +192,3 @@ def _tested(runs: tuple[Compared, ...]) -> Comparison:
     if len({run.data for run in runs}) > 1:
         notes.append("the test examples are the same, but not all of the data: the runs learned from other examples")
     return Comparison(runs, of, best, means[best], tuple(tests), tuple(notes))
-
-
-# === Reading ===
-
-
-def _read(out: Path) -> Compared:
-    """Read a finished run."""
-    told = ledger.load(out)
-    if told["status"] != "finished":
-        raise RunError(f"{out} is not finished; finish it with: tlkit train --resume {out}")
-    made, report = _checked(out / "tlkit.json", ARTIFACT), _checked(out / "report.json", REPORT)
-    _checked(out / ledger.LEDGER, RUN)
-    if report["target"] not in REPORTS:
-        raise _damaged(out / "report.json", f"target is {report['target'][:40]!r}")
-    phases, settings = told["history"]["phases"], told["settings"]
-    facts = {"backbone": made["backbone"]["name"], "head": made["head"], "weights": made["weights"]["origin"]}
-    facts |= {name: str(settings[name]) for name in ("size", "augment", "seed") if name in settings}
-    facts |= {
-        f"phase {phase['name']}": f"up to {epochs} epochs, {phase['trainable']:,} parameters, {phase['seconds']:.1f} s"
-        for phase, epochs in zip(phases, settings["epochs"], strict=False)
-    }
-    facts |= {"learning rate": ", ".join(f"{rate:g}" for rate in settings["learning_rate"])}
-    facts |= {"seconds": f"{told['history']['seconds']:.1f}", "data": told["data"][:19]}
-    facts["test examples"] = f"{report['n']:,}"
-    placed = [
-        (row["digest"], row["label"]) for row in _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
-    ]
-    if not placed or len(placed) != report["n"]:
-        raise _damaged(out / ledger.SPLITS, f"{len(placed):,} test examples, of {report['n']:,} that were measured")
-    order = sorted(range(len(placed)), key=placed.__getitem__)
-    each = _answers(out / ledger.ANSWERS, [digest for digest, _ in placed], order, report["target"])
-    examples = tuple(placed[number] for number in order)
-    return Compared(str(out), report["target"], report["n"], told["data"], facts, dict(told["figures"]), examples, each)
-
-
-def _answers(path: Path, digests: list[str], order: list[int], target: str) -> dict[str, np.ndarray]:
-    """Read how well each test example was answered, in that order; nothing where it was not kept."""
-    if not path.exists():
-        return {}
-    name = TESTED[target]
-    rows = list(_rows(path, "digest", name))
-    if [row["digest"] for row in rows] != digests:
-        raise _damaged(path, f"its examples are not those of {ledger.SPLITS}")
-    try:
-        values = np.array([float(row[name]) for row in rows])[order]
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
-    if not np.isfinite(values).all() or (name == "right" and not np.isin(values, (0, 1)).all()):
-        raise _damaged(path, f"a value of {name} is out of range")
-    return {name: values.astype(bool) if name == "right" else values}
-
-
-def _rows(path: Path, *columns: str, test: bool = False) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table of a run, all or those of the test split, which has the columns."""
-    try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for row in csv.DictReader(file):
-                if missing := [name for name in columns if row.get(name) is None]:
-                    raise _damaged(path, f"a row has no {missing[0]}")
-                if not test or row["split"] == "test":
-                    yield row
-    except OSError as error:
-        raise RunError(f"cannot read {path} ({error.strerror}), a part of the run; train it again") from error
-    except csv.Error as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _checked(path: Path, form: Any) -> Any:
-    found = files.read_json(path)
-    if fault := next(forms.mismatches(found, form), None):
-        raise _damaged(path, fault)
-    return found
-
-
-def _damaged(path: Path, fault: str) -> RunError:
-    return RunError(f"{path} is damaged ({fault}); restore it, or train the run again with --overwrite")

@@ -137,7 +137,7 @@ class Measured:
     @property
     def each(self) -> Mapping[str, np.ndarray]:
         """What tells how well each example alone was answered, the first before all: "right" (n,) of bool, "error",
-        "loss" or "missed" (n,) of float. None where single answers are not kept."""
+        "loss" or "missed" (n,) of float. Empty where single answers are not kept."""
         return {}
 
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
