@@ -30,6 +30,23 @@ def fitted(**given: Any) -> tuple[Any, list[dict]]:
     return clf, seen
 
 
+class Enough(Exception):
+    """Ends a training once it was estimated."""
+
+
+def estimate(**given: Any) -> dict:
+    """Return the estimate of a training, which does not begin."""
+    seen: list[dict] = []
+
+    def hear(event: dict) -> None:
+        seen.append(event)
+        raise Enough
+
+    with pytest.raises(Enough):
+        fitted(progress=hear, **given)
+    return seen[0]
+
+
 def test_events_and_facts() -> None:
     _, seen = fitted()
     assert [event["event"] for event in seen] == ["estimate", *["epoch"] * 2, "phase", *["epoch"] * 3, "phase"]
@@ -40,8 +57,8 @@ def test_events_and_facts() -> None:
     parts = told["frozen_seconds"] + sum(phase["seconds"] for phase in told["phases"])
     assert told["seconds"] == pytest.approx(parts) and told["disk_bytes"] > 0
     assert 2**27 < told["memory_bytes"] < 2**40  # of a process that holds TensorFlow
-    _, again = fitted()
-    assert again[0]["examples"] == 0 and again[0]["frozen_seconds"] == 0, "all features are stored"
+    again = estimate()
+    assert again["examples"] == 0 and again["frozen_seconds"] == 0, "all features are stored"
 
 
 def test_the_time_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,15 +66,15 @@ def test_the_time_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimating, "_of_a_step", lambda *_: (2.0, 0.25))
     data = models.colours()
     steps, scored = -(-len(data.train) // 8), 0.25 * len(data.val) / 8 / 3
-    _, seen = fitted()
-    head, top = seen[0]["phases"]
+    told = estimate()
+    head, top = told["phases"]
     assert head["seconds"] == pytest.approx(2 * 2.0 + 2 * (0.25 * steps + scored))
     assert top["seconds"] == pytest.approx(2 * 2.0 + 3 * (0.25 * steps + scored))
-    assert seen[0]["frozen_seconds"] == 0.5 * (len(data.train) + len(data.val))
-    _, seen = fitted(compute=Compute(cache_budget=0))
-    streamed = seen[0]["phases"][0]["seconds"] - head["seconds"]
+    assert told["frozen_seconds"] == 0.5 * (len(data.train) + len(data.val))
+    anew = estimate(compute=Compute(cache_budget=0))
+    streamed = anew["phases"][0]["seconds"] - head["seconds"]
     assert streamed == pytest.approx(2 * 0.5 * (len(data.train) + len(data.val))), "anew in each of two epochs"
-    assert seen[0]["examples"] == 0
+    assert anew["examples"] == 0
 
 
 def test_the_line_by_hand() -> None:

@@ -271,7 +271,7 @@ def _over(records: list[dict], summary: dict) -> str:
     best = next((record for record in records if record["epoch"] == summary["best_epoch"]), None)
     trouble = f"; {summary['trouble']}" if summary["trouble"] else ""
     if best is None:
-        kept = "none of them was better than what was there before"
+        kept = "none was better than what was there before, which is kept"
     else:
         figures = [f"{name} {value:.4f}" for name, value in best.items() if name.startswith("val_")]
         kept = f"the best was epoch {best['epoch']}: {', '.join(figures)}"
