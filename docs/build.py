@@ -94,6 +94,9 @@ def backbones() -> Iterator[str]:
     yield "# Backbones\n\n`tlkit.classifier(NAME, head, labels)` takes any of them but BART, which is for "
     yield "`tlkit.summarizer(NAME)`; `tlkit.generator(NAME)` takes GPT-2 and BLOOM. The names of blocks are those of "
     yield "their last layers, from the bottom to the top, and `unfreeze=2` opens the last two.\n\n"
+    yield "A licence is that of the weights, as those who published them tell it. **OPT's allows no commercial use**, "
+    yield "only research. BLOOM's allows it, but forbids the uses listed in its Attachment A, also to those who get a "
+    yield "model trained from it. GPT-2's asks that what it wrote be marked as such. The others are permissive.\n\n"
     for kind, unit in (("image", "pixels of a side"), ("text", "tokens"), ("table", "columns, as many as a table has")):
         yield f"## {kind.capitalize()}s\n\nSizes are {unit}.\n\n"
         head = ("backbone", "parameters", "size", _bound(kind), "blocks", "weights", "bytes", "licence", "source")

