@@ -4,9 +4,9 @@ Run:    python recipes/malaria_cells.py --out runs/malaria_cells
         --data cells/ takes pictures of your own, a folder per finding
 Smoke:  python recipes/malaria_cells.py --smoke
 Expect: not measured: where this was written the data could not be downloaded. For orientation, the data set's authors
-        report an accuracy of 0.959 with no patient on both sides, and of 0.986 with cells split whosever they are
-        (https://doi.org/10.7717/peerj.4568, table 6). TensorFlow Datasets names no patients, so a figure of this
-        recipe is of the second, flattering kind. Not for clinical use.
+        report an accuracy of 0.959 with no patient on both sides (https://doi.org/10.7717/peerj.4568, table 6).
+        TensorFlow Datasets names no patients, so a figure of this recipe is of cells split whosever they are, which
+        flatters. Not for clinical use.
 """
 
 from __future__ import annotations
