@@ -91,7 +91,10 @@ def test_holm_makes_three_runs_harder(make: Make) -> None:
     assert alone.tests[0].corrected == alone.tests[0].p
 
 
-@pytest.mark.parametrize(("target", "of"), [("value", "error"), ("tags", "loss")])
+@pytest.mark.parametrize(
+    ("target", "of"),
+    [("value", "error"), ("tags", "loss"), ("entities", "missed"), ("reply", "loss"), ("summary", "loss")],
+)
 def test_errors_and_losses_by_ranks(make: Make, target: str, of: str) -> None:
     rng = np.random.default_rng(0)
     low = rng.uniform(1, 2, N)
@@ -127,8 +130,6 @@ def test_other_training_data_are_named(make: Make) -> None:
 def test_answers_that_were_not_kept(make: Make) -> None:
     found = tlkit.compare([make("a", right([])), make("b", None)])
     assert not found.tests and "b has no answers.csv" in found.notes[0] and "train it again" in found.notes[0]
-    found = tlkit.compare([make("c", None, target="entities"), make("d", None, target="entities")])
-    assert not found.tests and "of the target entities, runs do not keep single answers" in found.notes[0]
 
 
 # === What is refused ===

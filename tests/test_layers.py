@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup"),
+    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup", "telling"),
     ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
@@ -34,7 +34,7 @@ LAYERS = (
     ("build", "calibration", "explaining"),
     ("lora", "freeze", "generators", "folding", "frontier", "precision"),
     ("shards", "keys", "store", "filling", "pretraining"),
-    ("steps", "loop", "events", "choices", "options", "planning", "train", "amounts"),
+    ("steps", "loop", "events", "choices", "options", "planning", "estimating", "train", "amounts"),
     (
         *("plots", "rare", "measured", "report", "tags_report", "value_report", "mentions", "language"),
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),

@@ -31,7 +31,12 @@ TESTS = {
     "right": (intervals.mcnemar, "McNemar's exact test of which answers are right"),
     "error": (intervals.signed_rank, "Wilcoxon's signed-rank test of the absolute errors"),
     "loss": (intervals.signed_rank, "Wilcoxon's signed-rank test of the losses"),
+    "missed": (intervals.signed_rank, "Wilcoxon's signed-rank test of the entities missed or made up in each text"),
 }
+# by the target's name, what of its single answers is tested
+TESTED = {
+    "label": "right", "tags": "loss", "value": "error", "entities": "missed", "reply": "loss", "summary": "loss",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,7 @@ class Comparison:
 
     Args:
         runs: in the order they were given.
-        of: what is tested, "right", "error" or "loss"; empty where nothing is.
+        of: what is tested, a key of TESTS; empty where nothing is.
         best: the place of the run that is best in it, whose mean is `mean`; None where nothing is tested.
         tests: every other run against the best.
         notes: what a reader has to know, such as why there is no test.
@@ -160,7 +165,8 @@ def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
     """Put finished runs side by side, and test whether they differ by more than chance.
 
     Where all were measured on the same test examples, each is tested against the best, example by example: labels by
-    McNemar's exact test, values and tags by Wilcoxon's signed-rank test of their errors or losses. The p-values are
+    McNemar's exact test, all else by Wilcoxon's signed-rank test: of the errors of values, the losses of tags and of
+    what is written (each text as a whole, as far as it was read), the entities missed or made up. The p-values are
     corrected by Holm's method; that the best was chosen by the same examples makes them a little too small.
 
     Args:
@@ -195,8 +201,6 @@ def _untested(runs: Sequence[Compared]) -> str:
                 f"--splits {name} to measure both on the same"
             )
     for run in runs:
-        if not run.each and run.target not in ("label", "tags", "value"):
-            return f"of the target {run.target}, runs do not keep single answers"
         if not run.each:
             return f"{run.directory} has no {ledger.ANSWERS}, as runs of older versions; train it again"
     return ""
@@ -259,7 +263,7 @@ def _answers(path: Path, digests: list[str], order: list[int], target: str) -> d
     """Read how well each test example was answered, in that order; nothing where it was not kept."""
     if not path.exists():
         return {}
-    name = {"label": "right", "tags": "loss", "value": "error"}.get(target, "")
+    name = TESTED[target]
     rows = list(_rows(path, "digest", name))
     if [row["digest"] for row in rows] != digests:
         raise _damaged(path, f"its examples are not those of {ledger.SPLITS}")

@@ -6,6 +6,7 @@ not they take none. What an earlier run stored of the same examples and the same
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import weakref
@@ -53,6 +54,23 @@ class Job:
     budget: int = 2**62
     needed: int = 0
 
+    @functools.cached_property
+    def places(self) -> list[_Place]:
+        """Where everything that is stored goes."""
+        return _places(self)
+
+    @functools.cached_property
+    def functions(self) -> dict[tuple[int, ...], Callable]:
+        """What was compiled: by the cuts it leads through."""
+        return {}
+
+    def through(self, cuts: Sequence[frontier.Cut]) -> Callable[[Any], list[list[Any]]]:
+        """Compile the way through these cuts, once only."""
+        which = tuple(map(id, cuts))
+        if which not in self.functions:
+            self.functions[which] = trunk(self.sources[0][0].clf, cuts)
+        return self.functions[which]
+
 
 @dataclass(frozen=True, eq=False)
 class _Place:
@@ -89,27 +107,25 @@ def fill(job: Job, tell: Callable[[int], Any] = lambda examples: None) -> tuple[
         RunError: the disk is full or may not be written.
         InputError: float16 cannot hold the features.
     """
-    places = _places(job)
+    places = job.places
+    for place in places:
+        place.folder.open()
     there = sum(place.folder.nbytes for place in places)
     if any(place.missing() for place in places):
         cache.make_room(max(0, job.needed - there), job.budget, {place.folder.path for place in places})
-    compiled: dict[tuple[int, ...], Callable] = {}
     passed = 0
     for source, views in job.sources:
         for view in range(views):
             wanted = [p for p in places if p.source is source and p.view == view and p.missing()]
-            cuts = [place.cut for place in wanted]
             if wanted:
-                which = tuple(map(id, cuts))
-                run = compiled[which] = compiled.get(which) or trunk(source.clf, cuts)
-                passed += _pass(run, wanted, tell)
+                passed += _pass(job.through([place.cut for place in wanted]), wanted, tell)
     at = {(id(source), id(cut)): [p for p in places if p.source is source and p.cut is cut]
           for source, _ in job.sources for cut in job.cuts}  # fmt: skip
     return [[_features(s, cut, at[id(s), id(cut)]) for cut in job.cuts] for s, _ in job.sources], passed
 
 
 def _places(job: Job) -> list[_Place]:
-    """List where everything that is stored goes, and open what is there."""
+    """List where everything that is stored goes."""
     places = []
     for cut, dtype in zip(job.cuts, job.kept, strict=True):
         if dtype == "stream":
@@ -119,8 +135,18 @@ def _places(job: Job) -> list[_Place]:
         for source, views in job.sources:
             for view in range(views):
                 places.append(_Place(source, cut, dtype, view, _folder(source, cut, view, facts)))
-                places[-1].folder.open()
     return places
+
+
+def ahead(job: Job) -> int:
+    """Count the examples that have yet to pass, as far as the names of the stored files tell."""
+    missing: dict[tuple[int, int], set[int]] = {}
+    sizes = {}
+    for place in job.places:
+        total, rows, key = len(place.source.order), place.rows, (id(place.source), place.view)
+        sizes[key] = [min(rows, total - start) for start in range(0, total, rows)]
+        missing.setdefault(key, set()).update(set(range(len(sizes[key]))) - place.folder.listed())
+    return sum(sizes[key][shard] for key, shards in missing.items() for shard in shards)
 
 
 def trunk(clf: keras.Model, cuts: Sequence[frontier.Cut]) -> Callable[[Any], list[list[Any]]]:

@@ -79,6 +79,11 @@ class ReplyReport(Measured):
         """Return the intervals, over examples, of perplexity, token accuracy and loss; nothing after loading."""
         return {} if self.sums is None else intervals.of_sums(self.sums, _of_tokens)
 
+    @property
+    def each(self) -> Mapping[str, np.ndarray]:
+        """The loss of each text as a whole, so that tokens of other lengths compare; nothing after loading."""
+        return {} if self.sums is None else {"loss": self.sums[:, 0]}
+
     def lines(self) -> list[str]:
         """Write the figures and the texts."""
         told = f"perplexity {self.perplexity:.2f}   token accuracy {self.token_accuracy:.3f}   loss {self.loss:.3f}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from tlkit import files, plots
 from tlkit.errors import ArtifactError
-from tlkit.markup import cell, number, table, text
+from tlkit.markup import all_curves, cell, number, table, text
 from tlkit.spec import resolve
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ class Measured:
 
     @property
     def each(self) -> Mapping[str, np.ndarray]:
-        """What tells how well each example alone was answered, the first before all: "right" (n,) of bool, "error" or
-        "loss" (n,) of float. None where single answers are not kept."""
+        """What tells how well each example alone was answered, the first before all: "right" (n,) of bool, "error",
+        "loss" or "missed" (n,) of float. None where single answers are not kept."""
         return {}
 
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
@@ -179,6 +179,7 @@ class Measured:
             told += table(("", *names), [(row["label"], *(cell(row[name]) for name in names)) for row in rows])
         if len(rows) < len(self.rows):
             told.append(f"<p>the {len(rows)} worst of {len(self.rows):,} by f1</p>")
+        told.append(all_curves(self.history))
         return "\n".join([*told, *(f"<p>{text(note)}</p>" for note in self.notes)])
 
     def _about(self) -> str:

@@ -108,6 +108,13 @@ class EntityReport(Measured):
 
         return intervals.of_sums(np.array(sums), figures)
 
+    @property
+    def each(self) -> Mapping[str, np.ndarray]:
+        """How many entities of each text were missed or made up; nothing after loading."""
+        if self.tags is None:
+            return {}
+        return {"missed": np.array([len(set(bio.spans(a)) ^ set(bio.spans(b))) for a, b in self.tags], np.float64)}
+
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
         """Return the texts with the most entities that were missed or made up."""
         told = []

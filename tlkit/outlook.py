@@ -99,9 +99,3 @@ class Watch:
         self.say(told(plan))
         if callable(self.progress):
             self.progress({"event": "plan", **plan})
-
-    @property
-    def epochs(self) -> bool | Callable[[dict], Any]:
-        """What `tlkit.fit` takes as `progress`."""
-        tell = self.progress
-        return (lambda record: tell({"event": "epoch", **record})) if callable(tell) else tell

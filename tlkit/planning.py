@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from tlkit.choices import Choices
 from tlkit.errors import InputError
 from tlkit.freeze import unfreeze
 from tlkit.spec import Compute, Phase, Reading
+from tlkit.telling import Telling
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +37,7 @@ class Plan:
         augment: None, an `Augment` or a callable.
         views: numbers of stored augmented versions that will do, the best first.
         compute: how it is computed.
-        progress: whether to tell of it, or what is called with the record of each epoch.
+        telling: who is told of it.
         tensorboard: a directory for TensorBoard, or None.
     """
 
@@ -44,7 +45,7 @@ class Plan:
     augment: Any
     views: Sequence[int]
     compute: Compute
-    progress: bool | Callable[[dict], Any]
+    telling: Telling
     tensorboard: str | os.PathLike | None = None
 
     @cached_property
@@ -136,15 +137,8 @@ def _steps(plan: Plan, cuts: Cuts, each: int) -> dict[int | str, int]:
 
 def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: store.Source) -> str:
     """Measure in which precision the steps after a cut are faster, on made-up features of a usual length."""
-    rng = np.random.default_rng(0)
-    length = 1 if training.lengths is None else int(np.mean(training.lengths))
-
-    def made(tensor: Any) -> np.ndarray:
-        shape = [TRIED, *(length if side is None else side for side in tensor.shape[1:])]
-        return (rng.normal(size=shape) if "float" in tensor.dtype else np.ones(shape)).astype(tensor.dtype)
-
     unfreeze(clf, depth)
-    features = [made(tensor) for tensor in cut.tensors]
+    features, length = made_up(cut, training, TRIED)
     about = {"steps": keys.functions(frontier.parts(clf, cut, None), values=False), "length": length}
 
     def measured() -> str:
@@ -153,3 +147,15 @@ def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: sto
         )
 
     return choices.remembered(about, measured)
+
+
+def made_up(cut: frontier.Cut, training: store.Source, count: int) -> tuple[list[np.ndarray], int]:
+    """Make up features of so many examples, of a usual length, to measure steps on; return the length, too."""
+    rng = np.random.default_rng(0)
+    length = 1 if training.lengths is None else int(np.mean(training.lengths))
+
+    def made(tensor: Any) -> np.ndarray:
+        shape = [count, *(length if side is None else side for side in tensor.shape[1:])]
+        return (rng.normal(size=shape) if "float" in tensor.dtype else np.ones(shape)).astype(tensor.dtype)
+
+    return [made(tensor) for tensor in cut.tensors], length

@@ -72,7 +72,7 @@ def run_job(
     Args:
         job: what to do.
         overwrite: replace what an earlier run left in the directory, once nothing more can be refused.
-        progress: print what goes on; or what is called with an "event": the "plan", then each "epoch" with its record.
+        progress: print what goes on; or what is called with each "event": plan, estimate, epochs, phases.
         tensorboard: a directory to write each epoch's figures to, for TensorBoard.
 
     Returns:
@@ -211,7 +211,7 @@ def _fit(
     options = {name: getattr(job, name) for name in FIT}
     options["compute"] = Compute(job.precision, job.cache_budget, job.deterministic)
     return train.fit(
-        clf, examples, phases=phases, run_dir=keeper, progress=watch.epochs, tensorboard=watch.tensorboard, **options
+        clf, examples, phases=phases, run_dir=keeper, progress=watch.progress, tensorboard=watch.tensorboard, **options
     )
 
 

@@ -74,6 +74,12 @@ class Folder:
         """The size in bytes of what is mapped."""
         return sum(array.nbytes for arrays in self.shards.values() for array in arrays)
 
+    def listed(self) -> set[int]:
+        """Return the numbers of the shards that seem to be whole, by the names of their files alone."""
+        names = filter(None, (NAME.fullmatch(file.name) for file in self.path.glob("*-*.npy")))
+        there = {(int(name[1]), int(name[2])) for name in names}
+        return {number for number, _ in there if all((number, place) in there for place in range(self.tensors))}
+
     def open(self) -> None:
         """Map every shard that is whole, and delete what is not; let be what is no shard by its name."""
         there: dict[tuple[int, int], np.ndarray] = {}

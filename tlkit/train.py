@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import choices, events, filling, frontier, loop, options, planning, precision, store
+from tlkit import choices, estimating, events, filling, frontier, loop, options, planning, precision, store
 from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
 from tlkit.freeze import audit, fingerprints, unfreeze
-from tlkit.markup import cell, table
+from tlkit.markup import all_curves, cell, table
 from tlkit.planning import Plan
 from tlkit.spec import Augment, Compute, Phase
+from tlkit.telling import Progress, Telling
 
 if TYPE_CHECKING:
     import os
@@ -54,6 +56,7 @@ class History:
         names = ("unfreeze", "trainable", "frozen", "best_epoch", "seconds")
         told = list(table(heads, [(row["name"], *(cell(row[name]) for name in names)) for row in self.phases]))
         told.append(f"<p>{self.seconds:.1f} s in all, {self.trunk_seconds:.1f} s of them before the first phase</p>")
+        told.append(all_curves(self.epochs))
         if self.epochs:
             names = [name for name in self.epochs[0] if name not in ("phase", "learning_rate")]
             rows = [(row["phase"], *(cell(row.get(name)) for name in names)) for row in self.epochs]
@@ -77,7 +80,7 @@ def fit(
     seed: int = 0,
     compute: Compute | None = None,
     run_dir: str | os.PathLike | Keeper | None = None,
-    progress: bool | Callable[[dict], Any] = True,
+    progress: Progress = True,
     tensorboard: str | os.PathLike | None = None,
 ) -> History:
     """Train a classifier in place and in phases: the head on the frozen base, then the unfrozen top blocks too.
@@ -97,7 +100,7 @@ def fit(
         compute: precision, room on disk, determinism; `Compute()` by default.
         run_dir: a directory to keep progress in: the same call goes on where it was interrupted, or, where it had been
             finished, gives its weights again. Ctrl-C then stops between two steps.
-        progress, tensorboard: a line per epoch, or what gets its record; a directory for TensorBoard to read it from.
+        progress, tensorboard: tell how it goes, or what gets each event; where TensorBoard reads of the epochs.
 
     Raises:
         InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.
@@ -109,12 +112,12 @@ def fit(
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
     weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight, clf.spec.target)
     asked = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
-    plan = Plan(phases, how, options.views(views, how, phases), compute, progress, tensorboard)
+    plan = Plan(phases, how, options.views(views, how, phases), compute, Telling(progress), tensorboard)
     return _train(clf, data, plan, asked, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
 
 def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper) -> History:
-    with events.opened(plan.tensorboard) as log:
+    with events.opened(plan.tensorboard) as log, contextlib.closing(plan.telling):
         return _trained(clf, data, plan, asked, keeper, log)
 
 
@@ -126,18 +129,23 @@ def _trained(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keepe
     cuts = planning.cuts(clf, plan)
     sources = planning.sources(clf, data, plan.augment, asked.seed)
     told = options.settings(plan.phases, plan.augment, asked)
-    if keeper.directory is not None and keeper.open(told | planning.identity(clf, data, plan, cuts)):
+    if going_on := keeper.directory is not None and keeper.open(told | planning.identity(clf, data, plan, cuts)):
         chosen = Choices.of(keeper.progress.choices, list(cuts))
     else:
         chosen = planning.choose(clf, cuts, sources, plan, asked.batch_size)
         keeper.begin(dataclasses.asdict(chosen))
-    if chosen.bytes and plan.progress is True:
-        print(f"stored features: about {chosen.bytes / 1e6:,.1f} MB of disk, of {chosen.budget / 1e6:,.0f} MB at most")
+    if chosen.bytes:
+        most = f"{chosen.budget / 1e6:,.0f} MB at most"
+        plan.telling.say(f"stored features: about {chosen.bytes / 1e6:,.1f} MB of disk, of {most}")
     with keeper.listening():
         features, passed = {}, 0
         if len(keeper.progress.done) < len(plan.phases):
+            job = _job(cuts, sources, chosen)
+            if plan.telling.wanted and not going_on:
+                facts = estimating.measured(clf, plan, cuts, job, chosen, asked)
+                plan.telling.tell("estimate", facts, estimating.text(facts))
             with precision.computing(clf, chosen.precision):
-                features, passed = _features(cuts, sources, chosen, plan.progress is True, keeper)
+                features, passed = _features(cuts, job, chosen, plan.telling, keeper)
         trunk = time.perf_counter() - started
         _phases(clf, plan, chosen, cuts, features, asked, keeper=keeper, log=log)
     epochs = tuple(record for records, _ in keeper.progress.done for record in records)
@@ -155,28 +163,29 @@ def _ordered_operations() -> None:
 # === The frozen part ===
 
 
+def _job(
+    cuts: Mapping[int | str, frontier.Cut], sources: tuple[store.Source, store.Source], chosen: Choices
+) -> filling.Job:
+    """State what has to be computed of the frozen part."""
+    kept = [chosen.stores[depth] for depth in cuts]
+    given = tuple(zip(sources, (chosen.views, 1), strict=True))
+    return filling.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
+
+
 def _features(
-    cuts: Mapping[int | str, frontier.Cut],
-    sources: tuple[store.Source, store.Source],
-    chosen: Choices,
-    progress: bool,
-    keeper: Keeper,
+    cuts: Mapping[int | str, frontier.Cut], job: filling.Job, chosen: Choices, telling: Telling, keeper: Keeper
 ) -> tuple[dict[int | str, Features], int]:
     """Fill every phase's stores in one pass over each split; return the features by depth and the examples that
     passed."""
     started = time.perf_counter()
-    kept = [chosen.stores[depth] for depth in cuts]
-    given = tuple(zip(sources, (chosen.views, 1), strict=True))
-    job = filling.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
-    with filling.bar(sum(views * len(source.order) for source, views in given), progress) as bar:
+    with filling.bar(sum(views * len(source.order) for source, views in job.sources), telling.shown) as bar:
 
         def tell(examples: int) -> None:
             bar.update(examples)
             keeper.stop.check()
 
         filled, passed = filling.fill(job, tell)
-    if progress:
-        print(_told(cuts, chosen, passed, time.perf_counter() - started))
+    telling.say(_told(cuts, chosen, passed, time.perf_counter() - started))
     return dict(zip(cuts, zip(*filled, strict=True), strict=True)), passed
 
 
@@ -216,10 +225,10 @@ def _phases(
             restore("tail", frontier.segment(clf, cuts[depth], None).variables, keeper.progress.arrays)
         if number >= over:
             with precision.computing(clf, chosen.tails[depth]):
-                tell = _teller(phase, asked.target.figure, plan.progress, log, keeper.over)
+                tell = _teller(phase, asked.target.figure, plan.telling, log, keeper.over)
                 _phase(clf, phase, cuts[depth], features[depth], asked, keeper, tell=tell)
-                if (trouble := keeper.progress.done[-1][1]["trouble"]) and plan.progress is True:
-                    print(f"phase {phase.name}: {trouble}")
+                records, summary = keeper.progress.done[-1]
+                plan.telling.tell("phase", summary, _over(records, summary))
 
 
 def _phase(
@@ -247,19 +256,27 @@ def _phase(
     keeper.finish(found.records, summary, tail)
 
 
-def _teller(
-    phase: Phase, figure: str, progress: bool | Callable[[dict], Any], log: events.Log, over: int
-) -> Callable[[dict], None]:
+def _teller(phase: Phase, figure: str, telling: Telling, log: events.Log, over: int) -> Callable[[dict], None]:
     """Return what tells of an epoch of a phase, before which so many epochs are over."""
 
     def tell(record: dict) -> None:
         log(over + record["epoch"], record)
-        if callable(progress):
-            progress(dict(record))
-        elif progress:
-            print(_line(record, phase, figure))
+        telling.step("epoch", record, _line(record, phase, figure))
 
     return tell
+
+
+def _over(records: list[dict], summary: dict) -> str:
+    """Say in a line how a phase ended."""
+    best = next((record for record in records if record["epoch"] == summary["best_epoch"]), None)
+    trouble = f"; {summary['trouble']}" if summary["trouble"] else ""
+    if best is None:
+        kept = "none of them was better than what was there before"
+    else:
+        figures = [f"{name} {value:.4f}" for name, value in best.items() if name.startswith("val_")]
+        kept = f"the best was epoch {best['epoch']}: {', '.join(figures)}"
+    count = "1 epoch" if len(records) == 1 else f"{len(records)} epochs"
+    return f"phase {summary['name']}: {count} in {summary['seconds']:.1f} s, {kept}{trouble}"
 
 
 def _line(record: dict, phase: Phase, figure: str) -> str:
