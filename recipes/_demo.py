@@ -78,7 +78,7 @@ def show(name: str, job: Job, out: str, seed: int, *, scratch: bool) -> None:
     print(f"               {linear.accuracy:.4f}  {linear.notes[0]}, {linear.seconds:.0f} s")
     if scratch:
         _scratch(job, clf, seed)
-    tlkit.export(clf, out, report=report, overwrite=True)
+    tlkit.export(clf, out, report=report, data=job.data, history=history, overwrite=True)
     _ask(name, job.data.test, out)
 
 

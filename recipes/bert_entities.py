@@ -44,7 +44,7 @@ def main() -> None:
     history = tlkit.fit(clf, data, phases=phases, seed=options.seed)
     report = tlkit.evaluate(clf, data.test, history=history, notes=(data.splitting,))
     print(report)
-    tlkit.export(clf, options.out, report=report, overwrite=True)
+    tlkit.export(clf, options.out, report=report, data=data, history=history, overwrite=True)
     print(f"SavedModel: {options.out}/saved_model/1")
 
 

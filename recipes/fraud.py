@@ -51,7 +51,7 @@ def main() -> None:
     notes = (data.splitting, *pretraining.notes(row, data))
     report = tlkit.evaluate(clf, data.test, history=history, notes=notes)
     print(report)
-    tlkit.export(clf, options.out, report=report, overwrite=True)
+    tlkit.export(clf, options.out, report=report, data=data, history=history, overwrite=True)
     print(f"SavedModel: {options.out}/saved_model/1")
 
 

@@ -41,7 +41,8 @@ def main() -> int:
     amounts.learning_curve = telling("amounts", amounts.learning_curve)
     report.evaluate = telling("evaluation", report.evaluate)
     exporting.export = telling("export", exporting.export)
-    return cli.main(sys.argv[2:])
+    sys.argv[1:] = sys.argv[2:]
+    return cli.main()
 
 
 if __name__ == "__main__":

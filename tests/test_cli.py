@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -367,6 +368,17 @@ def test_train_for_machines(
         "error": "Interrupted",
         "message": "interrupted; nothing half-written is left",
     }
+
+
+def test_a_program_that_was_interrupted_ends_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.TABLES, "heads", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert cli.main(["heads"]) == 130 and signal.getsignal(signal.SIGINT) is before
+        monkeypatch.setattr(sys, "argv", ["tlkit", "heads"])
+        assert cli.main() == 130 and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_log_that_cannot_be_written(photos: Path, trained: Path, tmp_path: Path, refused: object) -> None:

@@ -189,6 +189,7 @@ def test_pictures(name: str, exported: Path) -> None:
 RELOAD = """
 import base64, json, pathlib, sys
 import numpy as np, tensorflow as tf
+tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.json")):
     loaded = tf.saved_model.load(str(path.with_suffix("")))
     raw = tf.constant([base64.b64decode(each) for each in json.loads(path.read_text())])
@@ -206,8 +207,9 @@ def test_one_process_reloads_them_all(exported: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     for name in FAMILIES:
         expected, given = (np.load(exported / f"{name}{kind}.npy") for kind in ("", ".reloaded"))
-        # a deep network with random weights turns one bit of rounding into more than `export` lets pass
-        assert np.abs(given - expected).max() <= 1e-3, name
+        # to the bit but for three networks, where TensorFlow does not rearrange what it loads; where it does, a deep
+        # network with random weights turns one bit of rounding into 1.2e-4, as the last bit of its input does, too
+        assert np.abs(given - expected).max() <= 1e-5, name
         assert np.abs(np.roll(given, 1, axis=0) - expected).max() > 1e-2, name
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,8 +38,7 @@ def test_the_first_signal_asks_to_stop(number: int, capsys: pytest.CaptureFixtur
     with listening(stop):
         stop.check()
         os.kill(os.getpid(), number)
-        assert stop.asked
-        assert signal.getsignal(number) is before
+        assert stop.asked and not stop.insisted
     assert signal.getsignal(number) is before
     assert "stopping after this step; once more stops at once" in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
@@ -48,6 +51,47 @@ def test_the_second_signal_stops_at_once() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("it went on")
+
+
+def test_what_the_second_signal_became_is_still_an_interruption() -> None:
+    with pytest.raises(KeyboardInterrupt), listening(Stop()):
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt as stop:
+            raise SystemError("bad argument to internal function") from stop
+    with pytest.raises(SystemError), listening(Stop()):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise SystemError("of its own")
+
+
+def test_a_second_sigterm_acts_as_ever() -> None:
+    code = "import os, signal\nfrom tlkit.interrupts import Stop, listening\n"
+    code += "with listening(Stop()):\n    [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2)]\n"
+    assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == -signal.SIGTERM
+
+
+class Interrupting(io.FileIO):
+    """A file in whose first writing Ctrl-C is pressed."""
+
+    pressed = False
+
+    def write(self, text: bytes) -> int:
+        if not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
+
+
+def test_a_signal_in_the_middle_of_a_line_is_heard_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Stop()
+    with io.TextIOWrapper(io.BufferedWriter(Interrupting(tmp_path / "err", "w"))) as stream, listening(stop):
+        monkeypatch.setattr(sys, "stderr", stream)
+        print("epoch 1", file=sys.stderr, flush=True)
+        monkeypatch.undo()
+    assert stop.asked
+    told = "\nstopping after this step; once more stops at once\n"
+    assert (tmp_path / "err").read_text() == f"{told}epoch 1\n"
 
 
 def test_an_error_restores_what_was_there() -> None:

@@ -238,6 +238,7 @@ def test_a_tensor_outside_its_storage(write: Any, offset: Any, shape: Any, strid
         (b"\x80\x02(a.", "damaged"),
         (b"\x80\x02}Na.", "an append to something that is no list"),
         (b"\x80\x02ctorch\nFloatStorage\n)R.", "a call that is not one for a tensor"),
+        (b"\x80\x02ctorch\n\\q\n.", r"holds the name torch\.\\q"),
         (b"\x80\x02NNR.", "a call that is not one for a tensor"),
         (b"\x80\x02NQ.", "a storage of another kind"),
         (b"\x80\x02N\x86.", "damaged or no PyTorch file"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(options, error, f"tlkit: error: {error}")
         return 2
     except KeyboardInterrupt as stop:
+        if arguments is None:  # a program that ends: of another Ctrl-C, TensorFlow would show a stack trace
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         told = str(stop) or "interrupted; nothing half-written is left"
         _complain(options, Interrupted(told), f"\ntlkit: {told}")
         return 130

@@ -66,7 +66,7 @@ class ReplyReport(Measured):
         own, tokens, count = _of_tokens(sums.sum(0)), sums[:, 2].sum(), len(truth)
         notes, cut = list(facts["notes"]), facts.get("cut", 0)
         if cut:
-            notes.append(f"{cut} of {count} examples are longer than the model reads, {target.size} tokens or its like")
+            notes.append(f"{cut} of {count} examples are longer than the model reads and were cut; a larger size helps")
         how = {**facts, "notes": tuple(notes)}
         return cls(labels=target.labels, n=count, tokens=int(tokens), sums=sums, **own, **how)
 

@@ -44,7 +44,7 @@ def figures(story: Any, album: page.Album) -> Iterator[str]:
     for others in (_beside_the_mean(report), _beside_the_first_sentence(report)):
         yield from others
     if drawn := charts.svg(report.figure_of, DRAWN.get(report.target, "")):
-        yield f'<div class="drawn">{drawn}</div>'
+        yield f'<div class="{"charts" if report.target == "label" else "drawn"}">{drawn}</div>'
     known = "" if story.data is None else story.data.splitting  # which stands with the data
     yield from (f"<p>{page.text(note)}</p>" for note in report.notes if note != known)
 
@@ -121,7 +121,7 @@ def written(story: Any, album: page.Album) -> Iterator[str]:
     examples = getattr(story.report, "written", ())
     for one in examples:
         rows = [f"<tr><th>{name}</th><td>{page.text(one[name])}</td></tr>" for name in ("prompt", "truth", "model")]
-        yield f'<table class="facts">{"".join(rows)}</table>'
+        yield f'<div class="wide"><table class="facts">{"".join(rows)}</table></div>'
     if examples:
         yield "<p>There is no explanation of what a model writes.</p>"
 

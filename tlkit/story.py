@@ -22,7 +22,7 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--note)
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; } .charts svg { max-width: 100%; height: auto; }
 .drawn { overflow-x: auto; } .drawn svg { width: 100%; min-width: 34rem; height: auto; } .wide { margin: .8rem 0; }
 .tall { max-height: 28rem; overflow: auto; } .wide svg { max-width: none; } code { overflow-wrap: anywhere; }
-.facts td, .facts th { text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+.facts td, .facts th { text-align: left; vertical-align: top; } .facts td { overflow-wrap: anywhere; }
 """
 
 
@@ -175,7 +175,8 @@ def _making(story: Story, album: page.Album) -> Iterator[str]:
         about = story.clf.spec
         facts |= {"backbone": f"{about.backbone.name}, {about.backbone.params:,} parameters", "head": about.head}
         facts |= {"input": f"{about.input.kind}, size {about.input.size}", "weights": about.weights}
-        facts |= {"licence of the weights": about.backbone.licence or "not stated", "source": about.backbone.source}
+        facts |= {"licence of the weights": about.backbone.licence or "not stated"}
+        facts |= {"source": about.backbone.source or "not stated"}
     if story.data is not None:
         facts |= {"data": _short(story.data.source), "licence of the data": story.data.licence or "not stated"}
     if story.history is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import os
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,9 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         if data[:4] == b"PK\x03\x04":
             raise WeightsError(f"{path} is a zipped PyTorch file, which is not read; convert it to .safetensors")
         try:
-            return _read(data)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of a backslash in a name that is refused anyway
+                return _read(data)
         except _Refused as error:
             raise WeightsError(
                 f"{path} holds {error}; it was not run. Use a .safetensors or .weights.h5 file"
