@@ -43,12 +43,11 @@ def test_who_watches(capsys: pytest.CaptureFixture, clf: object) -> None:
     machine = outlook.Watch(seen.append, None)
     machine.say("words")
     machine.plan(facts)
-    machine.epochs({"loss": 1.0})
-    assert seen == [{"event": "plan", **facts}, {"event": "epoch", "loss": 1.0}]
+    assert seen == [{"event": "plan", **facts}]
     outlook.Watch(False, None).plan(facts)
     assert capsys.readouterr().out == ""
     outlook.Watch(True, None).plan(facts)
-    assert capsys.readouterr().out == outlook.told(facts) + "\n" and outlook.Watch(True, None).epochs is True
+    assert capsys.readouterr().out == outlook.told(facts) + "\n"
 
 
 def test_the_memory_by_hand(clf: object) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, forms, intervals, ledger, outcome, page, plots, story
+from tlkit import files, forms, intervals, ledger, page, plots, story
 from tlkit.errors import InputError, RunError
+from tlkit.markup import number, table, text
 from tlkit.measured import REPORTS, called
 
 CELL = 48  # characters of a cell in a terminal
@@ -33,10 +34,8 @@ TESTS = {
     "loss": (intervals.signed_rank, "Wilcoxon's signed-rank test of the losses"),
     "missed": (intervals.signed_rank, "Wilcoxon's signed-rank test of the entities missed or made up in each text"),
 }
-# by the target's name, what of its single answers is tested
-TESTED = {
-    "label": "right", "tags": "loss", "value": "error", "entities": "missed", "reply": "loss", "summary": "loss",
-}  # fmt: skip
+# by the target's name, what of its single answers is tested, if not "loss"
+TESTED = {"label": "right", "value": "error", "entities": "missed"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +111,9 @@ class Comparison:
         names = dict.fromkeys(name for run in self.runs for name in run.facts)
         figures = dict.fromkeys(name for run in self.runs for name in run.figures)
         found = [(name, *(run.facts.get(name, "-") for run in self.runs)) for name in names]
-        target = self.runs[0].target
-        return found + [
-            (called(name, target), *(outcome.number(run.figures.get(name)) for run in self.runs)) for name in figures
-        ]
+        for name in figures:
+            found.append((called(name, self.runs[0].target), *(number(run.figures.get(name)) for run in self.runs)))
+        return found
 
     def lines(self) -> list[str]:
         """Write what the tests say, a sentence each, and the notes."""
@@ -138,8 +136,13 @@ class Comparison:
         heads = [run.directory if len(run.directory) <= 32 else f"…{run.directory[-31:]}" for run in self.runs]
         cells = [[plots.short(ledger.printable(cell), CELL) for cell in row] for row in [("", *heads), *self.rows()]]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
-        return "\n".join([*(line.rstrip() for line in table), "", *map(ledger.printable, self.lines())])
+        lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+        return "\n".join([*(line.rstrip() for line in lines), "", *map(ledger.printable, self.lines())])
+
+    def _repr_html_(self) -> str:
+        heads = ("", *(run.directory for run in self.runs))
+        told = (f"<p>{text(line)}</p>" for line in self.lines())
+        return "\n".join([*table(heads, self.rows()), "<h2>More than chance?</h2>", *told])
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it but the single answers as plain JSON values."""
@@ -155,9 +158,7 @@ class Comparison:
 
     def _page(self) -> Iterator[str]:
         yield from page.opening(f"{len(self.runs)} runs side by side", story.STYLE)
-        yield from outcome.table(("", *(run.directory for run in self.runs)), self.rows())
-        yield "<h2>More than chance?</h2>"
-        yield from (f"<p>{page.text(line)}</p>" for line in self.lines())
+        yield self._repr_html_()
         yield "</body>\n</html>"
 
 
@@ -196,10 +197,8 @@ def _untested(runs: Sequence[Compared]) -> str:
     first, name = runs[0], f"{runs[0].directory}/{ledger.SPLITS}"
     for run in runs[1:]:
         if run.examples != first.examples:
-            return (
-                f"{run.directory} was measured on other test examples than {first.directory}; train it with "
-                f"--splits {name} to measure both on the same"
-            )
+            told = f"{run.directory} was measured on other test examples than {first.directory}"
+            return f"{told}; train it with --splits {name} to measure both on the same"
     for run in runs:
         if not run.each:
             return f"{run.directory} has no {ledger.ANSWERS}, as runs of older versions; train it again"
@@ -220,10 +219,9 @@ def _tested(runs: tuple[Compared, ...]) -> Comparison:
         lead = sign * (top.astype(float) - runs[place].each[of])
         counts = int((lead > 0).sum()), int((lead < 0).sum())
         tests.append(Tested(runs[place].directory, means[place], *counts, p, corrected))
-    notes = []
-    if len({run.data for run in runs}) > 1:
-        notes.append("the test examples are the same, but not all of the data: the runs learned from other examples")
-    return Comparison(runs, of, best, means[best], tuple(tests), tuple(notes))
+    told = "the test examples are the same, but not all of the data: the runs learned from other examples"
+    notes = (told,) if len({run.data for run in runs}) > 1 else ()
+    return Comparison(runs, of, best, means[best], tuple(tests), notes)
 
 
 # === Reading ===
@@ -247,10 +245,9 @@ def _read(out: Path) -> Compared:
     }
     facts |= {"learning rate": ", ".join(f"{rate:g}" for rate in settings["learning_rate"])}
     facts |= {"seconds": f"{told['history']['seconds']:.1f}", "data": told["data"][:19]}
-    facts["test examples"] = f"{report['n']:,}"
-    placed = [
-        (row["digest"], row["label"]) for row in _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
-    ]
+    facts |= {"test examples": f"{report['n']:,}"}
+    rows = _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
+    placed = [(row["digest"], row["label"]) for row in rows]
     if not placed or len(placed) != report["n"]:
         raise _damaged(out / ledger.SPLITS, f"{len(placed):,} test examples, of {report['n']:,} that were measured")
     order = sorted(range(len(placed)), key=placed.__getitem__)
@@ -263,7 +260,7 @@ def _answers(path: Path, digests: list[str], order: list[int], target: str) -> d
     """Read how well each test example was answered, in that order; nothing where it was not kept."""
     if not path.exists():
         return {}
-    name = TESTED[target]
+    name = TESTED.get(target, "loss")
     rows = list(_rows(path, "digest", name))
     if [row["digest"] for row in rows] != digests:
         raise _damaged(path, f"its examples are not those of {ledger.SPLITS}")
