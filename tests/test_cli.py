@@ -25,6 +25,7 @@ from tlkit import (
     build,
     cache,
     cli,
+    estimating,
     exporting,
     factories,
     files,
@@ -341,6 +342,7 @@ def test_train_for_machines(
     photos: Path, trained: Path, tmp_path: Path, ask: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "export", export_little)
+    monkeypatch.setattr(estimating, "WORTH", 0)  # so short a training is not measured
     words = ["train", photos, *TINY, "--out", tmp_path / "out", "--json", "--tensorboard", tmp_path / "log"]
     code, out, err = ask(*words)
     lines = [json.loads(line) for line in out.splitlines()]
@@ -349,9 +351,11 @@ def test_train_for_machines(
     assert lines[0]["examples"] == {"train": 12, "val": 2, "test": 2} and lines[0]["resumed"] is False
     assert [phase["epochs"] for phase in lines[0]["phases"]] == [1, 1]
     told = json.loads((tmp_path / "out" / "run.json").read_text())
-    epochs = [line for line in lines if line["event"] == "epoch"]
-    assert [{k: v for k, v in line.items() if k != "event"} for line in epochs] == told["history"]["epochs"]
-    assert lines[-1]["figures"] == told["figures"] and lines[-1]["directory"] == str(tmp_path / "out")
+    for event in ("epoch", "phase"):
+        found = [{k: v for k, v in line.items() if k != "event"} for line in lines if line["event"] == event]
+        assert found == told["history"][f"{event}s"]
+    assert [phase["name"] for phase in lines[1]["phases"]] == ["head", "top"] and lines[1]["seconds"] > 0
+    assert lines[6]["figures"] == told["figures"] and lines[6]["directory"] == str(tmp_path / "out")
     assert len(list((tmp_path / "log").glob("events.out.tfevents.*"))) == 1
 
     code, out, err = ask("train", photos, *TINY, "--out", trained, "--json", "--quiet")

@@ -204,6 +204,14 @@ def test_the_page_shows_hostile_words_as_text(make: Make, tmp_path: Path) -> Non
     assert shown.count("script") == 0 and stories.HOSTILE in shown.text and shown.count("th") == page.count("th")
 
 
+def test_a_notebook_shows_hostile_words_as_text(make: Make) -> None:
+    found = tlkit.compare([make(f"a{stories.HOSTILE.replace('/', '')}", right([1])), make("b", right([2]))])
+    page = Structure(found._repr_html_())
+    assert page.count("script") == page.count("img") == 0 and page.count("th") == 3 + len(found.rows())
+    assert all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert stories.HOSTILE.replace("/", "") in page.text.replace("\n", " ") and "McNemar" in page.text
+
+
 def test_a_terminal_is_shown_no_control_characters(make: Make) -> None:
     found = tlkit.compare([make("a", right([1])), make("b\x1b[2J", right([2]), backbone="\x1b[31m")])
     assert "\x1b" not in str(found) and "\\x1b[31m" in str(found)

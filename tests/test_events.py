@@ -43,7 +43,11 @@ def test_every_epoch_is_read_back_where_a_training_goes_on(tmp_path: Path, monke
         finish(keeper, *given)
         raise KeyboardInterrupt
 
-    options = {"phases": PHASES, "progress": told.append, "tensorboard": log, "run_dir": tmp_path}
+    def epochs(event: dict) -> None:
+        if event.pop("event") == "epoch":
+            told.append(event)
+
+    options = {"phases": PHASES, "progress": epochs, "tensorboard": log, "run_dir": tmp_path}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(checkpoint.Keeper, "finish", stopped)
         tlkit.fit(models.tiny_classifier(), models.colours(), **options)

@@ -199,8 +199,8 @@ def test_a_loss_that_is_not_finite_ends_its_phase_and_keeps_the_best_weights(cap
         "is not a finite number: the learning rate, 1e+37 at that epoch's beginning, is probably too high"
         in (head["trouble"])
     )
-    said = f"phase head: 0 epochs in {head['seconds']:.1f} s, none was better than what was there before, which is kept"
-    assert f"{said}; {head['trouble']}\n" in capsys.readouterr().out
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("phase head: 0 epochs in "))
+    assert line.endswith(f"no epoch was better than what was there before; {head['trouble']}")
     assert all(np.isfinite(weight).all() for weight in clf.get_weights())
     alone = models.tiny_classifier()
     fit(alone, data, phases=(Phase("head", 3, 1e38, 0),))

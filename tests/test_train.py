@@ -160,10 +160,10 @@ def test_progress_prints_a_line_per_epoch(capsys: pytest.CaptureFixture) -> None
     clf = models.tiny_classifier()
     tlkit.fit(clf, models.colours(), phases=PHASES[:1])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 and lines[0].startswith("stored features: about ")
-    assert lines[1].startswith("about ") and lines[2].startswith("frozen base: ")
-    assert lines[3].startswith("  head   1/2  loss ") and "val_accuracy" in lines[3]
-    assert lines[5].startswith("phase head: 2 epochs in ") and "the best was epoch" in lines[5]
+    assert len(lines) == 5 and lines[0].startswith("stored features: about ")
+    assert lines[1].startswith("frozen base: ")
+    assert lines[2].startswith("  head   1/2  loss ") and "val_accuracy" in lines[2]
+    assert lines[4].startswith("phase head: 2 epochs in ")
 
 
 def test_digits_like_data_are_not_mirrored() -> None:
@@ -340,7 +340,7 @@ def test_without_a_budget_features_are_computed_anew_in_every_epoch(
     capsys.readouterr()
     streamed, history = trained_on(data, augment="none", compute=none, progress=True)
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith("features")] == [
+    assert [line for line in lines if not line.startswith(("  head", "   top", "phase "))] == [
         f"features for unfreeze={blocks} do not fit the cache budget of 0.0 GB: they are computed anew in every epoch"
         for blocks in (2, 0)
     ]

@@ -109,7 +109,9 @@ def _train_parser(commands: Any) -> None:
     add("--overwrite", action="store_true", help="start anew in a directory that holds a run")
     add("--quiet", action="store_true", help="print the result only")
     add(
-        "--json", action="store_true", help="print JSON, a line each for plan, epochs and result; errors to stderr, too"
+        "--json",
+        action="store_true",
+        help="print JSON, a line for each of plan, estimate, epochs, phases and result; errors to stderr, too",
     )
     add("--tensorboard", metavar="DIR", help="write each epoch's figures there, for TensorBoard")
 

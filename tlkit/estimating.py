@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit import filling, frontier, loop, planning, precision, steps
-from tlkit.choices import Choices
+from tlkit.build import pieces
+from tlkit.choices import WORTH, Choices
 from tlkit.freeze import unfreeze
+from tlkit.spec import Augment
 from tlkit.telling import duration
 
 if TYPE_CHECKING:
@@ -18,18 +24,35 @@ if TYPE_CHECKING:
 FORWARD = 1 / 3  # of the time of a training step: an answer without gradients
 COMPILED = 2  # as often as a measured step: the step with the optimizer, and the answer that is scored
 READ = 3  # batches that are read
-LONG = 15.0  # seconds; a first call of more is not repeated, though some of it was compiling
+FEW = 2  # examples on which what was compiled runs first, which takes longer than ever after
+STATUS = Path("/proc/self/status")
+
+
+def worth(plan: planning.Plan, job: filling.Job, asked: loop.Options) -> bool:
+    """Tell whether a training is long enough, in steps and in batches through the frozen part, to be measured."""
+    training, _ = job.sources[0]
+    each = -(-len(training.order) // asked.batch_size)
+    return filling.ahead(job) / filling.BATCH + each * sum(phase.epochs for phase in plan.phases) >= WORTH
 
 
 def measured(
-    clf: keras.Model, plan: planning.Plan, cuts: planning.Cuts, job: filling.Job, chosen: Choices, asked: loop.Options
+    clf: keras.Model,
+    plan: planning.Plan,
+    cuts: planning.Cuts,
+    job: filling.Job,
+    chosen: Choices,
+    asked: loop.Options,
+    *,
+    check: Callable[[], Any] = lambda: None,
 ) -> dict[str, Any]:
     """Time a few steps of the frozen part and of each phase, and return what the whole training takes, about.
 
     Args:
-        clf: the classifier; it is left as it was, but for what is trainable.
+        clf: the classifier; it is left as it was, but for what is trainable, which each phase sets, and the state of
+            dropout, which each phase sets, too.
         plan, cuts, chosen, asked: the training.
         job: its pass through the frozen part; what is compiled for it here need not be compiled again.
+        check: called between measurements; what it raises ends them.
 
     Returns:
         "phases" (name, steps of an epoch, seconds); "examples" that have yet to pass the frozen part, in
@@ -41,19 +64,20 @@ def measured(
     streamed = [depth for depth, how in chosen.stores.items() if how == "stream"]
     with precision.computing(clf, chosen.precision):
         each = _of_an_example(job) if passing or streamed else 0.0
+    check()
     epoch_steps, known, told = -(-len(training.order) // asked.batch_size), {}, []
-    for phase, depth in zip(plan.phases, plan.depths, strict=True):
-        if (key := (phase.unfreeze, depth)) not in known:
-            unfreeze(clf, phase.unfreeze)
-            with precision.computing(clf, chosen.tails[depth]):
-                known[key] = _of_a_step(clf, cuts[depth], training, asked.batch_size)
-        begun, step = known[key]
-        scored = FORWARD * step * len(validation.order) / asked.batch_size
-        anew = each * (len(training.order) + len(validation.order)) if depth in streamed else 0.0
-        epoch = epoch_steps * step + scored + anew
-        seconds = COMPILED * begun + phase.epochs * epoch
-        told.append({"name": phase.name, "steps": epoch_steps, "seconds": seconds})
-    unfreeze(clf, list(cuts)[-1])
+    with _as_it_was(clf, list(cuts)[-1]):
+        for phase, depth in zip(plan.phases, plan.depths, strict=True):
+            if (key := (phase.unfreeze, depth)) not in known:
+                unfreeze(clf, phase.unfreeze)
+                with precision.computing(clf, chosen.tails[depth]):
+                    known[key] = _of_a_step(clf, cuts[depth], training, asked.batch_size)
+                check()
+            begun, step = known[key]
+            scored = FORWARD * step * len(validation.order) / asked.batch_size
+            anew = each * (len(training.order) + len(validation.order)) if depth in streamed else 0.0
+            seconds = COMPILED * begun + phase.epochs * (epoch_steps * step + scored + anew)
+            told.append({"name": phase.name, "steps": epoch_steps, "seconds": seconds})
     total = passing * each + sum(about["seconds"] for about in told)
     facts = {"phases": told, "examples": passing, "frozen_seconds": passing * each, "seconds": total}
     return facts | {"disk_bytes": chosen.bytes, "memory_bytes": peak()}
@@ -65,53 +89,64 @@ def text(facts: dict[str, Any]) -> str:
     if facts["examples"]:
         parts.insert(0, f"{facts['examples']:,} examples through the frozen part {duration(facts['frozen_seconds'])}")
     memory = facts["memory_bytes"]
-    taken = "" if memory is None else f"; up to {memory / 1e9:.1f} GB of memory, as measured"
+    taken = "" if memory is None else f"; the steps that were measured took {memory / 1e9:.1f} GB of memory"
     return f"about {duration(facts['seconds'])}: {', '.join(parts)}, less where a phase ends early{taken}"
 
 
 def peak() -> int | None:
     """Return the most memory that this process ever took, in bytes, or None where the system does not say."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^VmHWM:\s*(\d+) kB", STATUS.read_text(), re.MULTILINE):
+            return 1024 * int(found[1])
     try:
-        import resource
+        import resource  # whose figure, on Linux, a process inherits from the one that started it
     except ImportError:  # Windows
         return None
-    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found if sys.platform == "darwin" else 1024 * found
+    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return taken if sys.platform == "darwin" else 1024 * taken
+
+
+@contextlib.contextmanager
+def _as_it_was(clf: keras.Model, depth: int | str) -> Iterator[None]:
+    """Undo what measured steps do: open as much as `depth` again, and put back what layers of the head keep."""
+    kept = [(variable, variable.numpy()) for variable in pieces(clf)[2].non_trainable_variables]
+    try:
+        yield
+    finally:
+        unfreeze(clf, depth)
+        for variable, value in kept:
+            variable.assign(value)
 
 
 def _of_an_example(job: filling.Job) -> float:
     """Time a batch in the middle through the frozen part, reading included, and return the seconds of an example."""
     training, _ = job.sources[0]
+    if not isinstance(training.reading.augment, Augment):  # a function of the user's own is left alone: it may count
+        training = dataclasses.replace(training, reading=dataclasses.replace(training.reading, augment=None))
     count = READ * filling.BATCH
     middle = max(0, (len(training.order) - count) // 2)  # of texts, those of a usual length
-    rows = training.order[middle : middle + count]
-    own = [place.cut for place in job.places if place.source is training and place.view == 0]
+    own = [place.cut for place in job.places if place.source is job.sources[0][0] and place.view == 0]
     run = job.through(own or list(job.cuts))
-    batches = training.batches(rows, 0, filling.BATCH)
+    batches = training.batches(training.order[middle : middle + count], 0, filling.BATCH)
     first = next(batches)
     started = time.perf_counter()  # what sets the reader up is not counted
     others = sum(len(batch) for batch in batches)
     reading = (time.perf_counter() - started) / max(others, 1)
-    _, again = _timed(lambda: run(first))
-    return reading + again / len(first)
+    _seconds(run, first[:FEW])
+    return reading + _seconds(run, first) / len(first)
 
 
 def _of_a_step(clf: keras.Model, cut: frontier.Cut, training: Any, batch_size: int) -> tuple[float, float]:
-    """Return what the first training step after a cut takes beyond any other, and what any other takes, in seconds."""
+    """Return what compiling the training steps after a cut takes, and what a step takes then, in seconds."""
     run = steps.gradients(frontier.segment(clf, cut, None), clf.spec.target)
     features, _ = planning.made_up(cut, training, batch_size)
-    return _timed(lambda: run(features))
+    return _seconds(run, [array[:FEW] for array in features]), _seconds(run, features)
 
 
-def _timed(run: Callable[[], Any]) -> tuple[float, float]:
+def _seconds(run: Callable[[Any], Any], given: Any) -> float:
     import tensorflow as tf
 
-    def seconds() -> float:
-        started = time.perf_counter()
-        for tensor in tf.nest.flatten(run()):
-            tensor.numpy()
-        return time.perf_counter() - started
-
-    first = seconds()
-    again = first if first > LONG else seconds()
-    return max(0.0, first - again), again
+    started = time.perf_counter()
+    for tensor in tf.nest.flatten(run(given)):
+        tensor.numpy()
+    return time.perf_counter() - started

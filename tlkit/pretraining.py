@@ -136,8 +136,7 @@ def reconstruction_errors(row: Backbone, items: Any) -> np.ndarray:
     if not row.prepare or not isinstance(row.weights, Local) or not row.input.columns:
         raise InputError(f"{row.name} is no pretrained autoencoder; give what tlkit.pretrain_autoencoder returns")
     network, pre = _read(row.weights.path), row.input.pre()
-    rows = row.input.rows(items)
-    errors = [np.zeros(0)]
+    rows, errors = row.input.rows(items), [np.zeros(0)]
     for start in range(0, len(rows), SCORED):
         z = pre(rows[start : start + SCORED])
         errors.append(np.mean(np.square(network(z) - z), axis=1, dtype=np.float64))
@@ -247,8 +246,7 @@ def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bo
     import keras
 
     rng = np.random.default_rng(how.seed)
-    order = rng.permutation(len(rows))
-    held = max(1, round(HELD_OUT * len(rows)))
+    order, held = rng.permutation(len(rows)), max(1, round(HELD_OUT * len(rows)))
     pre, (val, train) = given.pre(), (rows[order[:held]], rows[order[held:]])
     keras.utils.set_random_seed(how.seed)
     network = _network(pre.output.shape[-1], how.width)

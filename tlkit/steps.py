@@ -90,7 +90,7 @@ def gradients(tail: keras.Model, target: Target) -> Callable[[list], list]:
     """Compile what costs time in a training step, for a measurement: arrays (batch, ...) -> a number per gradient."""
     import tensorflow as tf
 
-    @tf.function
+    @tf.function(input_signature=[[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tail.inputs]])
     def run(arrays: list) -> list:
         with tf.GradientTape() as tape:
             answer = tail(arrays, training=True)

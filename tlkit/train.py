@@ -141,8 +141,8 @@ def _trained(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keepe
         features, passed = {}, 0
         if len(keeper.progress.done) < len(plan.phases):
             job = _job(cuts, sources, chosen)
-            if plan.telling.wanted and not going_on:
-                facts = estimating.measured(clf, plan, cuts, job, chosen, asked)
+            if plan.telling.wanted and not going_on and estimating.worth(plan, job, asked):
+                facts = estimating.measured(clf, plan, cuts, job, chosen, asked, check=keeper.stop.check)
                 plan.telling.tell("estimate", facts, estimating.text(facts))
             with precision.computing(clf, chosen.precision):
                 features, passed = _features(cuts, job, chosen, plan.telling, keeper)
@@ -271,7 +271,7 @@ def _over(records: list[dict], summary: dict) -> str:
     best = next((record for record in records if record["epoch"] == summary["best_epoch"]), None)
     trouble = f"; {summary['trouble']}" if summary["trouble"] else ""
     if best is None:
-        kept = "none was better than what was there before, which is kept"
+        kept = "no epoch was better than what was there before"
     else:
         figures = [f"{name} {value:.4f}" for name, value in best.items() if name.startswith("val_")]
         kept = f"the best was epoch {best['epoch']}: {', '.join(figures)}"
