@@ -118,7 +118,9 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     tests = [item for item in request.session.items if getattr(item, "function", None) is test_smoke]
     paths = [item.callspec.params["path"] for item in tests]
     command = [sys.executable, several.__file__, str(out), *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120 * (1 + len(paths)), env=_environment(out))
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120 * (1 + len(paths)), env=_environment(out)
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return out
 
