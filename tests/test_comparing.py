@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import stories
 from scipy.stats import wilcoxon
 from test_page import Structure
+from test_run import NOTHING
 
 import tlkit
-from tlkit import cli, files
+from tlkit import checkpoint, cli, exporting, files, train
 from tlkit.errors import InputError, RunError
+from tlkit.measured import Measured
 
 N = 40
 Make = Callable[..., Path]
@@ -53,6 +56,29 @@ def make(tmp_path: Path) -> Make:
         return out
 
     return write
+
+
+def two_runs(job: tlkit.Job, monkeypatch: pytest.MonkeyPatch) -> tlkit.Comparison:
+    """Do a job twice, with other random weights but the same splits, without training or exporting, and compare."""
+
+    def untrained(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+        run_dir.begin({})
+        return NOTHING
+
+    def exported(clf: object, out: Path, *, report: Measured, **_: object) -> None:
+        report.save(out)
+        files.write_json(out / "tlkit.json", {"backbone": {"name": "x"}, "head": "y", "weights": {"origin": "z"}})
+
+    monkeypatch.setattr(train, "fit", untrained)
+    monkeypatch.setattr(exporting, "export", exported)
+    first = tlkit.run_job(job, progress=False)
+    splits, out = str(first.directory / "splits.csv"), f"{job.out}2"
+    second = tlkit.run_job(dataclasses.replace(job, seed=1, splits=splits, out=out), progress=False)
+    found = tlkit.compare([first.directory, second.directory])
+    for run, read in zip((first, second), found.runs, strict=True):
+        ((name, values),) = read.each.items()
+        assert name == found.of and sorted(values) == pytest.approx(sorted(run.report.each[name]))
+    return found
 
 
 def right(wrong: Sequence[int]) -> list[int]:

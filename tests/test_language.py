@@ -78,5 +78,6 @@ def test_intervals_are_of_the_figures(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert report.intervals()["loss"][0] < report.loss < report.intervals()["loss"][1]
     assert stories.on_all(report, monkeypatch) == pytest.approx(report.figures)
     assert stories.on_all(summary, monkeypatch) == pytest.approx(summary.figures | {"token_accuracy": 0.5})
+    assert report.each["loss"].tolist() == summary.each["loss"].tolist() == [2.0, 0.5, 3.5]
     summary.save(tmp_path)
-    assert Measured.load(tmp_path).intervals() == {}
+    assert Measured.load(tmp_path).intervals() == Measured.load(tmp_path).each == {}

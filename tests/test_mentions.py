@@ -105,6 +105,7 @@ def test_the_worst_are_the_texts_with_the_most_missed(tmp_path: Path) -> None:
     items = ["Ada Lovelace", "Rome is Ada Lovelace now", "Bob !"]
     assert report.worst(items) == [(1, "LOC Rome, PER Ada Lovelace", "LOC Rome, PER Ada", "2 missed or made up")]
     assert report.worst()[0][1] == "LOC, PER" and report.rows == report.per_type
+    assert report.each["missed"].tolist() == [0, 2, 0]
     report.save(tmp_path)
     loaded = Measured.load(tmp_path)
-    assert loaded.intervals() == {} and loaded.worst(items) == []
+    assert loaded.intervals() == loaded.each == {} and loaded.worst(items) == []

@@ -11,6 +11,7 @@ from typing import Any
 import models
 import numpy as np
 import pytest
+from test_comparing import two_runs
 
 import tlkit
 from tlkit import checkpoint, exporting, freeze, frontier, heads, tagging
@@ -298,6 +299,16 @@ def test_an_artifact_whose_labels_are_no_tags_is_refused(artifact: tlkit.Artifac
 
 
 # === The command line ===
+
+
+def test_two_runs_are_tested_against_each_other(
+    data: tlkit.Data, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = tlkit.Job(data=data.source, out=str(tmp_path / "run"), weights=str(bert), size=12)
+    found = two_runs(job, monkeypatch)
+    (one,) = found.tests
+    assert found.of == "missed" and found.notes == () and one.mean >= found.mean > 0
+    assert "Wilcoxon's signed-rank test of the entities missed or made up" in str(found)
 
 
 @pytest.mark.slow

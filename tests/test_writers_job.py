@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import writers
+from test_comparing import two_runs
 
 import tlkit
 from tlkit import cli, generators
@@ -59,6 +60,19 @@ def test_from_a_table_to_an_answer(
     assert f"perplexity {told['figures']['perplexity']:.2f}" in capsys.readouterr().out
     assert cli.main([*given, "--lora", "2", "--epochs", "1,1", "--quiet"]) == 0
     assert "this run is finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("task", "name"), [("reply", "tiny_gpt2"), ("summary", "tiny_bart")])
+def test_two_runs_are_tested_against_each_other(
+    task: str, name: str, tiny: None, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"text_column": "prompt", "label_column": "response"}
+    given = {"target": task, "backbone": name, "weights": None, "size": 32, **columns}
+    job = tlkit.Job(data=str(table(tmp_path)), out=str(tmp_path / "run"), **given)
+    found = two_runs(job, monkeypatch)
+    (one,) = found.tests
+    assert found.of == "loss" and found.notes == () and one.mean > found.mean > 0 and "Wilcoxon" in str(found)
+    assert one.only_best > 0 and one.only_best + one.only_this == found.runs[0].n
 
 
 @pytest.mark.parametrize(
