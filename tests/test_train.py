@@ -7,13 +7,14 @@ import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import models
 import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, cache, choices, filling, frontier, loop, options, precision, store, targets
+from tlkit import build, cache, choices, estimating, filling, frontier, heads, loop, options, precision, store, targets
 from tlkit.checkpoint import Keeper
 from tlkit.errors import FreezeError, InputError
 from tlkit.shards import Column
@@ -164,6 +165,30 @@ def test_progress_prints_a_line_per_epoch(capsys: pytest.CaptureFixture) -> None
     assert lines[1].startswith("frozen base: ")
     assert lines[2].startswith("  head   1/2  loss ") and "val_accuracy" in lines[2]
     assert lines[4].startswith("phase head: 2 epochs in ")
+
+
+def test_a_weight_that_nothing_depends_on_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the mask token of a pretraining, of which Keras warns."""
+    import keras
+
+    class Masked(keras.layers.Layer):
+        def build(self, shape: tuple) -> None:
+            self.mask_token = self.add_weight(shape=(3,), name="mask_token")
+
+        def call(self, value: Any) -> Any:
+            return value
+
+    def masked_dense(features: Any, target: Any, *, hidden: int, dropout: float) -> Any:
+        return target.output(Masked(name="masked")(keras.layers.GlobalAveragePooling2D()(features["map"])))
+
+    monkeypatch.setitem(heads.HEADS, "masked_dense", heads.Head("masked_dense", masked_dense, takes=("map",)))
+    monkeypatch.setattr(estimating, "WORTH", 0)
+    clf = tlkit.classifier(models.tiny_classifier().spec.backbone, "masked_dense", 2, weights=None)
+    before = [weight.numpy() for weight in clf.head.weights]
+    history = tlkit.fit(clf, models.colours(), phases=PHASES[:1])
+    moved = [not np.array_equal(a, b) for a, b in zip(before, clf.head.weights, strict=True)]
+    assert [weight.path.split("/")[-1] for weight in clf.head.weights] == ["mask_token", "kernel", "bias"]
+    assert moved == [False, True, True] and history.phases[0]["best_epoch"] > 0
 
 
 def test_digits_like_data_are_not_mirrored() -> None:

@@ -68,7 +68,7 @@ def compiled(
                 answer = tail([array[step] for array in arrays], training=True)
                 each = target.losses(truth, answer, label_smoothing, class_weight)
                 loss = tf.reduce_mean(each)
-            optimizer.apply(tape.gradient(loss, trained), trained)
+            optimizer.apply(*zip(*_reached(tape, loss, trained), strict=True))
             total += tf.reduce_sum(each)
             figure += target.hits(truth, answer)
             bad = tf.where((bad < 0) & ~tf.math.is_finite(loss), step, bad)
@@ -97,7 +97,13 @@ def gradients(tail: keras.Model, target: Target) -> Callable[[list], list]:
             sides = [tf.shape(answer)[1] if side is None else side for side in target.shape]  # None: of each token
             truth = tf.zeros((tf.shape(answer)[0], *sides), target.dtype)
             loss = tf.reduce_mean(target.losses(truth, answer, 0.0, np.ones(len(target.labels))))
-        found = tape.gradient(loss, tail.trainable_variables)
-        return [tf.reduce_sum(tf.convert_to_tensor(gradient)) for gradient in found]
+        found = _reached(tape, loss, tail.trainable_variables)
+        return [tf.reduce_sum(tf.convert_to_tensor(gradient)) for gradient, _ in found]
 
     return run
+
+
+def _reached(tape: tf.GradientTape, loss: tf.Tensor, trained: list) -> list[tuple[tf.Tensor, Any]]:
+    """Return gradient and variable of all that the loss depends on; not so the mask token of a pretraining."""
+    found = zip(tape.gradient(loss, trained), trained, strict=True)
+    return [(gradient, variable) for gradient, variable in found if gradient is not None]
