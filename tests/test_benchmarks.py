@@ -326,7 +326,7 @@ def test_peers_live_in_their_own_environment(use: Callable, tmp_path: Path, monk
     assert bench._peers() == "/some/python"
 
 
-@pytest.mark.slow
+@pytest.mark.all
 def test_steps_on_few_examples(shared: Path, tmp_path: Path) -> None:
     steps = ("pictures-tlkit-0", "pictures-second", "pictures-keras", "pictures-floor")
     done = run("--data", str(shared), "--limit", "24", "--results", str(tmp_path), *steps)

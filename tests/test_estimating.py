@@ -66,10 +66,10 @@ def refuse(*_: Any, **__: Any) -> None:
 # === Nothing else changes ===
 
 
-SLOW = [pytest.param(make, marks=pytest.mark.slow) for make in (texts, replies)]
+OTHERS = [pytest.param(texts, marks=pytest.mark.slow), pytest.param(replies, marks=pytest.mark.all)]
 
 
-@pytest.mark.parametrize("make", [pictures, *SLOW])
+@pytest.mark.parametrize("make", [pictures, *OTHERS])
 def test_what_is_told_changes_no_bit_of_what_is_learned(
     make: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

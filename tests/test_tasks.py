@@ -279,7 +279,7 @@ def test_pipelines_of_tags_and_values() -> None:
         tlkit.dataset(slices((TEXTS, numbers * np.nan)), task="value")
 
 
-@pytest.mark.slow
+@pytest.mark.all
 def test_a_pretrained_backbone_beats_words_on_a_real_value(shared: Path, tmp_path: Path) -> None:
     import keras
 

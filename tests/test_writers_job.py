@@ -16,11 +16,6 @@ from tlkit.errors import InputError
 from tlkit.job import completed
 from tlkit.text import TEXT
 
-TASKS = [
-    pytest.param("reply", "tiny_gpt2", marks=pytest.mark.slow),
-    pytest.param("summary", "tiny_bart", marks=pytest.mark.all),
-]
-
 
 def table(folder: Path) -> Path:
     rows = [f"say {'cat dog'[: 3 + number % 5]} {number},{'cat dog'[: 3 + number % 5]}" for number in range(24)]
@@ -40,7 +35,13 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(rows, row.name, dataclasses.replace(row, blocks=blocks, phases=phases))
 
 
-@pytest.mark.parametrize(("task", "name"), TASKS)
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        pytest.param("reply", "tiny_gpt2", marks=pytest.mark.slow),
+        pytest.param("summary", "tiny_bart", marks=pytest.mark.all),
+    ],
+)
 def test_from_a_table_to_an_answer(
     task: str, name: str, tiny: None, tmp_path: Path, stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,7 +62,8 @@ def test_from_a_table_to_an_answer(
     assert "this run is finished" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("task", "name"), TASKS)
+@pytest.mark.all
+@pytest.mark.parametrize(("task", "name"), [("reply", "tiny_gpt2"), ("summary", "tiny_bart")])
 def test_two_runs_are_tested_against_each_other(
     task: str, name: str, tiny: None, tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
