@@ -121,6 +121,18 @@ def test_unwritable_places_are_explained(tmp_path: Path, number: int, remedy: st
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_places_where_no_file_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for place in (tmp_path / "file" / "x.html", tmp_path / "file" / "folder" / "x.html"):
+        with pytest.raises(RunError, match=rf"cannot write {place}: a part of it is a file, not a folder"):
+            files.write_text(place, "new")
+    with pytest.raises(RunError, match=f"cannot write {tmp_path}: there is a folder of that name; name a file"):
+        files.write_text(tmp_path, "new")
+    with pytest.raises(RunError, match="the name is too long; choose a shorter one"):
+        files.write_text(tmp_path / ("x" * 300), "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_really_full_disk_is_explained() -> None:
     with pytest.raises(RunError, match="cannot write /dev/full: the disk is full"), files.writing("/dev/full"):
         Path("/dev/full").write_text("a")

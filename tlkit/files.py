@@ -26,6 +26,9 @@ _REMEDIES = {
     errno.EACCES: "permission is denied; choose another place or change its permissions",
     errno.EPERM: "permission is denied; choose another place or change its permissions",
     errno.EROFS: "the file system is read-only; choose another place",
+    errno.EISDIR: "there is a folder of that name; name a file",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "a part of it is a file, not a folder; choose another place"),
 }
 
 
