@@ -6,10 +6,12 @@ import ast
 import importlib
 import os
 import re
+import runpy
 import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import models
 import pytest
@@ -18,6 +20,7 @@ import several
 import tlkit
 from tlkit import files
 from tlkit.factories import FACTORIES
+from tlkit.vision import VISION
 
 TOP = Path(__file__).resolve().parent.parent
 RECIPES = sorted(path for path in (TOP / "recipes").glob("*.py") if not path.name.startswith("_"))
@@ -89,6 +92,24 @@ def test_options_of_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["recipes/flowers.py", "--smoke", "--out", "x"])
     options = common.parse("Flowers.", "tfds:tf_flowers", common.PICTURES)
     assert (options.data, options.size, options.weights, options.out) == ("tfds:tf_flowers", 32, None, "x")
+
+
+class Told(Exception):
+    """Ends a recipe once it has told what its smoke form takes."""
+
+
+@pytest.mark.parametrize("factory", [name for name, (_, row, _) in FACTORIES.items() if row in VISION])
+def test_the_smoke_form_is_of_a_size_that_the_backbone_takes(factory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = (path for path in RECIPES if path.stem.startswith(FACTORIES[factory][1]) and factory in used(path))
+    monkeypatch.syspath_prepend(str(TOP / "recipes"))
+
+    def parse(doc: str, data: str, smoke: Any, **_: Any) -> None:
+        raise Told(smoke.size)
+
+    monkeypatch.setattr(importlib.import_module("_common"), "parse", parse)
+    with pytest.raises(Told) as told:
+        runpy.run_path(str(path))["main"]()
+    assert VISION[FACTORIES[factory][1]].input.minimum <= told.value.args[0]
 
 
 def test_a_network_from_scratch_trains_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
