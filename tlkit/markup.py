@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 CHARACTERS = {"name": 120, "label": 60, "text": 280}  # what is longer is cut
-WIDTH, HEIGHT, MARGIN = 240, 90, 6  # of a curve, in pixels
 
 
 def text(raw: str, what: str = "") -> str:
@@ -39,42 +36,3 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], more: str = "") -
         told = "".join(f"<td>{text(each, 'label')}</td>" for each in cells)
         yield f"<tr><th>{text(first, 'label')}</th>{told}</tr>"
     yield "</table></div>"
-
-
-def curves(history: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Draw a figure over all epochs, dashed in training, solid on the validation split; lines part the phases.
-
-    Args:
-        history: the records of the epochs, phase after phase.
-        name: of the figure, such as "loss".
-    """
-    rows = {key: [_finite(row.get(key)) for row in history] for key in (name, f"val_{name}")}
-    values = [value for row in rows.values() for value in row if value is not None]
-    if len(history) < 2 or not values:
-        return ""
-    low, high = min(values), max(values)
-
-    def x(place: float) -> str:
-        return f"{MARGIN + place * (WIDTH - 2 * MARGIN) / (len(history) - 1):.1f}"
-
-    def y(value: float) -> str:
-        return f"{HEIGHT - MARGIN - (value - low) / ((high - low) or 1) * (HEIGHT - 2 * MARGIN):.1f}"
-
-    starts = [n for n in range(1, len(history)) if history[n].get("phase") != history[n - 1].get("phase")]
-    drawn = [f'<path d="M{x(n - 0.5)} 0V{HEIGHT}" stroke="currentColor" stroke-dasharray="1 3"/>' for n in starts]
-    for dashes, row in zip(("4 3", "none"), rows.values(), strict=True):
-        points = " ".join(f"{x(n)},{y(value)}" for n, value in enumerate(row) if value is not None)
-        drawn.append(f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-dasharray="{dashes}"/>')
-    told = f"{text(name)}, {number(low)} to {number(high)}; dashed in training, solid in validation"
-    size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
-    return f'<div><svg role="img" aria-label="{told}" {size}>{"".join(drawn)}</svg><br><small>{told}</small></div>'
-
-
-def all_curves(history: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the loss and the figure beside it over all epochs."""
-    names = [name for name in (history[0] if history else ()) if name.startswith("val_")]
-    return "".join(curves(history, name.removeprefix("val_")) for name in names)
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -12,7 +12,7 @@ import numpy as np
 
 from tlkit import files, plots
 from tlkit.errors import ArtifactError
-from tlkit.markup import all_curves, cell, number, table, text
+from tlkit.markup import cell, number, table, text
 from tlkit.spec import resolve
 
 if TYPE_CHECKING:
@@ -179,7 +179,6 @@ class Measured:
             told += table(("", *names), [(row["label"], *(cell(row[name]) for name in names)) for row in rows])
         if len(rows) < len(self.rows):
             told.append(f"<p>the {len(rows)} worst of {len(self.rows):,} by f1</p>")
-        told.append(all_curves(self.history))
         return "\n".join([*told, *(f"<p>{text(note)}</p>" for note in self.notes)])
 
     def _about(self) -> str:

@@ -16,8 +16,9 @@ class Telling:
     """Tell of what goes on.
 
     Args:
-        progress: True for lines on the screen, False for nothing; or a function that is called with each event, a
-            dictionary whose "event" says what happened, and with no lines.
+        progress: True for lines on the screen, False for nothing; or a function that is called with each event and no
+            lines. An event is a dictionary; "event" says what happened: "estimate" (what `estimating.measured` found),
+            "epoch" (its record, as in `History.epochs`), "phase" (its summary, as in `History.phases`).
     """
 
     def __init__(self, progress: Progress) -> None:

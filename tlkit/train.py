@@ -16,7 +16,7 @@ from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
 from tlkit.freeze import audit, fingerprints, unfreeze
-from tlkit.markup import all_curves, cell, table
+from tlkit.markup import cell, table
 from tlkit.planning import Plan
 from tlkit.spec import Augment, Compute, Phase
 from tlkit.telling import Progress, Telling
@@ -56,7 +56,6 @@ class History:
         names = ("unfreeze", "trainable", "frozen", "best_epoch", "seconds")
         told = list(table(heads, [(row["name"], *(cell(row[name]) for name in names)) for row in self.phases]))
         told.append(f"<p>{self.seconds:.1f} s in all, {self.trunk_seconds:.1f} s of them before the first phase</p>")
-        told.append(all_curves(self.epochs))
         if self.epochs:
             names = [name for name in self.epochs[0] if name not in ("phase", "learning_rate")]
             rows = [(row["phase"], *(cell(row.get(name)) for name in names)) for row in self.epochs]
@@ -100,7 +99,7 @@ def fit(
         compute: precision, room on disk, determinism; `Compute()` by default.
         run_dir: a directory to keep progress in: the same call goes on where it was interrupted, or, where it had been
             finished, gives its weights again. Ctrl-C then stops between two steps.
-        progress, tensorboard: tell how it goes, or what gets each event; where TensorBoard reads of the epochs.
+        progress, tensorboard: True for lines, or what gets each event (`tlkit.telling`); a directory for TensorBoard.
 
     Raises:
         InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.
