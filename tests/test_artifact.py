@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import graphs
+from tlkit import graphs, images
 from tlkit.errors import ArtifactError, DataError, InputError
 
 
@@ -58,6 +58,20 @@ def test_predict_tells_one_grey_picture_from_several(exported: tuple) -> None:
         (alone,) = artifact.predict(one)
         assert alone.label == several[2].label
         assert alone.probability == pytest.approx(several[2].probability, abs=1e-5)
+
+
+def test_predict_keeps_the_order_of_arrays_of_several_shapes(exported: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifact, made = tlkit.load(exported[1]), []
+    pixels = list(models.pictures(9, 16, seed=4))
+    pixels[1::3] = [np.kron(picture, np.ones((2, 2, 1))) for picture in pixels[1::3]]
+    pixels[2::3] = [picture[..., 0] for picture in pixels[2::3]]
+    alone = [artifact.predict(picture)[0] for picture in pixels]
+    plain = images.batches
+    monkeypatch.setattr(images, "batches", lambda *given: made.append(given) or plain(*given))
+    together = artifact.predict(pixels)
+    assert np.allclose([a.probability for a in together], [a.probability for a in alone], atol=1e-6)
+    assert [answer.label for answer in together] == [answer.label for answer in alone]
+    assert len(made) == 3  # one data set for each shape: making one takes a tenth of a second
 
 
 def test_predict_reads_what_only_pillow_reads(exported: tuple, tmp_path: Path) -> None:

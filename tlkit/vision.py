@@ -144,8 +144,17 @@ class ImageInput:
 
         if not any(isinstance(item, np.ndarray) for item in items):
             return "serving_default", tf.constant(self.served(items))
-        pixels = [images.batches(np.asarray(item)[None], self.size, Reading(1)) for item in items]
-        return "serve_array", tf.concat([batch for picture in pixels for batch in picture], 0)
+        arrays = [np.asarray(item) for item in items]
+        alike: dict[tuple, list[int]] = {}  # a data set is made, and its function traced, for each shape and type
+        for number, array in enumerate(arrays):
+            alike.setdefault((array.shape, array.dtype), []).append(number)
+        pixels: list[tf.Tensor] = [None] * len(arrays)
+        for numbers in alike.values():
+            same = np.stack([arrays[number] for number in numbers])
+            (batch,) = images.batches(same, self.size, Reading(len(numbers)))
+            for number, picture in zip(numbers, tf.unstack(batch), strict=True):
+                pixels[number] = picture
+        return "serve_array", tf.stack(pixels)
 
     def served(self, items: Any) -> list[bytes]:
         """Turn pictures into encoded bytes, as `serving_default` takes them; arrays of pixels become PNG."""
