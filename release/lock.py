@@ -27,7 +27,7 @@ TOP = Path(__file__).resolve().parent.parent
 LOCK = TOP / "requirements.lock"
 EXTRAS = ("dev", "release")
 # What builds the packages that have no wheel, and tlkit itself: installed before them, so that pip fetches none of it.
-BUILDING = ("pip", "setuptools", "wheel")
+BUILDING = ("pip", "setuptools")
 PLACE = ("CPython 3.11", "Linux", "x86_64")
 HEAD = """\
 # Everything that `make` installs, for CPython 3.11 on Linux, x86-64 (glibc): run time, development and releases.
