@@ -73,7 +73,9 @@ def parse(text: str) -> list[Pin]:
     for line in re.sub(r"\s*\\\n\s*", " ", kept).splitlines():
         found = _PINNED.fullmatch(line.strip())
         if not found:
-            raise LockError(f"the lock has a line that is no NAME==VERSION with SHA-256 digests: {line[:80]!r}; make lock")
+            raise LockError(
+                f"the lock has a line that is no NAME==VERSION with SHA-256 digests: {line[:80]!r}; make lock"
+            )
         name = normal(found[1])
         if name in pins:
             raise LockError(f"the lock has {name} twice; make lock")
@@ -100,7 +102,9 @@ def pinned(report: dict) -> list[Pin]:
         name, version = item["metadata"]["name"], item["metadata"]["version"]
         digest = item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
         if not digest:
-            raise LockError(f"{name} {version} would come without a SHA-256 digest; only archives of an index can be locked")
+            raise LockError(
+                f"{name} {version} would come without a SHA-256 digest; only archives of an index can be locked"
+            )
         pins.append(Pin(normal(name), version, (digest,)))
     return pins
 
@@ -116,8 +120,8 @@ def misfit() -> str | None:
         return None
     return (
         f"requirements.lock is for {', '.join(PLACE)}; {sys.executable} is {', '.join(here)}. Name another interpreter "
-        "(make PYTHON=/path/to/python3.11 ...), or say make UNLOCKED=1 ... to install the newest versions that setup.cfg "
-        "allows, unchecked by any digest"
+        "(make PYTHON=/path/to/python3.11 ...), or say make UNLOCKED=1 ... to install the newest versions that "
+        "setup.cfg allows, unchecked by any digest"
     )
 
 
