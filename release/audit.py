@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# What pip-audit writes when its service does not answer, or answers for somebody in between.
-UNREACHED = (
-    "ConnectionError",
-    "ConnectTimeout",
-    "ReadTimeout",
-    "ServiceError",
-    "Connection failure",
-    "Could not connect",
-)
+# pip-audit's last line where its service does not answer, or answers with an error, which it passes on without a word.
+UNREACHED = re.compile(r"requests\.exceptions\..*|ERROR:pip_audit\._cli:(|Could not connect .*)")
 
 
 class Unreachable(Exception):
@@ -36,7 +30,7 @@ def known(lock: Path, environment: Mapping[str, str], seconds: float) -> list[st
         RuntimeError: pip-audit failed for another reason, or left a distribution out.
     """
     call = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--require-hashes", "--disable-pip"]
-    call += ["--format", "json", "--progress-spinner", "off", "--strict"]
+    call += ["--format", "json", "--progress-spinner", "off", "--strict", "--vulnerability-service", "osv"]
     try:
         done = subprocess.run(call, capture_output=True, text=True, env=dict(environment), timeout=seconds)
     except subprocess.TimeoutExpired as error:
@@ -44,8 +38,8 @@ def known(lock: Path, environment: Mapping[str, str], seconds: float) -> list[st
     try:
         found = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        said = done.stderr.strip().splitlines()
-        if any(sign in done.stderr for sign in UNREACHED):
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        if UNREACHED.fullmatch(said[-1]):
             raise Unreachable(said[-1]) from None
         raise RuntimeError(f"pip-audit ended with {done.returncode}: {' / '.join(said[-3:])}") from None
     if skipped := [entry["name"] for entry in found if "skip_reason" in entry]:

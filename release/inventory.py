@@ -37,8 +37,8 @@ def installed(pins: Iterable[Pin]) -> dict[str, metadata.Distribution]:
 def licence(distribution: metadata.Distribution) -> str:
     """Return the licence that a distribution declares, in one line, or "not stated".
 
-    The SPDX expression comes first, then a short `License` field, the classifiers, and last the heading of the
-    licence's own text.
+    The SPDX expression comes first, then a short `License` field, the classifiers, and last the line of the
+    licence's own text that names it.
     """
     given = distribution.metadata
     text = (given.get("License") or "").strip()
@@ -55,7 +55,9 @@ def licence(distribution: metadata.Distribution) -> str:
 
 
 def _heading(body: str | None) -> str:
-    return next((line.strip()[:60] for line in (body or "").splitlines() if line.strip()), "")
+    """Return the line that names the licence at the beginning of its text; "" where none does."""
+    lines = [line.strip() for line in (body or "").splitlines() if line.strip()][:5]
+    return next((line[:60] for line in lines if "licens" in line.lower() or "licenc" in line.lower()), "")
 
 
 def closure(distribution: metadata.Distribution) -> dict[str, tuple[str, ...]]:
