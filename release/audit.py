@@ -9,8 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# pip-audit's last line where its service does not answer, or answers with an error, which it passes on without a word.
-UNREACHED = re.compile(r"requests\.exceptions\..*|ERROR:pip_audit\._cli:(|Could not connect .*)")
+# pip-audit's last line where its service does not answer, or answers with an error.
+UNREACHED = re.compile(
+    r"requests\.exceptions\..*|pip_audit\._service\.interface\.\w+Error.*|.*Tip: your network may be blocking this service.*"
+)
 
 
 class Unreachable(Exception):
