@@ -11,7 +11,7 @@ from pathlib import Path
 
 # pip-audit's last line where its service does not answer, or answers with an error.
 UNREACHED = re.compile(
-    r"requests\.exceptions\..*|pip_audit\._service\.interface\.\w+Error.*|.*Tip: your network may be blocking this service.*"
+    r"requests\.exceptions\..*|pip_audit\._service\.interface\.\w+Error.*|.*your network may be blocking this service.*"
 )
 
 

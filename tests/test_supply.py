@@ -162,7 +162,7 @@ def test_parse_and_render_agree() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a==1\n", "no NAME==VERSION with digests: 'a==1'; make lock"),
+        ("a==1\n", "no NAME==VERSION with SHA-256 digests: 'a==1'; make lock"),
         (f"a>=1 --hash=sha256:{DIGEST}\n", "no NAME==VERSION"),
         ("a==1 --hash=md5:00000000000000000000000000000000\n", "no NAME==VERSION"),
         (f"a @ https://example.org/a.whl --hash=sha256:{DIGEST}\n", "no NAME==VERSION"),
@@ -184,7 +184,7 @@ def test_pinned_takes_the_digests_of_pips_report() -> None:
     report = {"install": [item(url="https://example.org/x.whl", archive_info={"hashes": {"sha256": DIGEST}})]}
     assert lock.pinned(report) == [lock.Pin("some-thing", "1.2", (DIGEST,))]
     for info in ({"dir_info": {}}, {"vcs_info": {}}, {"archive_info": {"hashes": {"md5": "0"}}}):
-        with pytest.raises(lock.LockError, match=r"Some\.Thing 1\.2 would come without a digest"):
+        with pytest.raises(lock.LockError, match=r"Some\.Thing 1\.2 would come without a SHA-256 digest"):
             lock.pinned({"install": [item(**info)]})
 
 
