@@ -1,9 +1,10 @@
-# Every target makes .venv first when it is missing or older than the requirements.
+# Every target makes .venv first when it is missing or older than the requirements: from requirements.lock, or, with
+# UNLOCKED=1, from what setup.cfg allows.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow test-all fuzz lint bench notebooks docs clean
+.PHONY: demo test test-slow test-all fuzz lint bench notebooks docs lock release clean
 
 demo: $(STAMP)
 	$(PY) recipes/demo.py
@@ -37,12 +38,22 @@ notebooks: $(STAMP)
 docs: $(STAMP)
 	$(PY) docs/build.py
 
+# Resolves what setup.cfg asks for anew; `make lock KEEP=1` stays at the locked versions where that is allowed.
+lock:
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m release.lock make $(if $(KEEP),--keep)
+
+# Writes dist/ anew: wheel, sdist, licences and bill of materials.
+release: $(STAMP)
+	$(PY) -m release.publish
+
 # The environment stays: it takes minutes to make. `rm -r .venv` removes it.
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
-$(STAMP): requirements.txt setup.cfg pyproject.toml
+$(STAMP): requirements.lock setup.cfg pyproject.toml
+	test -x $(PY) || $(PYTHON) -m release.lock check $(if $(UNLOCKED),--unlocked)
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(PY) -m release.lock install $(if $(UNLOCKED),--unlocked)
 	touch $@

@@ -89,7 +89,8 @@ def test_recipe(path: Path) -> None:
 def test_requirements_mirror_setup_cfg() -> None:
     config = configparser.ConfigParser()
     config.read(TOP / "setup.cfg", "utf-8")
-    wanted = config["options"]["install_requires"] + config["options.extras_require"]["dev"]
+    extras = config["options.extras_require"]
+    wanted = "".join((config["options"]["install_requires"], extras["dev"], extras["release"]))
     listed = [line for line in (TOP / "requirements.txt").read_text("utf-8").splitlines() if line[:1] not in ("", "#")]
     assert listed == wanted.split()
 
