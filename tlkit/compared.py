@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import files, forms, ledger
 from tlkit.errors import RunError
+from tlkit.harmless import from_cell
 from tlkit.measured import REPORTS
 
 # what a comparison reads of each file, as `forms.mismatches` takes it
@@ -109,7 +110,8 @@ def _rows(path: Path, *columns: str, test: bool = False) -> Iterator[dict[str, s
     """Yield the rows of a table of a run, all or those of the test split, which has the columns."""
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for row in csv.DictReader(file):
+            for cells in csv.DictReader(file):
+                row = {name: from_cell(text) if isinstance(text, str) else text for name, text in cells.items()}
                 if missing := [name for name in columns if row.get(name) is None]:
                     raise _damaged(path, f"a row has no {missing[0]}")
                 if not test or row["split"] == "test":

@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import duplicates, strata, traits
 from tlkit.errors import DataError, InputError, unknown
+from tlkit.harmless import from_cell
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Split
 from tlkit.traits import Traits
@@ -259,8 +260,8 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
         raise DataError(f"{path} is no table with the columns example and split; give a splits.csv as a run writes it")
     found = {}
     for row in rows:
-        split = SPLIT_NAMES.get((row["split"] or "").strip().lower())
+        name, split = from_cell(row["example"]), SPLIT_NAMES.get((row["split"] or "").strip().lower())
         if split is None:
-            raise DataError(f"{path} puts {row['example']} into {row['split']!r}; write train, val or test")
-        found[row["example"]] = (split, (row.get("digest") or "").strip())
+            raise DataError(f"{path} puts {name} into {row['split']!r}; write train, val or test")
+        found[name] = (split, (row.get("digest") or "").strip())
     return found

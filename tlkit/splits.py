@@ -14,6 +14,7 @@ import numpy as np
 
 from tlkit import files, traits
 from tlkit.columns import Column
+from tlkit.harmless import cell, line
 from tlkit.nexttoken import WRITTEN, Reply, Summary
 from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
@@ -180,7 +181,7 @@ class Data:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
         more = f", {len(self.unlabeled):,} without a label" if self.unlabeled is not None else ""
-        return f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{more}{lost})"
+        return line(f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{more}{lost})")
 
 
 def learned(task: str, labels: Sequence[str]) -> str:
@@ -194,8 +195,10 @@ def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequenc
     with files.atomic(Path(path)) as temporary, temporary.open("w", **how) as file:
         plain = csv.writer(file, lineterminator="\n")
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        plain.writerow(header)
-        for row in rows:  # the module itself quotes no carriage return, and then cannot read it again
+        plain.writerow(map(cell, header))
+        for row in (
+            list(map(cell, each)) for each in rows
+        ):  # the module itself quotes no carriage return, and then cannot read it again
             (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
 
 
