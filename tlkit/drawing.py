@@ -233,7 +233,7 @@ def from_file(seen: Traits, path: str | Path) -> tuple[dict[str, np.ndarray], st
     Raises:
         DataError: no such file, no such columns, an example that is not in it, has changed since, or of no known split.
     """
-    rows = _rows(Path(path))
+    rows = _as_called(_rows(Path(path)), set(seen.names))
     if missing := [name for name in seen.names if name not in rows]:
         raise DataError(
             f"{path} does not say where {len(missing):,} examples belong ({', '.join(map(repr, missing[:5]))}"
@@ -248,6 +248,12 @@ def from_file(seen: Traits, path: str | Path) -> tuple[dict[str, np.ndarray], st
     more = len(rows) - len(seen.names)
     note = f"{more:,} examples of the file are not among the data." if more else ""
     return {name: np.array(numbers, np.int64) for name, numbers in sides.items()}, note
+
+
+def _as_called(rows: dict[str, tuple[str, str]], names: set[str]) -> dict[str, tuple[str, str]]:
+    """Undo what `from_cell` took from names in a file of an older version, which marks none: those the data have so."""
+    lacking = {from_cell(name): name for name in names - rows.keys()}
+    return {lacking.get(name, name) if name not in names else name: row for name, row in rows.items()}
 
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
