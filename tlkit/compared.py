@@ -79,7 +79,8 @@ def read(out: Path) -> Compared:
     facts |= {"seconds": f"{told['history']['seconds']:.1f}", "data": told["data"][:19]}
     facts["test examples"] = f"{report['n']:,}"
     placed = [
-        (row["digest"], row["label"]) for row in _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
+        (row["digest"], from_cell(row["label"]))
+        for row in _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
     ]
     if not placed or len(placed) != report["n"]:
         raise _damaged(out / ledger.SPLITS, f"{len(placed):,} test examples, of {report['n']:,} that were measured")
@@ -110,8 +111,7 @@ def _rows(path: Path, *columns: str, test: bool = False) -> Iterator[dict[str, s
     """Yield the rows of a table of a run, all or those of the test split, which has the columns."""
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for cells in csv.DictReader(file):
-                row = {name: from_cell(text) if isinstance(text, str) else text for name, text in cells.items()}
+            for row in csv.DictReader(file):
                 if missing := [name for name in columns if row.get(name) is None]:
                     raise _damaged(path, f"a row has no {missing[0]}")
                 if not test or row["split"] == "test":
