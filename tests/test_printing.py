@@ -18,7 +18,7 @@ import pytest
 import stories
 from PIL import Image
 
-from tlkit import artifact, cache, cli, files, outlook, upkeep
+from tlkit import artifact, cache, cli, files, outlook, run, upkeep
 from tlkit.errors import DataError
 from tlkit.predictions import Prediction, TagsPrediction, TextPrediction
 
@@ -231,6 +231,11 @@ def test_data_and_plans_are_shown_in_their_lines() -> None:
     plan = {"backbone": HOSTILE, "head": HOSTILE, "size": 3, "weights": HOSTILE, "parameters": 9, "memory": 5}
     told = outlook.told(plan | {"phases": [phase]})
     assert told.count("\n") == 2 and told.count(SHOWN) == 4 and not set(told) & ACTIVE
+
+
+def test_an_unfinished_run_is_told_in_a_line() -> None:
+    told = run._resuming({"started": HOSTILE, "environment": {HOSTILE: HOSTILE}})
+    assert told.count(SHOWN) == 3 and not set(told) & (ACTIVE | {"\n"})
 
 
 def test_stored_features_are_a_line_each(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,7 +155,11 @@ class Data:
         return total.hexdigest()
 
     def write_splits(self, path: str | Path) -> None:
-        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`."""
+        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`.
+
+        In all tables names and labels that a spreadsheet would take for a formula begin with an apostrophe, see
+        `harmless.cell`.
+        """
         _write_table(path, ("example", "label", "split", "digest"), self._placed())
 
     def _placed(self) -> Iterator[tuple[str, str, str, str]]:
