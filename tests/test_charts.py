@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import stories
+import dataclasses
 
-from tlkit import charts
+import pytest
+import stories
+from test_page import Structure
+
+from tlkit import charts, harmless, plots
 
 
 def drawn(about: str = "loss by epoch") -> str:
@@ -33,3 +37,14 @@ def test_reliability_draws_each_group() -> None:
     assert axes.collections[0].get_offsets().tolist() == [[0.3, 0.2], [0.9, 1.0]]
     small, large = axes.collections[0].get_sizes()
     assert small < large
+
+
+@pytest.mark.parametrize(
+    "label", ["--><img src=x>", "--!><img src=x>", "]]><b>x</b>", "<!--", "\x00\x0b<i>", "$a$</svg>"]
+)
+def test_labels_make_no_elements(label: str) -> None:
+    report = dataclasses.replace(stories.report(3), labels=(label, "a", "b"))
+    drawn = Structure(charts.svg(lambda: plots.confusion_figure(report), "x"))
+    usual = Structure(charts.svg(lambda: plots.confusion_figure(stories.report(3)), "x"))
+    assert {tag for tag, _ in drawn.tags} == {tag for tag, _ in usual.tags}
+    assert drawn.text.count(harmless.line(label)) == 2
