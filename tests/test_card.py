@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import re
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import stories
+from cards import Shown, rendered
 
-from tlkit import card, generators
+from tlkit import card, generators, harmless
 
 FACTS = {
     "labels": list(stories.labels(3)),
@@ -61,6 +64,66 @@ def test_the_chapters_are_filled_from_the_run() -> None:
 def test_nothing_in_it_is_markup() -> None:
     text = card.write(FACTS, stories.story(3))
     assert r"\<script\>" in text and not re.search(r"(?<!\\)<\w", text) and "/home/me" not in text
+
+
+def hostile(text: str, kind: str = "image") -> tuple[dict[str, Any], Any]:
+    """Return what a card is written from, with a text in every place where a stranger's can stand."""
+    facts, told = copy.deepcopy(FACTS), stories.story(3)
+    facts |= {"labels": [text, "b", text], "head": text, "versions": {"tlkit": text}}
+    facts["weights"] = {"origin": text, "licence": text, "source": text}
+    facts["backbone"]["name"] = text
+    facts["metrics"]["split"] = text
+    given = {"image": {"resize": text}, "table": {"kind": "table", "columns": [text, "b"]}}
+    given |= {"prompt": PROMPT | {"sampling": {"sampler": text}}}
+    facts["input"] = facts["input"] | given[kind]
+    facts["target"] = {"image": facts["target"], "table": {"name": "value"}, "prompt": {"name": "reply"}}[kind]
+    finding = {"severity": "warning", "title": text}
+    ledger = {"findings": [finding], "environment": {text: text}, "command": f"tlkit train {text}"}
+    rows = [row | {"label": text} for row in told.report.rows]
+    parts = {name: getattr(told.data, name) for name in ("splits", "unreadable")}
+    data = SimpleNamespace(source=text, licence=text, splitting=f"{text} drawn", **parts)
+    phases = [phase | {"name": text} for phase in told.history.phases]
+    report = SimpleNamespace(rows=rows, notes=(text,), calibration=told.report.calibration)
+    history = SimpleNamespace(phases=phases)
+    return facts, SimpleNamespace(report=report, data=data, history=history, ledger=ledger, edges={}, amounts=())
+
+
+STRANGE = [
+    "a: b\n---\nlicense: mit", "<script>alert(1)</script>", "<img src=x onerror=y>", "<!-- a",
+    "![x](http://a.example/b.png)", "[x](javascript:y)", "[x]: http://a.example", "`code` ``", "```\nx",
+    "~~~\nx", "a | b || c|", "$x^2$ $$y$$", "&lt;b&gt; &#60;", "# a #", "- a", "+ a", "1. a", "1) a", "> a",
+    "    a", "---", "===", "*a* __b__ ~~c~~ ==d==", "https://a.example www.a.example",
+    "<https://a.example> <a@b.example>", "\x1b[2J\x9b\u202e\u2028", "a  \nb", "a\\", "\\|", "@user #1 :smile:",
+    "\ud800 \ufeff\x85", "a\r\n\r\n## Model\n\nb", "{{a}} {% b %}", "'\"", "🙂 \ud83d\ude42",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["image", "table", "prompt"])
+def test_nothing_is_made_of_a_strangers_text(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(text: str) -> tuple[dict[str, Any], Shown]:
+        found = [SimpleNamespace(code="x", title=text)]
+        monkeypatch.setattr(card.verdicts, "judge", lambda *_: found)  # it would need a whole report
+        told = card.write(*hostile(text, kind))
+        told.encode()
+        head, body = parts(told)
+        return head, rendered(body)
+
+    usual = write("PLACE")[1]
+    assert usual.text.count("PLACE") >= 12
+    for text in STRANGE:
+        head, shown = write(text)
+        assert shown.elements == usual.elements, text
+        assert shown.text.split() == usual.text.replace("PLACE", harmless.line(text)).split(), text
+        assert head["base_model"] == text and head["model-index"][0]["name"] == f"{text} + {text}"
+        assert head["model-index"][0]["results"][0]["dataset"]["split"] == text
+        assert (head["license"], head["library_name"]) == ("other", "keras")
+
+
+def test_the_metadata_takes_any_name_of_a_figure_and_no_infinity() -> None:
+    metrics = {"split": "test", "examples": 3, "a: b\n---": 0.5, "loss": math.inf}
+    head, _ = parts(card.write(FACTS | {"metrics": metrics}))
+    told = [{"type": "a: b\n---", "value": 0.5}, {"type": "loss", "value": None}]
+    assert head["model-index"][0]["results"][0]["metrics"] == told
 
 
 def test_without_a_run_the_chapters_that_need_one_are_left_out() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import stories
+import dataclasses
 
-from tlkit import charts
+import stories
+from test_page import Structure
+
+from tlkit import charts, harmless, plots
 
 
 def drawn(about: str = "loss by epoch") -> str:
@@ -33,3 +36,12 @@ def test_reliability_draws_each_group() -> None:
     assert axes.collections[0].get_offsets().tolist() == [[0.3, 0.2], [0.9, 1.0]]
     small, large = axes.collections[0].get_sizes()
     assert small < large
+
+
+def test_labels_make_no_elements() -> None:
+    labels = ("--><img src=x>", "--!><img src=x>", "]]><b>x</b>", "<!--", "\x00\x0b<i>", "$a$</svg>")
+    report = dataclasses.replace(stories.report(6), labels=labels)
+    drawn = Structure(charts.svg(lambda: plots.confusion_figure(report), "x"))
+    usual = Structure(charts.svg(lambda: plots.confusion_figure(stories.report(6)), "x"))
+    assert {tag for tag, _ in drawn.tags} == {tag for tag, _ in usual.tags}
+    assert [drawn.text.count(harmless.line(label)) for label in labels] == [2] * 6

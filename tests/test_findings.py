@@ -9,7 +9,7 @@ import pytest
 import sets
 
 from tlkit.errors import RunError
-from tlkit.findings import WIDTH, Diagnosis, Finding, clean
+from tlkit.findings import WIDTH, Diagnosis, Finding
 
 NOTE = Finding("duplicates", "note", "9 pictures repeat", "remove them", 9, (("a.jpg", "b.jpg"),))
 WARNING = Finding("imbalance", "warning", "3 times as many", "give --class-weight balanced", 3)
@@ -97,10 +97,10 @@ def test_long_titles_are_wrapped_under_their_beginning() -> None:
 
 def test_names_cannot_move_the_cursor() -> None:
     hostile = "\x1b[2Ja\nb\u202ec\udcff"
-    assert clean(hostile) == "�[2Ja�b�c�" and clean("é 日本 🙂 ok") == "é 日本 🙂 ok"
     made = diagnosis(Finding("x", "error", f"title {hostile}", "r", 1, ((hostile,),)), source=hostile)
     for text in (str(made), made.brief()):
         assert "\x1b" not in text and "\u202e" not in text
+        assert r"\x1b[2Ja\nb\u202ec\udcff" in text
         text.encode()
 
 

@@ -8,11 +8,13 @@ known is left out.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tlkit import verdicts
+from tlkit.harmless import line, markdown, yaml
 from tlkit.measured import called
 from tlkit.outcome import blocks
 
@@ -72,8 +74,9 @@ def write(facts: Mapping[str, Any], story: Any = None) -> str:
         "How to load": _loading(given, target),
         "To make it again": _again(story),
     }
-    lines = [*_metadata(facts, story), "", f"# {backbone['name']} + {facts['head']}, {_count(facts)}", ""]
-    lines += [f"{_kind(facts)} made by transfer learning with tlkit {facts['versions']['tlkit']}."]
+    title = f"# {markdown(backbone['name'])} + {markdown(facts['head'])}, {_count(facts)}"
+    lines = [*_metadata(facts, story), "", title, ""]
+    lines += [f"{_kind(facts)} made by transfer learning with tlkit {markdown(facts['versions']['tlkit'])}."]
     for name, chapter in chapters.items():
         if told := list(chapter):
             lines += ["", f"## {name}", "", *told]
@@ -87,13 +90,13 @@ def _kind(facts: Mapping[str, Any]) -> str:
 
 def _count(facts: Mapping[str, Any]) -> str:
     labels, target = facts["labels"], facts["target"]["name"]
-    named = {"value": f"value {_escape(labels[0])}", "reply": "fine-tuned to write a reply"}
+    named = {"value": f"value {markdown(labels[0])}", "reply": "fine-tuned to write a reply"}
     named |= {"summary": "fine-tuned to write a summary", "label": f"{len(labels)} classes"}
     return named.get(target, f"{len(labels)} tags")
 
 
 def _metadata(facts: Mapping[str, Any], story: Any) -> Iterator[str]:
-    """Yield the block of metadata; JSON's strings are YAML's too, whatever stands in them."""
+    """Yield the block of metadata, in which every text of the run or the artifact is a quoted string of YAML."""
     target, metrics, licence = facts["target"]["name"], facts["metrics"], facts["weights"]["licence"]
     kind = {"prompt": "text", "table": "tabular"}.get(facts["input"]["kind"], facts["input"]["kind"])
     filed = KINDS[target][0] if target in ("entities", "summary") else f"{kind}-{KINDS[target][0]}"
@@ -105,18 +108,19 @@ def _metadata(facts: Mapping[str, Any], story: Any) -> Iterator[str]:
     if filed in FILED:
         yield f"pipeline_tag: {filed}"
     yield f"tags: [{filed}, tlkit]"
-    yield f"base_model: {json.dumps(facts['backbone']['name'])}"
+    yield f"base_model: {yaml(facts['backbone']['name'])}"
     if metrics is not None:
         name = Path(story.data.source).name if story is not None and story.data is not None else "not stated"
         yield "model-index:"
-        yield f"  - name: {json.dumps(facts['backbone']['name'] + ' + ' + facts['head'])}"
+        yield f"  - name: {yaml(facts['backbone']['name'] + ' + ' + facts['head'])}"
         yield "    results:"
         yield f"      - task: {{type: {filed}}}"
         told = {"name": name, "type": name, "split": metrics["split"]}
-        yield f"        dataset: {json.dumps(told)}"
+        yield f"        dataset: {{{', '.join(f'{key}: {yaml(value)}' for key, value in told.items())}}}"
         yield "        metrics:"
         for key, value in _own(metrics).items():
-            yield f"          - {{type: {json.dumps(key)}, value: {json.dumps(round(value, 6))}}}"
+            figure = json.dumps(round(value, 6) if math.isfinite(value) else None)
+            yield f"          - {{type: {yaml(key)}, value: {figure}}}"
     yield "---"
 
 
@@ -124,19 +128,14 @@ def _own(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name not in ("split", "examples")}
 
 
-def _escape(label: str) -> str:
-    """Keep a label from being read as Markdown or HTML."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#|!~" else char for char in label.replace("\n", " "))
-
-
 def _named(names: Sequence[str]) -> str:
     more = [f"and {len(names) - LISTED} more (see tlkit.json)"] if len(names) > LISTED else []
-    return ", ".join([*map(_escape, names[:LISTED]), *more])
+    return ", ".join([*map(markdown, names[:LISTED]), *more])
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    told = [f"| {' | '.join(_escape(str(cell)) for cell in row)} |" for row in rows]
-    return [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *told]
+    told = [f"| {' | '.join(markdown(str(cell)) for cell in row)} |" for row in rows]
+    return [f"| {' | '.join(map(markdown, heads))} |", f"|{'---|' * len(heads)}", *told]
 
 
 # === What it is ===
@@ -144,10 +143,11 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _model(facts: Mapping[str, Any]) -> Iterator[str]:
     backbone, weights, target = facts["backbone"], facts["weights"], facts["target"]["name"]
-    yield f"- Backbone: {backbone['name']}, {backbone['params']:,} parameters, {weights['source'] or 'no source'}"
-    yield f"- Head: {facts['head']}"
-    yield f"- Pretrained weights: {weights['origin']}"
-    yield f"- Licence of these weights: {weights['licence'] or 'not stated'}"
+    source = markdown(weights["source"] or "no source")
+    yield f"- Backbone: {markdown(backbone['name'])}, {backbone['params']:,} parameters, {source}"
+    yield f"- Head: {markdown(facts['head'])}"
+    yield f"- Pretrained weights: {markdown(weights['origin'])}"
+    yield f"- Licence of these weights: {markdown(weights['licence'] or 'not stated')}"
     yield f"- Input: {_input(facts['input'], target)}"
     yield f"- Answer: {ANSWERS[target]}"
     if noun := KINDS[target][2]:
@@ -159,14 +159,15 @@ def _model(facts: Mapping[str, Any]) -> Iterator[str]:
 def _input(given: Mapping[str, Any], target: str) -> str:
     if given["kind"] == "prompt":
         what = "a prompt, whose beginning" if target == "reply" else "a document, whose end"
-        more = f"; at most {given['length']} tokens are written, sampling: {given['sampling']['sampler']}"
+        more = f"; at most {given['length']} tokens are written, sampling: {markdown(given['sampling']['sampler'])}"
         return f"{what} is not read where it is too long, {given['size']} tokens in all{more}"
     if given["kind"] == "text":
         what = "pairs of strings" if given.get("segments") == 2 else "strings"
         return f"{what}, cut after {given['size']} tokens"
     if given["kind"] == "table":
         return f"rows of cells as they are written, empty where missing: {_named(given['columns'])}"
-    return f"encoded pictures (JPEG, PNG, WebP, BMP, GIF), brought to {given['size']} pixels by {given['resize']}"
+    how = f"brought to {given['size']} pixels by {markdown(given['resize'])}"
+    return f"encoded pictures (JPEG, PNG, WebP, BMP, GIF), {how}"
 
 
 def _uses(given: Mapping[str, Any], target: str) -> Iterator[str]:
@@ -183,9 +184,9 @@ def _limits(story: Any, target: str) -> Iterator[str]:
     phases = () if story.history is None else story.history.phases
     for finding in verdicts.judge(story.report, phases, story.data, story.amounts):
         if finding.code not in OF_TRAINING:
-            yield f"- {_escape(finding.title)}"
+            yield f"- {markdown(finding.title)}"
     known = "" if story.data is None else story.data.splitting
-    yield from (f"- {_escape(note)}" for note in story.report.notes if note != known)
+    yield from (f"- {markdown(note)}" for note in story.report.notes if note != known)
 
 
 def _data(story: Any) -> Iterator[str]:
@@ -194,12 +195,13 @@ def _data(story: Any) -> Iterator[str]:
         return
     source = Path(data.source).name if Path(data.source).is_absolute() else data.source
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in data.splits().items())
-    yield f"- Source: {_escape(source)}; licence: {_escape(data.licence or 'not stated')}"
-    yield f"- Examples: {sizes}. {_escape(data.splitting)}"
+    yield f"- Source: {markdown(source)}; licence: {markdown(data.licence or 'not stated')}"
+    yield f"- Examples: {sizes}. {markdown(data.splitting)}"
     if data.unreadable:
         yield f"- Left out, as they could not be read: {len(data.unreadable):,}"
     yield from (
-        f"- {told['severity'].capitalize()}: {_escape(told['title'])}" for told in story.ledger.get("findings", ())
+        f"- {markdown(told['severity'].capitalize())}: {markdown(told['title'])}"
+        for told in story.ledger.get("findings", ())
     )
 
 
@@ -209,7 +211,7 @@ def _training(story: Any) -> Iterator[str]:
             phase["unfreeze"], f"the head and {blocks(phase['unfreeze'])}"
         )
         yield (
-            f"- Phase {_escape(phase['name'])}: {opened}, {phase['trainable']:,} parameters trained and "
+            f"- Phase {markdown(phase['name'])}: {opened}, {phase['trainable']:,} parameters trained and "
             f"{phase['frozen']:,} frozen, {phase['seconds']:.0f} s; the weights of epoch {phase['best_epoch']} are kept"
         )
 
@@ -268,6 +270,6 @@ def _loading(given: Mapping[str, Any], target: str) -> list[str]:
 def _again(story: Any) -> Iterator[str]:
     told = {} if story is None else story.ledger
     if command := told.get("command"):
-        yield f"    {command}"
+        yield f"    {line(command)}"  # code, in which nothing else is markup
         versions = ", ".join(f"{name} {value}" for name, value in told.get("environment", {}).items())
-        yield from ("", _escape(versions)) if versions else ()
+        yield from ("", markdown(versions)) if versions else ()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import files, forms
+from tlkit import files, forms, harmless
 from tlkit.errors import RunError
 from tlkit.interrupts import Stop, listening
 
@@ -202,7 +202,10 @@ class Keeper:
             names = dict.fromkeys(name for row in rows for name in row)
             table = csv.DictWriter(text, list(names), lineterminator="\n")
             table.writeheader()
-            table.writerows(rows)
+            table.writerows(
+                {name: harmless.cell(value) if isinstance(value, str) else value for name, value in row.items()}
+                for row in rows
+            )
             files.write_text(self.directory / METRICS, text.getvalue())
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import __version__, console, upkeep
-from tlkit.console import data_options, hush, read
+from tlkit.console import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
+from tlkit.harmless import line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options)
     except TlkitError as error:
-        _complain(options, error, f"tlkit: error: {error}")
+        _complain(options, error, f"tlkit: error: {line(str(error))}")
         return 2
     except KeyboardInterrupt as stop:
         if arguments is None:  # a program that ends: of another Ctrl-C, TensorFlow would show a stack trace
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         told = str(stop) or "interrupted; nothing half-written is left"
-        _complain(options, Interrupted(told), f"\ntlkit: {told}")
+        _complain(options, Interrupted(told), f"\ntlkit: {line(told)}")
         return 130
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,15 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(options: argparse.Namespace, error: BaseException, told: str) -> None:
     """Write what stopped a command; of `train --json` as a JSON object."""
     if options.command is _train and options.json:
-        told = json.dumps({"error": type(error).__name__, "message": str(error)})
-    print(told, file=sys.stderr)
+        say_json({"error": type(error).__name__, "message": str(error)}, to=sys.stderr)
+    else:
+        say(told, to=sys.stderr)
 
 
 # === Options ===
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tlkit", description="Transfer learning on Keras 3 and TensorFlow.")
+    parser = console.Parser(prog="tlkit", description="Transfer learning on Keras 3 and TensorFlow.")
     parser.add_argument("--version", action="version", version=f"tlkit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _train_parser(commands)
@@ -153,18 +154,18 @@ def _train(options: argparse.Namespace) -> None:
     job = _resumed(options) if options.resume else _job(options)
     inspect(job)  # before TensorFlow is imported, which takes seconds
     hush()
-    progress = console.say_json if options.json and not options.quiet else not options.quiet
+    progress = say_json if options.json and not options.quiet else not options.quiet
     run = run_job(job, overwrite=options.overwrite, progress=progress, tensorboard=options.tensorboard)
     if options.json:
         facts = {"directory": str(run.directory), "already": run.already, "examples": run.report.n}
-        console.say_json({"event": "result", **facts, "figures": run.report.figures, "notes": run.report.notes})
+        say_json({"event": "result", **facts, "figures": run.report.figures, "notes": run.report.notes})
         return
     if run.already:
-        print(f"{run.directory}: this run is finished; nothing was done again")
+        say_line(f"{run.directory}: this run is finished; nothing was done again")
     elif not options.quiet:
-        print(outlook.summary(run.ledger["history"]))
-    print(run.report)
-    print(f"artifact: {run.directory}")
+        say(outlook.summary(run.ledger["history"]))
+    say(run.report)
+    say_line(f"artifact: {run.directory}")
 
 
 def _job(options: argparse.Namespace) -> Any:
@@ -210,12 +211,12 @@ def _predict(options: argparse.Namespace) -> None:
 
     hush()
     artifact = load(options.artifact)
-    items = options.items or [line.rstrip("\n") for line in sys.stdin]
+    items = options.items or [row.rstrip("\n") for row in sys.stdin]
     for item, found in zip(items, artifact.predict(items, threshold=options.threshold), strict=True):
         if options.json:
-            print(json.dumps({"item": item, **dataclasses.asdict(found)}, ensure_ascii=False))
+            say_json({"item": item, **dataclasses.asdict(found)})
         else:
-            print(f"{found}\t{item}")
+            say(f"{found}\t" + "\t".join(map(line, item.split("\t"))))  # a pair of texts has a tab between
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -235,7 +236,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if examples.labels != artifact.labels and options.target != "value":
         raise InputError(f"{options.data} has the labels {examples.labels}, the model {artifact.labels}; match them")
     measured = report.evaluate(artifact.model, examples.test, notes=(examples.splitting,))
-    print(measured)
+    say(measured)
     if options.out:
         measured.save(options.out)
 
@@ -246,10 +247,13 @@ def _doctor(options: argparse.Namespace) -> None:
 
     examples = read(options)
     found = diagnose(examples, labels=options.labels, seed=options.seed, progress=not options.json)
-    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else found)
+    if options.json:
+        say_json(found.to_dict())
+    else:
+        say(found)
     if options.out:
         found.save(options.out, examples)
-        print(f"page: {Path(options.out) / 'doctor.html'}", file=sys.stderr)
+        say_line(f"page: {Path(options.out) / 'doctor.html'}", to=sys.stderr)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -265,7 +269,7 @@ def _export(options: argparse.Namespace) -> None:
     source = load(options.artifact)
     report = source.report if (source.path / "report.json").exists() else None
     made = export(source.model, out, report=report, overwrite=options.overwrite)
-    print(f"artifact: {made.path}")
+    say_line(f"artifact: {made.path}")
 
 
 # === Tables ===
@@ -275,25 +279,25 @@ def _backbones(_: argparse.Namespace) -> None:
     hush()
     from tlkit import generators
 
-    print(f"{'backbone':<24} {'input':<6} {'size':>5} {'blocks':>6} {'parameters':>12}  licence")
+    say_line(f"{'backbone':<24} {'input':<6} {'size':>5} {'blocks':>6} {'parameters':>12}  licence")
     for row in generators.rows().values():
         blocks = row.arguments.get("num_layers", "?") if callable(row.blocks) else len(row.blocks)
         figures = f"{row.input.size:>5} {blocks:>6} {row.params:>12,}"
-        print(f"{row.name:<24} {row.input.kind:<6} {figures}  {row.licence or '?'}")
+        say_line(f"{row.name:<24} {row.input.kind:<6} {figures}  {row.licence or '?'}")
 
 
 def _heads(_: argparse.Namespace) -> None:
     from tlkit.heads import HEADS
 
     for head in HEADS.values():
-        print(f"{head.name:<16} {(head.build.__doc__ or '').splitlines()[0]}")
+        say_line(f"{head.name:<16} {(head.build.__doc__ or '').splitlines()[0]}")
 
 
 def _recipes(_: argparse.Namespace) -> None:
     from tlkit.factories import FACTORIES
 
     for name, (_, backbone, head) in FACTORIES.items():
-        print(f"{name:<32} {backbone} + {head}")
+        say_line(f"{name:<32} {backbone} + {head}")
 
 
 TABLES = {"backbones": _backbones, "heads": _heads, "recipes": _recipes}

@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import files, forms, ledger
 from tlkit.errors import RunError
+from tlkit.harmless import from_cell
 from tlkit.measured import REPORTS
 
 # what a comparison reads of each file, as `forms.mismatches` takes it
@@ -78,7 +79,8 @@ def read(out: Path) -> Compared:
     facts |= {"seconds": f"{told['history']['seconds']:.1f}", "data": told["data"][:19]}
     facts["test examples"] = f"{report['n']:,}"
     placed = [
-        (row["digest"], row["label"]) for row in _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
+        (row["digest"], from_cell(row["label"]))
+        for row in _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
     ]
     if not placed or len(placed) != report["n"]:
         raise _damaged(out / ledger.SPLITS, f"{len(placed):,} test examples, of {report['n']:,} that were measured")

@@ -13,6 +13,7 @@ import numpy as np
 from tlkit import files, intervals, ledger, outcome, page, plots, story
 from tlkit.compared import Compared, read
 from tlkit.errors import InputError
+from tlkit.harmless import line
 from tlkit.measured import called
 
 CELL = 48  # characters of a cell in a terminal
@@ -98,10 +99,10 @@ class Comparison:
 
     def __str__(self) -> str:
         heads = [run.directory if len(run.directory) <= 32 else f"…{run.directory[-31:]}" for run in self.runs]
-        cells = [[plots.short(ledger.printable(cell), CELL) for cell in row] for row in [("", *heads), *self.rows()]]
+        cells = [[plots.short(cell, CELL) for cell in row] for row in [("", *heads), *self.rows()]]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
-        return "\n".join([*(line.rstrip() for line in table), "", *map(ledger.printable, self.lines())])
+        return "\n".join([*(line.rstrip() for line in table), "", *map(line, self.lines())])
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it but the single answers as plain JSON values."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import re
 import sys
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import IO, Any, NoReturn
+
+from tlkit.harmless import json_line, line
+from tlkit.telling import say
 
 DECIMAL = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 SIZES = DECIMAL | {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -74,11 +76,32 @@ def amount(count: int) -> str:
     return f"{count / DECIMAL[unit]:.{1 if unit in ('GB', 'TB') else 0}f} {unit}"
 
 
-def say_json(value: Any) -> None:
-    """Print a value as one line of JSON, at once; a number that is not finite becomes null."""
+class Parser(argparse.ArgumentParser):
+    """Read the words of a command; what it complains of is a line, whatever is in the words."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with 2."""
+        self.print_usage(sys.stderr)
+        say(f"{self.prog}: error: {line(message)}", to=sys.stderr)
+        sys.exit(2)
+
+
+def say_line(text: object, *, to: IO[str] | None = None) -> None:
+    """Print one line, at once: no end of a line in it begins another one. `to` is a stream, standard output else."""
+    say(line(str(text)), to=to, flush=True)
+
+
+def say_json(value: Any, *, to: IO[str] | None = None) -> None:
+    """Print a value as one line of JSON, at once; a number that is not finite becomes null. `to` as for `say_line`."""
     from tlkit.measured import plain
 
-    print(json.dumps(plain(value)), flush=True)
+    told = plain(value)
+    try:
+        text = json_line(told)
+        text.encode(getattr(sys.stdout if to is None else to, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # the stream lacks a letter, which an escape can stand for
+        text = json_line(told, plain=True)
+    say(text, to=to, flush=True)
 
 
 # === Data ===

@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import duplicates, strata, traits
 from tlkit.errors import DataError, InputError, unknown
+from tlkit.harmless import from_cell
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Split
 from tlkit.traits import Traits
@@ -232,7 +233,7 @@ def from_file(seen: Traits, path: str | Path) -> tuple[dict[str, np.ndarray], st
     Raises:
         DataError: no such file, no such columns, an example that is not in it, has changed since, or of no known split.
     """
-    rows = _rows(Path(path))
+    rows = _as_called(_rows(Path(path)), set(seen.names))
     if missing := [name for name in seen.names if name not in rows]:
         raise DataError(
             f"{path} does not say where {len(missing):,} examples belong ({', '.join(map(repr, missing[:5]))}"
@@ -249,6 +250,12 @@ def from_file(seen: Traits, path: str | Path) -> tuple[dict[str, np.ndarray], st
     return {name: np.array(numbers, np.int64) for name, numbers in sides.items()}, note
 
 
+def _as_called(rows: dict[str, tuple[str, str]], names: set[str]) -> dict[str, tuple[str, str]]:
+    """Undo what `from_cell` took from names in a file of an older version, which marks none: those the data have so."""
+    lacking = {from_cell(name): name for name in names - rows.keys()}
+    return {lacking.get(name, name) if name not in names else name: row for name, row in rows.items()}
+
+
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -259,8 +266,8 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
         raise DataError(f"{path} is no table with the columns example and split; give a splits.csv as a run writes it")
     found = {}
     for row in rows:
-        split = SPLIT_NAMES.get((row["split"] or "").strip().lower())
+        name, split = from_cell(row["example"]), SPLIT_NAMES.get((row["split"] or "").strip().lower())
         if split is None:
-            raise DataError(f"{path} puts {row['example']} into {row['split']!r}; write train, val or test")
-        found[row["example"]] = (split, (row.get("digest") or "").strip())
+            raise DataError(f"{path} puts {name} into {row['split']!r}; write train, val or test")
+        found[name] = (split, (row.get("digest") or "").strip())
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlkit import files, page
+from tlkit.harmless import line
 from tlkit.splits import Data, learned
 
 Severity = Literal["error", "warning", "note"]
@@ -99,10 +99,10 @@ class Diagnosis:
     def brief(self, limit: int = 5) -> str:
         """Return errors and warnings in a line each, `limit` at most, and where to read more; empty without any."""
         grave = [finding for finding in self.findings if finding.severity != "note"]
-        lines = [f"data {finding.severity}: {clean(finding.title)}" for finding in grave[:limit]]
+        lines = [f"data {finding.severity}: {line(finding.title)}" for finding in grave[:limit]]
         more = f"{len(grave) - limit} more; " if len(grave) > limit else ""
         # what lies in memory has no name that the command line could read
-        source = "" if self.source == "arrays" else f" {shlex.quote(clean(self.source))}"
+        source = "" if self.source == "arrays" else f" {shlex.quote(line(self.source))}"
         source += "" if self.task == "label" or not source else f" --target {self.task}"
         return "\n".join([*lines, f"{more}what to do about it: tlkit doctor{source}"]) if lines else ""
 
@@ -126,11 +126,6 @@ class Diagnosis:
         page.write(self, data, Path(directory) / "doctor.html")
 
 
-def clean(text: str) -> str:
-    """Keep a name from moving the cursor or breaking the line: control characters and half surrogates become �."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "�", text)
-
-
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Write a few names for a title, long ones cut."""
     short = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names[:most]]
@@ -142,13 +137,13 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 def _table(diagnosis: Diagnosis) -> list[str]:
     splits, total = list(diagnosis.counts), diagnosis.sizes
-    head = f"{clean(diagnosis.source)}: {diagnosis.kind}, {sum(total.values()):,} examples"
+    head = f"{line(diagnosis.source)}: {diagnosis.kind}, {sum(total.values()):,} examples"
     if len(diagnosis.labels) <= TABLE_ROWS and diagnosis.task != "value":
         rows = [(label, [diagnosis.counts[split][label] for split in splits]) for label in diagnosis.labels]
     else:
         rows = []
     rows.append((diagnosis.about(), [total[split] for split in splits]))
-    names = [textwrap.shorten(clean(name), 40, placeholder="…") for name, _ in rows]
+    names = [textwrap.shorten(line(name), 40, placeholder="…") for name, _ in rows]
     width = max(map(len, names))
     lines = [f"{name:<{width}}" + "".join(f"{n:>9,}" for n in row) for name, (_, row) in zip(names, rows, strict=True)]
     return [head, "", f"{'':<{width}}" + "".join(f"{split:>9}" for split in splits), *lines]
@@ -158,7 +153,7 @@ def _screen(finding: Finding) -> str:
     lines = [_wrapped(finding.title, f"{finding.severity:<9}")]
     for names, said in finding.groups()[:SHOWN]:
         told = " | ".join([*names[:SHOWN], *["..."] * (len(names) > SHOWN)])
-        lines.append(_MARGIN + clean(told + (f": {said}" if said else "")))
+        lines.append(_MARGIN + line(told + (f": {said}" if said else "")))
     if len(finding.examples) > SHOWN:
         lines.append(f"{_MARGIN}...")
     return "\n".join([*lines, _wrapped(f"-> {finding.remedy}", _MARGIN)])
@@ -166,7 +161,7 @@ def _screen(finding: Finding) -> str:
 
 def _wrapped(text: str, first: str) -> str:
     options = {"initial_indent": first, "subsequent_indent": _MARGIN, "break_long_words": False}
-    return textwrap.fill(clean(text), WIDTH, break_on_hyphens=False, **options)
+    return textwrap.fill(line(text), WIDTH, break_on_hyphens=False, **options)
 
 
 def _plain(value: Any) -> Any:

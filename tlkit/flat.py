@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from tlkit.telling import log
 
 if TYPE_CHECKING:
     import keras
@@ -23,8 +24,6 @@ CHAINS = {  # layers that call others one after another, and where they keep tho
 FORGOTTEN = {"HierarchicalTransformerEncoder": {"sr_ratio": "attn.sr_ratio", "drop_prob": "drop_prop"}}
 LIBRARIES = ("keras_hub.", "keras_cv.")
 HALVED = 0.7  # a map whose side is below this share of the one before belongs to the next stage
-
-_log = logging.getLogger("tlkit")
 
 
 def flatten(bare: keras.Model, size: int, scale: Any, offset: Any) -> keras.Model:
@@ -64,7 +63,7 @@ def flatten(bare: keras.Model, size: int, scale: Any, offset: Any) -> keras.Mode
     outputs = keras.tree.flatten(bare._run_through_graph([scaled], call_fn=call))
     given = _features(min(outputs, key=lambda value: math.prod(value.shape[1:-1])), size, bare)
     if count < 2:
-        _log.info("%s has no places to cut it at: it trains as one block, or not at all", type(bare).__name__)
+        log.info("%s has no places to cut it at: it trains as one block, or not at all", type(bare).__name__)
     return keras.Model(pixels, given if count else [marked(given[0]), *given[1:]])
 
 

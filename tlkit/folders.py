@@ -14,6 +14,7 @@ from tlkit import files, paths, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError
+from tlkit.harmless import line
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
 from tlkit.traits import LOOK, Traits
@@ -100,7 +101,7 @@ def _bar(values: Iterable[Any], what: str, total: int | None = None) -> Iterable
     import tqdm
 
     hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
-    return tqdm.tqdm(values, what, total, leave=False, disable=hidden)
+    return tqdm.tqdm(values, line(what), total, leave=False, disable=hidden)
 
 
 def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataError:

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from tlkit.telling import say
+
 
 class Stop:
     """Tell whether somebody wants the work to stop.
@@ -71,6 +73,6 @@ def listening(stop: Stop) -> Iterator[None]:
 def _say(text: str) -> None:
     """Write to standard error, in the middle of another writing to it too, which its buffer refuses to hear of."""
     try:
-        print(text, end="", file=sys.stderr, flush=True)
+        say(text, to=sys.stderr, end="", flush=True)
     except RuntimeError:
         os.write(sys.stderr.fileno(), text.encode())

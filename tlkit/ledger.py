@@ -19,6 +19,7 @@ from typing import Any
 from tlkit import checkpoint, files, forms, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
+from tlkit.harmless import line
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Backbone, Phase
 
@@ -253,14 +254,9 @@ def _listed(out: Path) -> Listed | None:
     given = told["settings"]
     about = f"{given.get('backbone')} + {given.get('head')} on {given.get('data')}"
     figure = next(iter(told.get("figures", {}).items()), learned[-1] if learned else None)
-    figure = figure and (printable(figure[0]), figure[1])
-    status, started, about = map(printable, (status, str(told.get("started", "")), about))
+    figure = figure and (line(figure[0]), figure[1])
+    status, started, about = map(line, (status, str(told.get("started", "")), about))
     return Listed(out, status, started, about, len(learned), figure)
-
-
-def printable(text: str) -> str:
-    """Return a text of which every character can go to a terminal and does nothing there."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _learned(path: Path) -> list[tuple[str, float]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import files, plots
 from tlkit.errors import ArtifactError
+from tlkit.harmless import line
 from tlkit.markup import cell, number, table, text
 from tlkit.spec import resolve
 
@@ -163,7 +164,7 @@ class Measured:
     def table(self) -> str:
         """Write the figures as a table for a terminal."""
         first = f"{self.split}: {self.n} examples, {self._about()}, {self.seconds:.1f} s"
-        return "\n".join([first, *self.lines(), *(f"note: {note}" for note in self.notes)])
+        return "\n".join(map(line, [first, *self.lines(), *(f"note: {note}" for note in self.notes)]))
 
     def _repr_html_(self) -> str:
         """Show the figures in a notebook, and of each class, of many the worst by F1."""

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from tlkit.freeze import unfreeze
+from tlkit.harmless import line
 from tlkit.outcome import blocks
 from tlkit.spec import Phase
+from tlkit.telling import say
 
 FLOAT = 4  # bytes
 COPIES = 4  # of what trains: its gradient, two averages of the optimizer, and the weights of the best epoch
@@ -60,7 +62,7 @@ def told(plan: Mapping[str, Any]) -> str:
     lines.append(
         f"  memory of weights, gradients and optimizer: about {plan['memory'] / 1e6:,.0f} MB, plus activations"
     )
-    return "\n".join(lines)
+    return "\n".join(map(line, lines))
 
 
 def summary(history: Mapping[str, Any]) -> str:
@@ -74,7 +76,7 @@ def summary(history: Mapping[str, Any]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{value:>{width}}" for value, width in zip(row, widths, strict=True)) for row in rows]
     before = f"{history['trunk_seconds']:.1f} s of them before the first phase, {history['trunk_examples']:,} examples"
-    return "\n".join([*lines, f"{history['seconds']:.1f} s in all, {before} through the frozen part"])
+    return "\n".join([*map(line, lines), f"{history['seconds']:.1f} s in all, {before} through the frozen part"])
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Watch:
     def say(self, text: Any) -> None:
         """Print for people."""
         if self.progress is True:
-            print(text)
+            say(text)
 
     def plan(self, plan: Mapping[str, Any]) -> None:
         """Tell what is about to be done."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import files
+from tlkit import files, harmless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,8 @@ COLOURS = {"training": "tab:orange", "validation": "tab:blue"}
 
 
 def short(label: str, most: int = 32) -> str:
-    """Cut a label that would not fit."""
+    """Write a label in one line, without control characters, and cut it where it would not fit."""
+    label = harmless.line(label)
     return label if len(label) <= most else label[: most - 1] + "…"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tlkit.harmless import line
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -20,7 +22,7 @@ class Prediction:
     top_k: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        return f"{'?' if self.label is None else self.label}\t{self.probability:.4f}"
+        return f"{'?' if self.label is None else line(self.label)}\t{self.probability:.4f}"
 
     def unless_below(self, threshold: float) -> Prediction:
         """Return the answer, without its label where it is less probable than `threshold`."""
@@ -40,7 +42,8 @@ class TagsPrediction:
     top_k: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        return f"{'|'.join(self.tags)}\t{' '.join(f'{name}={share:.4f}' for name, share in self.top_k)}"
+        shares = " ".join(f"{name}={share:.4f}" for name, share in self.top_k)
+        return f"{line('|'.join(self.tags))}\t{line(shares)}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class ValuePrediction:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.value:.6g}\t{self.name}"
+        return f"{self.value:.6g}\t{line(self.name)}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ class EntitiesPrediction:
     spans: tuple[Span, ...]
 
     def __str__(self) -> str:
-        return "\t".join(f"{span.type}={span.text} {span.probability:.4f}" for span in self.spans) or "no entities"
+        return (
+            "\t".join(line(f"{span.type}={span.text} {span.probability:.4f}") for span in self.spans) or "no entities"
+        )
 
 
 @dataclass(frozen=True)
@@ -111,4 +116,4 @@ class TextPrediction:
     dropped: int = 0
 
     def __str__(self) -> str:
-        return " ".join(self.text.split())
+        return line(" ".join(self.text.split()))

@@ -22,6 +22,7 @@ from tlkit.networks import read_keras
 from tlkit.spec import Backbone, Local
 from tlkit.splits import Data
 from tlkit.tabular import TABULAR, TableInput
+from tlkit.telling import say
 
 if TYPE_CHECKING:
     import keras
@@ -259,7 +260,7 @@ def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bo
         if losses[-1] < best:
             best, weights = losses[-1], network.get_weights()
         if progress and (epoch % 10 == 0 or epoch == how.epochs):
-            print(f"autoencoder {epoch:>3}/{how.epochs}  reconstruction {losses[-1]:.4f}  best {best:.4f}")
+            say(f"autoencoder {epoch:>3}/{how.epochs}  reconstruction {losses[-1]:.4f}  best {best:.4f}")
         if epoch - 1 - int(np.argmin(losses)) >= how.patience:
             break
     network.set_weights(weights)

@@ -26,6 +26,7 @@ from tlkit import (
 )  # fmt: skip
 from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
+from tlkit.harmless import line
 from tlkit.job import Job, command, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
 from tlkit.nexttoken import WRITTEN
@@ -201,7 +202,7 @@ def _resuming(there: dict[str, Any]) -> str:
     now, then = ledger.environment(), there.get("environment", {})
     others = [f"{name} was {then[name]}, now {now.get(name)}" for name in then if then[name] != now.get(name)]
     told = f"going on with the unfinished run of {there.get('started', 'an unknown time')}"
-    return f"{told}; it may end in other last digits, since {', '.join(others)}" if others else told
+    return line(f"{told}; it may end in other last digits, since {', '.join(others)}" if others else told)
 
 
 def _fit(

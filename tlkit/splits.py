@@ -14,6 +14,7 @@ import numpy as np
 
 from tlkit import files, traits
 from tlkit.columns import Column
+from tlkit.harmless import cell, line
 from tlkit.nexttoken import WRITTEN, Reply, Summary
 from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
@@ -154,7 +155,11 @@ class Data:
         return total.hexdigest()
 
     def write_splits(self, path: str | Path) -> None:
-        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`."""
+        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`.
+
+        In all tables names and labels that a spreadsheet would take for a formula begin with an apostrophe, see
+        `harmless.cell`.
+        """
         _write_table(path, ("example", "label", "split", "digest"), self._placed())
 
     def _placed(self) -> Iterator[tuple[str, str, str, str]]:
@@ -180,7 +185,7 @@ class Data:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits().items())
         lost = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
         more = f", {len(self.unlabeled):,} without a label" if self.unlabeled is not None else ""
-        return f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{more}{lost})"
+        return line(f"Data({self.source}: {self.kind}, {learned(self.task, self.kinds)}; {sizes}{more}{lost})")
 
 
 def learned(task: str, labels: Sequence[str]) -> str:
@@ -194,8 +199,10 @@ def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequenc
     with files.atomic(Path(path)) as temporary, temporary.open("w", **how) as file:
         plain = csv.writer(file, lineterminator="\n")
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        plain.writerow(header)
-        for row in rows:  # the module itself quotes no carriage return, and then cannot read it again
+        plain.writerow(map(cell, header))
+        for row in (
+            list(map(cell, each)) for each in rows
+        ):  # the module itself quotes no carriage return, and then cannot read it again
             (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
 
 

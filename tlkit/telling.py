@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import IO, Any
+
+from tlkit import harmless
 
 Progress = bool | Callable[[dict[str, Any]], Any]
 CLEARED = "\r\x1b[K"  # what wipes a terminal's line
 MINUTE, HOUR = 60, 3600  # seconds
+log = logging.getLogger("tlkit")
+
+
+def say(text: object, *, to: IO[str] | None = None, before: str = "", end: str = "\n", flush: bool = False) -> None:
+    """Print a text of one or several lines; everything that tlkit prints passes here.
+
+    Control characters in it, other than line feeds and tabs, become escapes, as does what the stream's encoding lacks.
+
+    Args:
+        text: what to print; what others wrote in it should have gone through `harmless.line`.
+        to: a stream, standard output by default.
+        before: printed before it as it is, such as what wipes a line.
+        end: printed after it.
+        flush: show it at once.
+    """
+    stream = sys.stdout if to is None else to
+    told, encoding = harmless.lines(str(text)), getattr(stream, "encoding", None)
+    if encoding:
+        told = told.encode(encoding, "backslashreplace").decode(encoding)
+    print(before + told, end=end, file=stream, flush=flush)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    record.msg, record.args = harmless.line(record.getMessage()), ()
+    return True
+
+
+log.addFilter(_one_line)
 
 
 class Telling:
@@ -45,7 +76,7 @@ class Telling:
     def say(self, text: str) -> None:
         """Show a person a line or several, in the place of the one that waits to be replaced."""
         if self.shown and text:
-            print(CLEARED * self._open + text)
+            say(text, before=CLEARED * self._open)
             self._open = False
 
     def step(self, event: str, facts: Mapping[str, Any], text: str) -> None:
@@ -54,13 +85,13 @@ class Telling:
             self.tell(event, facts, text)
             return
         width = shutil.get_terminal_size().columns - 1  # a longer line would break, and only its end be replaced
-        print(CLEARED + text[:width], end="", flush=True)
+        say(harmless.line(text)[:width], before=CLEARED, end="", flush=True)
         self._open = True
 
     def close(self) -> None:
         """Let what others write begin on a line of its own."""
         if self._open:
-            print()
+            say("")
             self._open = False
 
 

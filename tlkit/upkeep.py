@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
-from tlkit.console import amount, hush
+from tlkit.console import amount, hush, say, say_json, say_line
 from tlkit.errors import InputError
 
 
@@ -49,11 +48,11 @@ def _weights_list(_: argparse.Namespace) -> None:
     hush()
     from tlkit import generators, weights
 
-    print(f"{'backbone':<24} {'here':<5} {'size':>9}  {'licence':<12} from")
+    say_line(f"{'backbone':<24} {'here':<5} {'size':>9}  {'licence':<12} from")
     for row in generators.rows().values():
         found = weights.status(row)
         size = f"{found.size_bytes / 1e6:.0f} MB" if found.size_bytes else "?"
-        print(f"{row.name:<24} {'yes' if found.here else 'no':<5} {size:>9}  {found.licence:<12} {found.origin}")
+        say_line(f"{row.name:<24} {'yes' if found.here else 'no':<5} {size:>9}  {found.licence:<12} {found.origin}")
 
 
 def _weights_get(options: argparse.Namespace) -> None:
@@ -63,7 +62,7 @@ def _weights_get(options: argparse.Namespace) -> None:
 
     rows = generators.rows()
     found = weights.find(rows.get(options.name) or find_backbone(options.name), rows=rows.values())
-    print(found.note if found else f"{options.name} has no pretrained weights")
+    say_line(found.note if found else f"{options.name} has no pretrained weights")
 
 
 def _weights_verify(_: argparse.Namespace) -> None:
@@ -74,7 +73,7 @@ def _weights_verify(_: argparse.Namespace) -> None:
     for row in generators.rows().values():
         if weights.status(row).here:
             problem = weights.verify(row)
-            print(f"{row.name}: {problem or 'as pinned'}")
+            say_line(f"{row.name}: {problem or 'as pinned'}")
             bad += [row.name] if problem else []
     if bad:
         raise InputError(f"damaged weights: {', '.join(bad)}; fetch them again with `tlkit weights get NAME`")
@@ -88,18 +87,18 @@ def _cache_list(_: argparse.Namespace) -> None:
 
     there = cache.entries()
     if not there:
-        print(f"no features are stored in {cache.root()}")
+        say_line(f"no features are stored in {cache.root()}")
         return
-    print(f"{'size':>8}  {'last used':<10}  features")
+    say_line(f"{'size':>8}  {'last used':<10}  features")
     for entry in there:
-        print(f"{amount(entry.bytes):>8}  {time.strftime('%Y-%m-%d', time.localtime(entry.used))}  {entry.about}")
-    print(f"{amount(sum(entry.bytes for entry in there)):>8}  in all, in {cache.root()}")
+        say_line(f"{amount(entry.bytes):>8}  {time.strftime('%Y-%m-%d', time.localtime(entry.used))}  {entry.about}")
+    say_line(f"{amount(sum(entry.bytes for entry in there)):>8}  in all, in {cache.root()}")
 
 
 def _cache_clear(_: argparse.Namespace) -> None:
     from tlkit import cache
 
-    print(f"freed {amount(cache.clear())} in {cache.root()}")
+    say_line(f"freed {amount(cache.clear())} in {cache.root()}")
 
 
 # === Runs ===
@@ -110,12 +109,14 @@ def _runs(options: argparse.Namespace) -> None:
 
     found = ledger.runs(Path(options.folder))
     if not found:
-        print(f"no runs under {options.folder}")
+        say_line(f"no runs under {options.folder}")
         return
-    print(f"{'status':<10}  {'started':<16}  {'epochs':>6}  {'figure':<18}  run")
+    say_line(f"{'status':<10}  {'started':<16}  {'epochs':>6}  {'figure':<18}  run")
     for run in found:
         figure = "" if run.figure is None else "{} {:.4g}".format(*run.figure)
-        print(f"{run.status:<10}  {run.started[:16]:<16}  {run.epochs:>6}  {figure:<18}  {run.directory}: {run.about}")
+        say_line(
+            f"{run.status:<10}  {run.started[:16]:<16}  {run.epochs:>6}  {figure:<18}  {run.directory}: {run.about}"
+        )
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -124,4 +125,7 @@ def _compare(options: argparse.Namespace) -> None:
     found = compare(options.runs)
     if options.out:
         found.save(options.out)
-    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else found)
+    if options.json:
+        say_json(found.to_dict())
+    else:
+        say(found)

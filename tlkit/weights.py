@@ -8,7 +8,6 @@ Environment:
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,12 +17,11 @@ from typing import Literal
 from tlkit import fetch, files
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.spec import Backbone, Download, File, Local, Preset, Wheel
+from tlkit.telling import log
 
 FORMS = (".h5", ".keras", ".safetensors", ".pth")  # .weights.h5 is an .h5
 KERAS = "https://storage.googleapis.com/"
 KAGGLE = "https://www.kaggle.com"
-
-_log = logging.getLogger("tlkit")
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def find(
     if status(row).here and not damage:
         return _found(row, "cache", "from the cache")
     if damage:
-        _log.warning("%s; it is fetched again", damage)
+        log.warning("%s; it is fetched again", damage)
     try:
         origin = _fetch(row)
     except OfflineError as error:
