@@ -19,6 +19,7 @@ from tlkit import (
     doctor,
     exporting,
     ledger,
+    opening,
     outlook,
     pretraining,
     report,
@@ -105,6 +106,8 @@ def run_job(
         watch.plan(outlook.plan(clf, phases, examples) | {"resumed": bool(there), "findings": facts["findings"]})
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
         with _onward(out):
+            if there:
+                _place_again(out, examples, watch.say)
             history = _fit(clf, examples, phases, job, keeper, watch)
             if amounts.affordable(clf, examples, history):
                 ledger.add(out, {"amounts": _amounts(build, examples, history, watch.say)})
@@ -154,6 +157,22 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
     """Begin a run once all that can be refused was not: its ledger, which example goes where, what was left out."""
     ledger.begin(out, facts | {"choices": choices})
     examples.write_splits(out / ledger.SPLITS)
+    if examples.unreadable:
+        examples.write_quarantine(out / ledger.QUARANTINE)
+
+
+def _place_again(out: Path, examples: data.Data, say: Callable[[str], Any]) -> None:
+    """Write anew which example went where, of a run that goes on: its data and splits are those that it began with."""
+    path = out / ledger.SPLITS
+    try:
+        before = opening.content(path, most=opening.MOST_RECORDS, within=out)
+    except OSError as error:
+        before, reason = None, opening.why(error)
+    examples.write_splits(path)
+    if before is None:
+        say(f"{path} could not be read ({reason}); it was written anew, of the same data and splits")
+    elif before != opening.content(path, most=opening.MOST_RECORDS):
+        say(f"{path} was changed since the run began; it was written anew, of the same data and splits")
     if examples.unreadable:
         examples.write_quarantine(out / ledger.QUARANTINE)
 
