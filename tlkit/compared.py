@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ class Compared:
         n: examples of the test split.
         data: the fingerprint of the data.
         facts: how it was made, in words: backbone, head, weights, phases, and so on.
-        figures: the headline figures.
+        figures: the headline figures, None for one that is not finite.
         examples: digest and label of each test example, sorted.
         each: how well each of them was answered, as `Measured.each` has it; empty where that was not kept.
     """
@@ -52,7 +51,7 @@ class Compared:
     n: int
     data: str
     facts: dict[str, str]
-    figures: dict[str, float]
+    figures: dict[str, float | None]
     examples: tuple[tuple[str, str], ...]
     each: dict[str, np.ndarray]
 
@@ -88,8 +87,7 @@ def read(out: Path) -> Compared:
     order = sorted(range(len(placed)), key=placed.__getitem__)
     each = _answers(out / ledger.ANSWERS, [digest for digest, _ in placed], order, report["target"])
     examples = tuple(placed[number] for number in order)
-    figures = {name: math.nan if value is None else value for name, value in told["figures"].items()}
-    return Compared(str(out), report["target"], report["n"], told["data"], facts, figures, examples, each)
+    return Compared(str(out), report["target"], report["n"], told["data"], facts, dict(told["figures"]), examples, each)
 
 
 def _answers(path: Path, digests: list[str], order: list[int], target: str) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import errno
 import json
 import os
 import platform
@@ -65,7 +66,13 @@ def check(out: Path) -> None:
 
 def check_name(out: Path) -> None:
     """Raise RunError for a path that no directory can have, or none with an artifact."""
-    if wrong := opening.fault(out):
+    wrong = opening.fault(out)
+    if not wrong:
+        try:
+            os.lstat(out)
+        except OSError as error:
+            wrong = "the name is too long" if error.errno == errno.ENAMETOOLONG else ""
+    if wrong:
         raise RunError(f"{out} cannot be a directory: {wrong}; choose another as --out")
     if not opening.is_utf8(out):
         raise RunError(f"{opening.shown(out)} is no UTF-8, which an artifact needs; choose another directory as --out")
@@ -261,7 +268,8 @@ def _listed(out: Path) -> Listed | None:
     )
     given = told["settings"]
     about = f"{given.get('backbone')} + {given.get('head')} on {given.get('data')}"
-    figure = next(iter(told.get("figures", {}).items()), learned[-1] if learned else None)
+    known = ((name, value) for name, value in told.get("figures", {}).items() if value is not None)
+    figure = next(known, learned[-1] if learned else None)
     figure = figure and (printable(figure[0]), figure[1])
     status, started, about = map(printable, (status, str(told.get("started", "")), about))
     return Listed(out, status, started, about, len(learned), figure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -85,7 +86,7 @@ def run_job(
     """
     watch, out, asked = outlook.Watch(progress, tensorboard), Path(job.out), job
     inspect(job)
-    going = not overwrite and (out / ledger.LEDGER).exists() and ledger.load(out)["status"] == "finished"
+    going = not overwrite and os.path.lexists(out / ledger.LEDGER) and ledger.load(out)["status"] == "finished"
     job = completed(job, kind_of(job), fetch=not going)
     examples = job.read()
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
@@ -197,7 +198,7 @@ def _onward(out: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if not (out / ledger.LEDGER).exists() or ledger.load(out)["status"] == "finished":
+        if not os.path.exists(out / ledger.LEDGER) or ledger.load(out)["status"] == "finished":
             raise
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(f"interrupted; {how}") from None
