@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,36 @@ def test_a_long_name_does_not_make_a_longer_one(tmp_path: Path, monkeypatch: pyt
     Image.new("RGB", (9, 9), "red").save(tmp_path / name, "TIFF")
     (copy,), _, reasons = folders.pictures([str(tmp_path / name)])
     assert not reasons and Path(copy).is_file() and Path(copy).name.startswith("ü" * 50 + "-")
+
+
+# === Names that are no UTF-8 ===
+
+
+def test_a_file_whose_name_is_no_utf_8_is_left_out_by_a_name_that_can_be_printed(tmp_path: Path) -> None:
+    for number in range(8):
+        save(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", number)
+    odd = tmp_path / "photos" / "a" / os.fsdecode(b"caf\xe9.png")
+    odd.write_bytes((tmp_path / "photos" / "a" / "0.png").read_bytes())
+    (tmp_path / "photos" / os.fsdecode(b"stray\xe9.png")).write_bytes(odd.read_bytes())
+    data = tlkit.image_folder(tmp_path / "photos")
+    assert dict(data.unreadable) == {
+        r"a/caf\xe9.png": "its name is no UTF-8; rename it",
+        r"stray\xe9.png": "it lies beside the class folders, in none of them",
+    }
+    assert sum(map(len, data.splits().values())) == 8
+    data.write_quarantine(tmp_path / "quarantine.csv")
+    assert r"a/caf\xe9.png,its name is no UTF-8; rename it" in (tmp_path / "quarantine.csv").read_text("ascii")
+    with pytest.raises(DataError, match=r"2 could not be read; .*mend or remove them"):
+        tlkit.image_folder(tmp_path / "photos", strict=True)
+
+
+@pytest.mark.parametrize("where", ["photos", "photos/a"])
+def test_folders_whose_names_are_no_utf_8_are_refused(tmp_path: Path, where: str) -> None:
+    for number in range(8):
+        save(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", number)
+    odd = tmp_path / os.fsdecode(where.encode() + b"\xe9")
+    (tmp_path / where).rename(odd)
+    root = odd if where == "photos" else tmp_path / "photos"
+    with pytest.raises(DataError, match=r"(photos|a)\\xe9 (is|has a name that is) no UTF-8; rename it") as caught:
+        tlkit.image_folder(root)
+    assert str(caught.value).isprintable()

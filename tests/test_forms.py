@@ -68,3 +68,18 @@ def test_a_name_stands_before_what_is_wrong() -> None:
         "job.b is missing",
         "job.a is of type int, not str",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "fault"),
+    [
+        ({"a": 10**400}, {"a": float}, "a is a number of more than 63 bits"),
+        ({"a": -(2**63)}, {"a": int}, "a is a number of more than 63 bits"),
+        ({"a": [1, 2**63]}, {"a": [int]}, r"a[1] is a number of more than 63 bits"),
+        ({"a": float("inf")}, {"a": float}, "a is not a finite number"),
+        ({"a": float("nan")}, {"a": float | None}, "a is not a finite number"),
+    ],
+)
+def test_numbers_that_nothing_can_use(value: dict, form: dict, fault: str) -> None:
+    assert list(mismatches(value, form)) == [fault]
+    assert list(mismatches({"a": 2**63 - 1}, {"a": int})) == []

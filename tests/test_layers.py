@@ -10,7 +10,20 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup", "telling", "harmless"),
+    (
+        "spec",
+        "errors",
+        "files",
+        "forms",
+        "interrupts",
+        "columns",
+        "bio",
+        "intervals",
+        "markup",
+        "telling",
+        "harmless",
+        "opening",
+    ),
     ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),

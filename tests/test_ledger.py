@@ -61,7 +61,7 @@ def write(place: Path, facts: dict, metrics: str = "") -> None:
         ({"settings": []}, "settings is of type list, not dict"),
         ({"data": 5}, "data is of type int, not str"),
         ({"environment": "linux", "schema": 2}, "environment is of type str, not dict"),
-        ({"figures": {"mae": "high"}}, "figures.mae is of type str, not float"),
+        ({"figures": {"mae": "high"}}, "figures.mae is 'high', not float or null"),
     ],
 )
 def test_a_ledger_of_wrong_types_is_damaged(tmp_path: Path, facts: dict, fault: str) -> None:

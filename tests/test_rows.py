@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+import tlkit
 from tlkit import rows
 from tlkit.errors import DataError
 
@@ -204,3 +206,16 @@ def test_columns_of_the_same_name(tmp_path: Path) -> None:
     assert rows.column(found, None, ["label"], "label_column") == "label"
     with pytest.raises(DataError, match=r"t.csv has 2 columns called 'text'; give each a name of its own"):
         rows.column(found, None, ["text"], "text_column")
+
+
+def test_a_table_whose_name_is_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    path.write_text("text,label\na,b\n")
+    for read in (rows.read, rows.text, tlkit.text_table, tlkit.image_table, tlkit.table, tlkit.dialogues):
+        with pytest.raises(DataError, match=r"caf\\xe9\.csv is no UTF-8; rename it$") as caught:
+            read(path)
+        assert str(caught.value).isprintable()
+    plain = path.with_suffix(".txt")
+    plain.write_text("a\n\nb")
+    with pytest.raises(DataError, match=r"caf\\xe9\.txt is no UTF-8; rename it$"):
+        tlkit.dialogues(plain)

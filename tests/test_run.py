@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import models
 import numpy as np
 import pytest
 
+import tlkit
 from tlkit import checkpoint, exporting, files, folders, ledger, loop, run, train
 from tlkit import job as jobs
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
@@ -560,3 +562,77 @@ def test_a_run_of_enough_examples_tells_whether_more_would_help(
     assert "the head alone, on parts of the training examples: val_accuracy" in capsys.readouterr().out
     assert told["command"].startswith("tlkit train photos --backbone tiny") and given["data"].source == str(photos)
     assert given["clf"].spec.target.temperature > 0 and "calibration" in given["report"].to_dict()
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed", "a link"])
+def test_a_run_that_goes_on_has_its_splits_again(
+    job: Job,
+    tmp_path: Path,
+    stopped: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    damage: str,
+) -> None:
+    with pytest.raises(Interrupted):
+        run_job(job, progress=False)
+    table, other = Path(job.out) / "splits.csv", tmp_path / "other.csv"
+    before = table.read_bytes()
+    other.write_bytes(before.replace(b"train", b"test"))
+    table.unlink()
+    if damage == "changed":
+        table.write_bytes(other.read_bytes())
+    elif damage == "a link":
+        table.symlink_to(other)
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    done = run_job(jobs.resumed(job.out))
+    assert table.read_bytes() == before and not table.is_symlink() and other.read_bytes() != before
+    reason = {"gone": "could not be read", "changed": "was changed since", "a link": "a link that leads out of"}[damage]
+    assert (told := capsys.readouterr().out).count("it was written anew, of the same data and splits") == 1
+    assert reason in told and done.ledger["status"] == "finished"
+
+
+def test_a_run_that_goes_on_with_its_own_splits_says_nothing_of_them(
+    job: Job, stopped: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(Interrupted):
+        run_job(job, progress=False)
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    run_job(jobs.resumed(job.out))
+    assert "anew" not in capsys.readouterr().out
+
+
+def test_a_run_whose_splits_came_from_a_file_that_is_gone_is_refused(
+    job: Job, tmp_path: Path, stopped: None, photos: Path
+) -> None:
+    tlkit.read(str(photos), seed=5).write_splits(tmp_path / "mine.csv")
+    with pytest.raises(Interrupted):
+        run_job(dataclasses.replace(job, splits=str(tmp_path / "mine.csv")), progress=False)
+    (tmp_path / "mine.csv").unlink()
+    refused(jobs.resumed(job.out), r"cannot read the splits file .*mine\.csv: No such file")
+
+
+@pytest.fixture
+def stopped(untrained: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run, which trains nothing, be interrupted once it has begun."""
+
+    def fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+        if not run_dir.open({}):
+            run_dir.begin({})
+        return NOTHING
+
+    monkeypatch.setattr(train, "fit", fit)
+
+    def export(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporting, "export", export)
+
+
+def test_an_out_that_is_no_utf_8(job: Job, tmp_path: Path) -> None:
+    refused(
+        dataclasses.replace(job, out=str(tmp_path / os.fsdecode(b"caf\xe9"))), r"caf\\xe9 is no UTF-8, which an art"
+    )
+    for out in ("a\0b", str(tmp_path / ("x" * 300))):
+        with pytest.raises(RunError, match=r"(NUL character|too long).*choose another") as caught:
+            run_job(dataclasses.replace(job, out=out), progress=False)
+        assert "\n" not in str(caught.value)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit import files
+from tlkit import files, opening
 from tlkit.errors import RunError
 
 MEASURED, MOST = "measured.json", 1000  # in the folder: what was measured on this machine; so many entries of it
@@ -53,7 +52,7 @@ def _entry(folder: Path) -> Entry | None:
 
 def _about(file: Path) -> str:
     try:
-        return str(json.loads(file.read_text("utf-8"))["about"])
+        return str(opening.read_json(file)["about"])
     except (OSError, ValueError, KeyError, TypeError):
         return "of unknown origin"
 

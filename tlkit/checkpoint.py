@@ -10,25 +10,24 @@ import csv
 import hashlib
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from tlkit import files, forms, harmless
+from tlkit import files, forms, harmless, opening
 from tlkit.errors import RunError
 from tlkit.interrupts import Stop, listening
-
-if TYPE_CHECKING:
-    import os
 
 NAME, METRICS, SCHEMA = "checkpoint.safetensors", "metrics.csv", 1
 # of the facts, as `forms.mismatches` takes it
 FORM = {"settings": {}, "choices": {}, "done": [([{}], {})], "loop": dict | None, "seconds": float}
+MOST = 64 << 30  # bytes: of the largest network that anything here trains, several times over
 EVERY = 10.0  # seconds of training that a killed process may lose
 SHARE = 10  # times as long as a checkpoint takes to write has to pass before the next
 Arrays = Mapping[str, np.ndarray]
@@ -66,9 +65,11 @@ def read(path: Path) -> State | None:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
+        with opening.regular(path, most=MOST, within=path.parent):
+            pass  # what opens it by name next would wait for a pipe
         with safe_open(path, framework="np") as file:
             about = file.metadata()
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
@@ -80,7 +81,9 @@ def read(path: Path) -> State | None:
             raise ValueError(fault)
     # AttributeError: a type of numbers that NumPy lacks
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise RunError(f"{path} is damaged ({error}); delete it, or start anew in another directory") from error
+        raise RunError(
+            f"{path} is damaged ({opening.why(error)}); delete it, or start anew in another directory"
+        ) from error
     if schema != SCHEMA:
         raise RunError(f"{path} has schema {schema}, this tlkit reads {SCHEMA}; go on with the tlkit that wrote it")
     return facts, arrays

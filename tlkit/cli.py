@@ -223,7 +223,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from tlkit import report
     from tlkit.artifact import load
 
-    if options.out and any((Path(options.out) / name).exists() for name in ("tlkit.json", "run.json")):
+    if options.out and any(os.path.exists(Path(options.out) / name) for name in ("tlkit.json", "run.json")):
         raise InputError(f"{options.out} is a run or artifact with a report of its own; give another --out")
     hush()
     artifact = load(options.artifact)
@@ -261,9 +261,9 @@ def _export(options: argparse.Namespace) -> None:
     from tlkit.exporting import export
 
     out = Path(options.out)
-    if out.exists() and not (out / "tlkit.json").exists():
+    if os.path.exists(out) and not os.path.exists(out / "tlkit.json"):
         raise InputError(f"{out} is there and no artifact of tlkit; give another directory as --out")
-    if out.exists() and not options.overwrite:
+    if os.path.exists(out) and not options.overwrite:
         raise InputError(f"{out} already holds an artifact; give --overwrite, or another directory as --out")
     hush()
     source = load(options.artifact)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, forms, ledger
+from tlkit import files, forms, ledger, opening
 from tlkit.errors import RunError
 from tlkit.harmless import from_cell
 from tlkit.measured import REPORTS
@@ -20,7 +22,7 @@ PHASE = {"name": str, "trainable": int, "seconds": float}
 RUN = {
     "settings": {"epochs": [int], "learning_rate": [float]},
     "history": {"phases": [PHASE], "seconds": float},
-    "figures": {"*": float},
+    "figures": {"*": float | None},  # null: it is not a finite number
 }
 ARTIFACT = {"backbone": {"name": str}, "head": str, "weights": {"origin": str}}
 REPORT = {"target": str, "n": int}
@@ -40,7 +42,7 @@ class Compared:
         n: examples of the test split.
         data: the fingerprint of the data.
         facts: how it was made, in words: backbone, head, weights, phases, and so on.
-        figures: the headline figures.
+        figures: the headline figures, None for one that is not finite.
         examples: digest and label of each test example, sorted.
         each: how well each of them was answered, as `Measured.each` has it; empty where that was not kept.
     """
@@ -50,7 +52,7 @@ class Compared:
     n: int
     data: str
     facts: dict[str, str]
-    figures: dict[str, float]
+    figures: dict[str, float | None]
     examples: tuple[tuple[str, str], ...]
     each: dict[str, np.ndarray]
 
@@ -92,7 +94,7 @@ def read(out: Path) -> Compared:
 
 def _answers(path: Path, digests: list[str], order: list[int], target: str) -> dict[str, np.ndarray]:
     """Read how well each test example was answered, in that order; nothing where it was not kept."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
     name = TESTED[target]
     rows = list(_rows(path, "digest", name))
@@ -110,20 +112,20 @@ def _answers(path: Path, digests: list[str], order: list[int], target: str) -> d
 def _rows(path: Path, *columns: str, test: bool = False) -> Iterator[dict[str, str]]:
     """Yield the rows of a table of a run, all or those of the test split, which has the columns."""
     try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for row in csv.DictReader(file):
-                if missing := [name for name in columns if row.get(name) is None]:
-                    raise _damaged(path, f"a row has no {missing[0]}")
-                if not test or row["split"] == "test":
-                    yield row
+        data = opening.content(path, most=opening.MOST_RECORDS, within=path.parent)
+        for row in csv.DictReader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")):
+            if missing := [name for name in columns if row.get(name) is None]:
+                raise _damaged(path, f"a row has no {missing[0]}")
+            if not test or row["split"] == "test":
+                yield row
     except OSError as error:
-        raise RunError(f"cannot read {path} ({error.strerror}), a part of the run; train it again") from error
+        raise RunError(f"cannot read {path} ({opening.why(error)}), a part of the run; train it again") from error
     except csv.Error as error:
         raise _damaged(path, str(error)) from error
 
 
 def _checked(path: Path, form: Any) -> Any:
-    found = files.read_json(path)
+    found = files.read_json(path, within=path.parent)
     if fault := next(forms.mismatches(found, form), None):
         raise _damaged(path, fault)
     return found

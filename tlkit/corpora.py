@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlkit import labelled, rows, samples, traits
+from tlkit import labelled, opening, paths, rows, samples, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError
@@ -49,7 +50,7 @@ def dialogues(
         DataError: no such file, no such column, or nothing to learn from.
     """
     place = Path(path)
-    if place.suffix.lower() == ".txt" or (place.is_dir() and any(place.glob("*.txt"))):
+    if place.suffix.lower() == ".txt" or (os.path.isdir(place) and any(place.glob("*.txt"))):
         return _plain(place, settled(seed, splitting), strict)
     columns = (prompt_column, PROMPTS, "prompt_column"), (reply_column, REPLIES, "reply_column")
     return _pairs(place, columns, "reply", settled(seed, splitting), strict)
@@ -108,7 +109,7 @@ def _tables(path: Path) -> Mapping[str, rows.Table]:
     """Read the tables, by the split that they hold; "" where a table itself tells."""
     if str(path).startswith("tfds:"):
         return samples.tables(str(path).removeprefix("tfds:"))
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return {"": rows.read(path)}
     files = [file for file in sorted(path.iterdir()) if rows.is_table(file.name)]
     found = {SPLIT_NAMES.get(file.name.split(".")[0].lower(), ""): file for file in files}
@@ -139,16 +140,23 @@ def _joined(parts: Sequence[Part]) -> Part:
 
 def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
     """Read texts without prompts."""
-    if path.is_dir():
-        files = sorted(path.glob("*.txt"))
-        named = [(file.name, _decoded(file)) for file in files]
+    paths.check_name(str(path))
+    broken = []
+    if os.path.isdir(path):
+        named = []
+        for file in sorted(path.glob("*.txt")):
+            try:
+                paths.check_name(file.name)
+                named.append((file.name, _decoded(file)))
+            except DataError as error:
+                broken.append((opening.shown(file.name), str(error)))
     else:
-        if not path.is_file():
-            raise DataError(f"there is no file {path}; check it")
         texts = [text for text in _decoded(path).replace("\r\n", "\n").split("\n\n") if text.strip()]
         named = [(f"text {number}", text) for number, text in enumerate(texts, 1)]
     kept = [(name, text.strip()) for name, text in named if text.strip() and not labelled.unfit(text)]
-    lost = [(name, labelled.unfit(text) or "an empty text") for name, text in named if (name, text.strip()) not in kept]
+    lost = broken + [
+        (name, labelled.unfit(text) or "an empty text") for name, text in named if (name, text.strip()) not in kept
+    ]
     items = [text for _, text in kept]
     part = Part(items, ["reply"] * len(items), traits.look(items, "text", [name for name, _ in kept]))
     about = About("text", str(path), unreadable=tuple(lost), task="reply")
@@ -156,7 +164,10 @@ def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
 
 
 def _decoded(path: Path) -> str:
-    data = path.read_bytes()
+    try:
+        data = opening.content(path, most=opening.MOST_TABLE)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {opening.why(error)}; check the path and its permissions") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -152,7 +152,8 @@ def read(
         return _written(source, columns, options, task)
     if task == "entities" or (is_tagged(source) and paths.exists(source)):
         return _tagged(source, columns, options, task)
-    if os.path.isfile(source) or (paths.is_remote(source) and rows.is_table(source)):
+    there = os.path.exists(source) and not os.path.isdir(source)  # a pipe is there, too, and is told so
+    if there or (paths.is_remote(source) and rows.is_table(source)):
         return _table(source, columns, options, task)
     _check_options(source, columns, task)
     if paths.is_remote(source) or os.path.isdir(source):

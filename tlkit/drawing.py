@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tlkit import duplicates, strata, traits
+from tlkit import duplicates, opening, strata, traits
 from tlkit.errors import DataError, InputError, unknown
 from tlkit.harmless import from_cell
 from tlkit.spec import Splitting
@@ -258,10 +259,12 @@ def _as_called(rows: dict[str, tuple[str, str]], names: set[str]) -> dict[str, t
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            rows = list(csv.DictReader(file))
+        text = opening.content(path, most=opening.MOST_RECORDS).decode("utf-8-sig", "surrogateescape")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"cannot read the splits file {path}: {error}; give a splits.csv as a run writes it") from error
+        raise DataError(
+            f"cannot read the splits file {path}: {opening.why(error)}; give a splits.csv as a run writes it"
+        ) from error
     if not rows or not {"example", "split"} <= set(rows[0]):
         raise DataError(f"{path} is no table with the columns example and split; give a splits.csv as a run writes it")
     found = {}

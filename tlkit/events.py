@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tlkit import opening
 from tlkit.errors import RunError
 
 Log = Callable[[int, Mapping[str, Any]], None]
@@ -31,6 +32,8 @@ def opened(directory: str | os.PathLike | None) -> Iterator[Log]:
         return
     import tensorflow as tf
 
+    if wrong := opening.fault(directory):
+        raise RunError(f"cannot write TensorBoard's files to {directory} ({wrong}); choose another directory for them")
     with _written(directory):
         Path(directory).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=directory).close()

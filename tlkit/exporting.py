@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, files, fresh, graphs, lora, story
+from tlkit import card, files, fresh, graphs, lora, opening, story
 from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
@@ -82,10 +82,12 @@ def export(
 
 
 def _opened(out: Path, overwrite: bool) -> Path:
-    if (out / "tlkit.json").exists() and not overwrite:
+    if not opening.is_utf8(out):
+        raise ArtifactError(f"{opening.shown(out)} is no UTF-8, which TensorFlow needs; choose another directory")
+    if os.path.exists(out / "tlkit.json") and not overwrite:
         raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
-    strange = [name for name in OWN if (out / name).exists()]
-    if strange and not overwrite and not (out / LEDGER).exists():
+    strange = [name for name in OWN if os.path.exists(out / name)]
+    if strange and not overwrite and not os.path.exists(out / LEDGER):
         raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -98,7 +100,7 @@ def _tell(clf: keras.Model, out: Path, report: Measured | None, data: Any, histo
     if report is None:
         return None
     report.save(out)
-    ledger = files.read_json(out / LEDGER) if (out / LEDGER).exists() else {}
+    ledger = files.read_json(out / LEDGER, within=out) if (out / LEDGER).exists() else {}
     told = story.Story(report, clf, data, history, ledger, ledger.get("amounts", ()))
     story.write(told, out / story.NAME)
     return told

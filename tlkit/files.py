@@ -6,21 +6,21 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
-import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from tlkit import harmless
+from tlkit import harmless, opening
 from tlkit.errors import InputError, IntegrityError, RunError
 
-MOST_JSON = 64 << 20  # bytes
+MOST_JSON = opening.MOST_JSON
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another place",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
@@ -29,6 +29,7 @@ _REMEDIES = {
     errno.EROFS: "the file system is read-only; choose another place",
     errno.EISDIR: "there is a folder of that name; name a file",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.ELOOP: "there is a link of that name; remove it or choose another place",
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "a part of it is a file, not a folder; choose another place"),
 }
 
@@ -38,14 +39,6 @@ def cache_home() -> Path:
     if home := os.environ.get("TLKIT_HOME"):
         return Path(home).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tlkit"
-
-
-def content(path: str | os.PathLike) -> bytes:
-    """Read a file; raise OSError where there is none, or a pipe or a device, which may never end."""
-    kind = os.stat(path).st_mode
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # of a folder the system itself says that it is one
-        raise OSError(errno.EINVAL, "it is no regular file")
-    return Path(path).read_bytes()
 
 
 # === Writing ===
@@ -59,8 +52,11 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
         path: what is being written, for the message.
 
     Raises:
-        RunError: with the path and the remedy. Any other OSError passes unchanged.
+        RunError: with the path and the remedy, also for a path that no file can have. Any other OSError passes
+            unchanged.
     """
+    if wrong := opening.fault(path):
+        raise RunError(f"cannot write {path}: {wrong}; choose another")
     try:
         yield
     except OSError as error:
@@ -133,21 +129,37 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write a value as readable JSON in one step; raise RunError where that cannot be."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    """Write a value as readable JSON in one step, numbers that are not finite as null; raise RunError where that cannot
+    be."""
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     # a file's name that is no UTF-8 holds halves of surrogate pairs, which only an escape can carry
     write_text(path, re.sub("[\ud800-\udfff]", lambda half: ascii(half[0])[1:-1], text))
 
 
-def read_json(path: str | os.PathLike) -> Any:
-    """Read a JSON file; raise RunError, naming it, where it is missing, damaged, or larger than any of ours."""
+def finite(value: Any) -> Any:
+    """Return a value for JSON with null in place of every number that is not finite, which JSON cannot write."""
+    if isinstance(value, Mapping):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: str | os.PathLike, *, within: str | os.PathLike | None = None) -> Any:
+    """Read a regular file of JSON, as `opening.parsed` takes it.
+
+    Args:
+        path: the file.
+        within: a folder that a link must not lead out of.
+
+    Raises:
+        RunError: it is missing, no regular file, damaged, or larger than any of ours.
+    """
     try:
-        if Path(path).stat().st_size > MOST_JSON:
-            raise RunError(f"{path} is larger than {MOST_JSON >> 20} MiB, which no file of tlkit is; check the path")
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return opening.read_json(path, within=within)
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}; check the path") from error
-    except (ValueError, RecursionError) as error:
+        raise RunError(f"cannot read {path}: {opening.why(error)}; check the path") from error
+    except ValueError as error:
         raise RunError(f"{path} is not valid JSON ({error}); restore it, or delete it and start anew") from error
 
 
@@ -187,7 +199,7 @@ def digest(path: str | os.PathLike, algorithm: str = "sha256") -> str:
         raise InputError(f"unknown digest algorithm {algorithm!r}; use sha256 or md5")
     if path.is_dir():
         return f"{algorithm}:{_folder_hash(path, algorithm)}"
-    with path.open("rb") as file:
+    with opening.regular(path, most=None) as file:
         return f"{algorithm}:{hashlib.file_digest(file, lambda: _hash(algorithm)).hexdigest()}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, paths, traits
+from tlkit import files, opening, paths, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError
@@ -44,6 +44,7 @@ def image_folder(path: str | Path, *, seed: int = 0, splitting: Splitting | None
         InputError: an option that cannot be.
     """
     root = os.fspath(path).rstrip("/") or "/"
+    paths.check_name(root)
     if not paths.exists(root):
         raise DataError(f"there is no folder {root}; check the path")
     if not paths.is_folder(root):
@@ -52,8 +53,13 @@ def image_folder(path: str | Path, *, seed: int = 0, splitting: Splitting | None
     _same_classes(layout, root)
     parts, unreadable = {}, _astray(root, layout)
     for name, classes in layout.items():
-        sources = [file for group in classes.values() for file in group]
-        labels = [label for label, group in classes.items() for _ in group]
+        found = [(file, label) for label, group in classes.items() for file in group]
+        odd = [file for file, _ in found if not opening.is_utf8(file)]
+        unreadable += [
+            (opening.shown(file.removeprefix(f"{root}/")), "its name is no UTF-8; rename it") for file in odd
+        ]
+        found = [one for one in found if opening.is_utf8(one[0])]
+        sources, labels = [file for file, _ in found], [label for _, label in found]
         names = [source.removeprefix(f"{root}/") for source in sources]
         items, seen, reasons = pictures(sources, names)
         unreadable += [(names[number], reason) for number, reason in reasons.items()]
@@ -161,6 +167,8 @@ def _classes(folders: Sequence[str]) -> dict[str, list[str]]:
         if not inside:
             raise DataError(f"{folder} has no subfolders; put the pictures of each class into a subfolder of its own")
         for name, path in inside.items():
+            if not opening.is_utf8(name):
+                raise DataError(f"the class folder {opening.shown(path)} has a name that is no UTF-8; rename it")
             classes.setdefault(name, []).extend(_bar(paths.below(path), f"listing {name}"))
     if empty := [name for name, found in classes.items() if not found]:
         raise DataError(f"the class folder {empty[0]!r} in {folders[0]} is empty; add pictures or remove it")
@@ -172,7 +180,10 @@ def _astray(root: str, layout: dict[str, dict[str, list[str]]]) -> list[tuple[st
     places = {root, *(entry.path for entry in paths.visible(root) if entry.folder and layout.keys() > {"train"})}
     beside = [entry for place in sorted(places) for entry in paths.visible(place) if not entry.folder]
     named = [entry.path for entry in beside if Path(entry.name).suffix.lower() in SUFFIXES]
-    return [(path.removeprefix(f"{root}/"), "it lies beside the class folders, in none of them") for path in named]
+    return [
+        (opening.shown(path.removeprefix(f"{root}/")), "it lies beside the class folders, in none of them")
+        for path in named
+    ]
 
 
 def _same_classes(layout: dict[str, dict[str, list[str]]], root: str) -> None:

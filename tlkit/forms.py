@@ -2,15 +2,19 @@
 
 A form is a type or an annotation (`int`, `str | None`, `Literal["a", "b"]`, `Sequence[int]`), [the form of each item],
 (the form of the first item, of the second, ...), or {key: form}, where "*" stands for any key. Keys beyond a form are
-let be; a whole number passes for a float, and nothing else for anything else.
+let be; a whole number passes for a float, and nothing else for anything else. No number is infinite, NaN or beyond 63
+bits.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
+
+MOST = 2**63 - 1  # a whole number beyond it counts nothing, and becomes no float and no item of an array
 
 
 def mismatches(value: Any, form: Any, where: str = "") -> Iterator[str]:
@@ -29,6 +33,10 @@ def mismatches(value: Any, form: Any, where: str = "") -> Iterator[str]:
     if not _fits(value, list if kind is tuple else kind):
         told = repr(value[:100]) if isinstance(value, str) and get_origin(kind) else f"of type {type(value).__name__}"
         yield f"{where or 'it'} is {told}, not {_name(kind)}"
+    elif type(value) is int and not -MOST <= value <= MOST:
+        yield f"{where or 'it'} is a number of more than 63 bits"
+    elif type(value) is float and not math.isfinite(value):
+        yield f"{where or 'it'} is not a finite number"
     elif kind is tuple and len(value) != len(form):
         yield f"{where or 'it'} has {len(value):,} items, not {len(form)}"
     elif isinstance(form, list | tuple):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlkit import errors, files
+from tlkit import errors, opening
 from tlkit.decoding import MAX_PIXELS, decode
 from tlkit.spec import Augment, Reading
 
@@ -117,7 +117,7 @@ def content(path: str | Path) -> bytes:
     try:
         if "://" in str(path):
             return tf.io.gfile.GFile(str(path), "rb").read()
-        return files.content(path)
+        return opening.content(path, most=opening.MOST_PICTURE)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", error)
         raise errors.DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error

@@ -5,7 +5,7 @@ The digests find damage and mix-ups. They lie beside what they describe, so they
 
 from __future__ import annotations
 
-import json
+import errno
 import math
 import os
 import re
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tlkit import archives, bio, columns, files, forms
+from tlkit import archives, bio, columns, files, forms, opening
 from tlkit.errors import ArtifactError, InputError
 from tlkit.families import KINDS
 from tlkit.vision import NORMALISATION
@@ -37,7 +37,7 @@ FORM = {  # as `forms.mismatches` takes it
     "versions": {"tlkit": str, "*": str},
     "files": {"*": str},
 }
-METRICS = {"split": str, "examples": int, "*": float}
+METRICS = {"split": str, "examples": int, "*": float | None}  # null: it is not a finite number
 # these become arguments, so here nothing may be beyond the form
 TARGETS = {"label": {"temperature": float}, "tags": {}, "value": {"mean": float, "scale": float}, "entities": {}}
 TARGETS |= {"reply": {"size": int}, "summary": {"size": int}}
@@ -76,14 +76,17 @@ def read(path: Path) -> dict[str, Any]:
         ArtifactError: there is no tlkit.json, it is damaged or too large, or of a schema that is not read.
     """
     place = path / "tlkit.json"
-    if not place.is_file():
+    if not opening.is_utf8(path):
+        raise ArtifactError(
+            f"{opening.shown(path)} is no UTF-8, which TensorFlow needs; give the directory another name"
+        )
+    if not os.path.lexists(place):
         raise ArtifactError(f"{path} is not an artifact: it has no tlkit.json; name a directory tlkit.export wrote")
-    if (size := place.stat().st_size) > MOST_BYTES:
-        raise _damaged(place, f"it has {size:,} bytes; at most {MOST_BYTES:,}, and {MOST_LABELS:,} labels, are read")
     try:
-        facts = json.loads(place.read_bytes())
-    except RecursionError:
-        raise _damaged(place, "it is nested too deeply") from None
+        facts = opening.parsed(opening.content(place, most=MOST_BYTES, within=path))
+    except OSError as error:
+        more = f", and {MOST_LABELS:,} labels" if error.errno == errno.EFBIG else ""
+        raise _damaged(place, f"{opening.why(error)}{more}") from error
     except ValueError as error:
         raise _damaged(place, str(error)) from error
     facts = _upgraded(facts, place)

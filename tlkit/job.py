@@ -197,6 +197,7 @@ def _bare(path: str) -> str:
 def inspect(job: Job) -> None:
     """Raise RunError for a directory that is not ours to write, and what `data.read` raises for missing data."""
     out, source = Path(job.out), Path(job.data)
+    ledger.check_name(out)
     if os.path.isdir(source) and out.resolve().is_relative_to(source.resolve()):
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
     if kind_of(job) is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):

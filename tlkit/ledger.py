@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import errno
 import json
 import os
 import platform
@@ -16,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlkit import checkpoint, files, forms, weights
+from tlkit import checkpoint, files, forms, opening, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
 from tlkit.harmless import line
@@ -26,7 +27,7 @@ from tlkit.spec import Backbone, Phase
 LEDGER, SPLITS, QUARANTINE, ANSWERS = "run.json", "splits.csv", "quarantine.csv", "answers.csv"
 SCHEMA = 1
 # what others rely on in a ledger, as `forms.mismatches` takes it; and what a ledger may lack of it
-FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "figures": {"*": float}}
+FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "figures": {"*": float | None}}
 OPTIONAL = {"environment": {}, "figures": {}}
 # what a run writes into its directory beside the ledger; nothing else is ever removed from it
 OWN = (
@@ -49,18 +50,33 @@ INDIFFERENT = {"data", "cache_budget"}
 
 def check(out: Path) -> None:
     """Raise RunError for a directory that cannot be written or holds anything but a run of tlkit."""
-    if out.exists() and not out.is_dir():
+    check_name(out)
+    if os.path.lexists(out) and not os.path.isdir(out):
         raise RunError(f"{out} is a file; give a directory as --out")
-    standing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    standing = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
     try:
         tempfile.TemporaryDirectory(prefix=".tlkit-", dir=standing).cleanup()
         strange = [path.name for path in out.iterdir() if path.name[:1] != "."] if standing == out else []
     except OSError as error:
-        raise RunError(f"cannot write {out} ({error.strerror}); choose another directory as --out") from error
-    there = files.read_json(out / LEDGER) if LEDGER in strange else None
+        raise RunError(f"cannot write {out} ({opening.why(error)}); choose another directory as --out") from error
+    there = files.read_json(out / LEDGER, within=out) if LEDGER in strange else None
     # other programs, too, write a run.json
     if strange and not (isinstance(there, dict) and {"schema", "status", "settings"} <= set(there)):
         raise RunError(f"{out} holds files of no tlkit run ({strange[0]}, ...); choose another directory as --out")
+
+
+def check_name(out: Path) -> None:
+    """Raise RunError for a path that no directory can have, or none with an artifact."""
+    wrong = opening.fault(out)
+    if not wrong:
+        try:
+            os.lstat(out)
+        except OSError as error:
+            wrong = "the name is too long" if error.errno == errno.ENAMETOOLONG else ""
+    if wrong:
+        raise RunError(f"{out} cannot be a directory: {wrong}; choose another as --out")
+    if not opening.is_utf8(out):
+        raise RunError(f"{opening.shown(out)} is no UTF-8, which an artifact needs; choose another directory as --out")
 
 
 @contextlib.contextmanager
@@ -136,7 +152,7 @@ def begin(out: Path, facts: Mapping[str, Any]) -> None:
     files.write_json(out / LEDGER, {"schema": SCHEMA, "status": "running", **about, **facts})
     for name in OWN:
         path = out / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def environment() -> dict[str, Any]:
@@ -157,8 +173,8 @@ def versions() -> dict[str, str]:
 
 def add(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write further facts into the ledger, in one step, and return the whole of it as it can be read again."""
-    files.write_json(out / LEDGER, files.read_json(out / LEDGER) | dict(facts))
-    return files.read_json(out / LEDGER)
+    files.write_json(out / LEDGER, files.read_json(out / LEDGER, within=out) | dict(facts))
+    return files.read_json(out / LEDGER, within=out)
 
 
 def load(out: Path) -> dict[str, Any]:
@@ -168,9 +184,9 @@ def load(out: Path) -> dict[str, Any]:
         RunError: there is none, it is damaged, or of another version of tlkit.
     """
     path = out / LEDGER
-    if not path.exists():
+    if not os.path.lexists(path):
         raise RunError(f"{out} holds no run of tlkit (no {LEDGER}); name the directory that was given as --out")
-    told = files.read_json(path)
+    told = files.read_json(path, within=out)
     if fault := next(forms.mismatches(OPTIONAL | told if isinstance(told, dict) else told, FORM), None):
         raise RunError(f"{path} is damaged ({fault}); restore it, or give --overwrite to start anew")
     if told["schema"] != SCHEMA:
@@ -190,7 +206,7 @@ def standing(out: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         RunError: the run that is there is another one, each difference named, or cannot be read.
     """
-    if not (out / LEDGER).exists():
+    if not os.path.lexists(out / LEDGER):
         return None
     there = load(out)
     if changed := differences(there, facts):
@@ -237,7 +253,7 @@ class Listed:
 
 def runs(folder: Path) -> list[Listed]:
     """List the runs under a folder, at any depth, the latest first; raise RunError where there is no such folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise RunError(f"there is no folder {folder}; check the path")
     found = [_listed(path.parent) for path in folder.rglob(LEDGER) if not any(p[:1] == "." for p in path.parts[:-1])]
     return sorted(filter(None, found), key=lambda run: run.started, reverse=True)
@@ -253,7 +269,8 @@ def _listed(out: Path) -> Listed | None:
     )
     given = told["settings"]
     about = f"{given.get('backbone')} + {given.get('head')} on {given.get('data')}"
-    figure = next(iter(told.get("figures", {}).items()), learned[-1] if learned else None)
+    known = ((name, value) for name, value in told.get("figures", {}).items() if value is not None)
+    figure = next(known, learned[-1] if learned else None)
     figure = figure and (line(figure[0]), figure[1])
     status, started, about = map(line, (status, str(told.get("started", "")), about))
     return Listed(out, status, started, about, len(learned), figure)
@@ -263,10 +280,12 @@ def _learned(path: Path) -> list[tuple[str, float]]:
     """Return the figure of the validation split after each epoch, such as accuracy, with its name; none before the
     first. Raise RunError for a damaged file."""
     try:
-        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
+        rows = list(csv.DictReader(opening.content(path, within=path.parent).decode("utf-8").splitlines()))
         names = [[key for key in row if key and key.startswith("val_") and key != "val_loss"] for row in rows]
         return [(own[0].removeprefix("val_"), float(row[own[0]])) for row, own in zip(rows, names, strict=True)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-        raise RunError(f"{path} is damaged ({error}); restore it, or start anew in another directory") from error
+        raise RunError(
+            f"{path} is damaged ({opening.why(error)}); restore it, or start anew in another directory"
+        ) from error

@@ -65,6 +65,7 @@ def image_table(
     group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
     found, lost, note = labelled.examples(table, label, group, lambda row: _path(row, image), task)
     base = os.path.dirname(table.path) if root is None else os.fspath(root)
+    paths.check_name(base)
     pictures, repeated = _once(found, base)
     pictures, missing = _present(pictures, table.path, base or ".")
     items, seen, reasons = folders.pictures([one.place for one in pictures], [one.name for one in pictures])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import files, plots
+from tlkit import files, opening, plots
 from tlkit.errors import ArtifactError
 from tlkit.harmless import line
 from tlkit.markup import cell, number, table, text
@@ -214,13 +213,15 @@ class Measured:
         """
         path = Path(directory) / "report.json"
         try:
-            found = json.loads(path.read_text("utf-8"))
+            found = opening.read_json(path, within=path.parent)
             kind = resolve(REPORTS[found.pop("target", "label")])  # older ones know of nothing but labels
             return kind.restored(found)
         except FileNotFoundError as error:
             raise ArtifactError(f"{path} is missing; name the directory that Report.save wrote to") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"{path} is damaged ({error}); evaluate again and save the report anew") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"{path} is damaged ({opening.why(error)}); evaluate again and save the report anew"
+            ) from error
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tlkit import opening
 from tlkit.errors import DataError
 
 # Left behind by other programs, in no class of their own.
@@ -33,6 +34,12 @@ def is_folder(path: str) -> bool:
         DataError: TensorFlow has no file system for such an address, or it does not answer.
     """
     return _remote("isdir", path) if is_remote(path) else os.path.isdir(path)
+
+
+def check_name(path: str) -> None:
+    """Raise DataError for a path that is no UTF-8, which TensorFlow does not take and no table or report can hold."""
+    if not opening.is_utf8(path):
+        raise DataError(f"{opening.shown(path)} is no UTF-8; rename it")
 
 
 def exists(path: str) -> bool:

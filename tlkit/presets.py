@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import flat, weights
+from tlkit import flat, opening, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
@@ -47,7 +46,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     if colon and library in LIBRARIES:
         return _preset(library, preset)
     path = Path(text).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         row = Backbone(f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flat.ends, loader=LOADER)
         return _derived(dataclasses.replace(row, weights=Local(path)), path)
     if isinstance(name, os.PathLike) or os.sep in text or text.startswith("~"):
@@ -163,7 +162,7 @@ def _reading(folder: Path) -> Iterator[None]:
 
 
 def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    facts = json.loads((folder / name).read_text(encoding="utf-8"))
+    facts = opening.read_json(folder / name)
     if not isinstance(facts, dict):
         raise ValueError(f"{name} is no JSON object")
     return facts

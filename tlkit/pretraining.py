@@ -80,7 +80,7 @@ def pretrain_autoencoder(
     """
     rows = _rows(data, how := how or Pretraining())
     folder = _kept(data, rows, how) if out is None else Path(out)
-    if out is None and (folder / ABOUT).is_file():
+    if out is None and os.path.isfile(folder / ABOUT):
         return autoencoder(folder)
     given = TableInput.of(data.columns, rows)
     network, losses = _trained(given, rows, how, progress)
@@ -101,7 +101,7 @@ def autoencoder(folder: str | os.PathLike) -> Backbone:
         WeightsError: there is none, or it is damaged.
     """
     path = Path(folder)
-    if not (path / ABOUT).is_file():
+    if not os.path.isfile(path / ABOUT):
         raise WeightsError(f"{path} holds no autoencoder; name a folder that tlkit.pretrain_autoencoder wrote")
     try:
         facts = files.read_json(path / ABOUT)

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from tlkit import paths
+from tlkit import opening, paths
 from tlkit.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -80,7 +80,9 @@ def read(path: str | Path, first: int | None = None) -> Table:
     except csv.Error as error:
         raise DataError(f"{path} is not sound CSV: {error}; double every quote inside a quoted field") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}; check that it is whole and that you may read it") from error
+        raise DataError(
+            f"cannot read {path}: {opening.why(error)}; check that it is whole and that you may read it"
+        ) from error
     if not table.rows:
         lost = f" ({table.broken[0][0]}: {table.broken[0][1]})" if table.broken else ""
         raise DataError(f"{path} has no readable row{lost}; add a header line and rows of examples and labels")
@@ -104,10 +106,13 @@ def text(path: str | Path) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not sound UTF-16 text ({error.reason}); save it as UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}; check that it is whole and that you may read it") from error
+        raise DataError(
+            f"cannot read {path}: {opening.why(error)}; check that it is whole and that you may read it"
+        ) from error
 
 
 def _check_there(path: str) -> None:
+    paths.check_name(path)
     if not paths.exists(path) or paths.is_folder(path):
         raise DataError(
             f"{path} is a folder; give a file" if paths.exists(path) else f"there is no file {path}; check it"
@@ -129,12 +134,12 @@ def _content(path: str) -> bytes:
 
         data = images.content(path)
     else:
-        data = Path(path).read_bytes()
+        data = opening.content(path, most=opening.MOST_TABLE)
     return _unpacked(path, data) if path.lower().endswith(".gz") else data
 
 
 def _unpacked(path: str, data: bytes) -> bytes:
-    most = max(FLOOR, EXPANSION * len(data))
+    most = min(max(FLOOR, EXPANSION * len(data)), opening.MOST_TABLE)
     with gzip.open(io.BytesIO(data)) as file:
         found = file.read(most + 1)
     if len(found) > most:

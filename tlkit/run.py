@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from tlkit import (
     doctor,
     exporting,
     ledger,
+    opening,
     outlook,
     pretraining,
     report,
@@ -85,7 +87,7 @@ def run_job(
     """
     watch, out, asked = outlook.Watch(progress, tensorboard), Path(job.out), job
     inspect(job)
-    going = not overwrite and (out / ledger.LEDGER).exists() and ledger.load(out)["status"] == "finished"
+    going = not overwrite and os.path.lexists(out / ledger.LEDGER) and ledger.load(out)["status"] == "finished"
     job = completed(job, kind_of(job), fetch=not going)
     examples = job.read()
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
@@ -106,6 +108,8 @@ def run_job(
         watch.plan(outlook.plan(clf, phases, examples) | {"resumed": bool(there), "findings": facts["findings"]})
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
         with _onward(out):
+            if there:
+                _place_again(out, examples, watch.say)
             history = _fit(clf, examples, phases, job, keeper, watch)
             if amounts.affordable(clf, examples, history):
                 ledger.add(out, {"amounts": _amounts(build, examples, history, watch.say)})
@@ -159,6 +163,22 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
         examples.write_quarantine(out / ledger.QUARANTINE)
 
 
+def _place_again(out: Path, examples: data.Data, say: Callable[[str], Any]) -> None:
+    """Write anew which example went where, of a run that goes on: its data and splits are those that it began with."""
+    path = out / ledger.SPLITS
+    try:
+        before = opening.content(path, most=opening.MOST_RECORDS, within=out)
+    except OSError as error:
+        before, reason = None, opening.why(error)
+    examples.write_splits(path)
+    if before is None:
+        say(f"{path} could not be read ({reason}); it was written anew, of the same data and splits")
+    elif before != opening.content(path, most=opening.MOST_RECORDS):
+        say(f"{path} was changed since the run began; it was written anew, of the same data and splits")
+    if examples.unreadable:
+        examples.write_quarantine(out / ledger.QUARANTINE)
+
+
 def _finish(clf: Any, out: Path, examples: data.Data, history: train.History) -> Run:
     """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
     measured = _measured(clf, examples, history)
@@ -179,7 +199,7 @@ def _onward(out: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if not (out / ledger.LEDGER).exists() or ledger.load(out)["status"] == "finished":
+        if not os.path.exists(out / ledger.LEDGER) or ledger.load(out)["status"] == "finished":
             raise
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(f"interrupted; {how}") from None

@@ -131,7 +131,7 @@ def tables(name: str) -> dict[str, rows.Table]:
 
 def _prepared(library: Any, name: str, data_dir: str | Path | None) -> Any:
     """Return the builder of a data set that lies here, downloaded first where it does not."""
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return library.builder_from_directory(Path(name))
     builder = _builder(library, name, data_dir)
     _prepare(library, builder, name)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit import cache, files
+from tlkit import cache, files, opening
 from tlkit.errors import InputError, RunError
 
 DIGITS = 32  # of the SHA-256, in the file's name
@@ -150,7 +150,7 @@ def _write(folder: Path, name: str, array: np.ndarray) -> Path:
 
 
 def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
+    with opening.regular(file, most=None) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:DIGITS]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import string
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import families
+from tlkit import families, opening
 from tlkit.errors import WeightsError
 from tlkit.families import KINDS
 from tlkit.tokens import HOLE
@@ -61,11 +60,12 @@ def arguments(folder: Path) -> dict[str, Any]:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config = opening.read_json(folder / "config.json")
         if not isinstance(config, dict) or not isinstance(config.get("config", {}), dict):
             raise ValueError("it holds no JSON object")
     except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{folder / 'config.json'} cannot be read: {str(error)[:200]}; fetch it again") from error
+        reason = opening.why(error)[:200]
+        raise WeightsError(f"{folder / 'config.json'} cannot be read: {reason}; fetch it again") from error
     return config
 
 

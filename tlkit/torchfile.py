@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tlkit import opening
 from tlkit.errors import WeightsError
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -42,9 +43,9 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         WeightsError: the file is damaged, of another format, or holds anything but tensors. Nothing of it is run.
     """
     path = Path(path)
-    if not path.is_file() or not path.stat().st_size:
+    if not os.path.isfile(path) or not path.stat().st_size:
         raise WeightsError(f"{path} is missing or empty; fetch it again")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with opening.regular(path, most=None) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:4] == b"PK\x03\x04":
             raise WeightsError(f"{path} is a zipped PyTorch file, which is not read; convert it to .safetensors")
         try:

@@ -9,7 +9,7 @@ Environment:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -132,13 +132,22 @@ def verify(row: Backbone) -> str | None:
 
 def _explicit(path: Path) -> Found:
     accepted = f"give a {', '.join(FORMS)} file, or a KerasHub or Hugging Face folder with config.json"
-    if not path.exists():
+    if not os.path.exists(path):
         raise WeightsError(f"no weights at {path}; {accepted}, or weights='pretrained', or None for random ones")
     if path.is_dir() and not (path / "config.json").is_file():
         raise WeightsError(f"the folder {path} holds no config.json; {accepted}")
     if path.is_file() and path.suffix.lower() not in FORMS:
         raise WeightsError(f"{path} is not a known kind of weights; {accepted}")
+    if strange := next(_irregular(path), None):
+        raise WeightsError(f"{strange} is no regular file; {accepted}")
     return Found(path, "path", f"{path}, as given", files.digest(path))
+
+
+def _irregular(path: Path) -> Iterator[Path]:
+    """Yield the pipes, devices and sockets at a path or below it: whoever opens one may wait for ever."""
+    for each in (path, *path.rglob("*")):
+        if each.exists() and not each.is_dir() and not each.is_file():
+            yield each
 
 
 def _found(row: Backbone, origin: str, how: str) -> Found:
