@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
     ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup", "telling"),
-    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
+    ("archives", "hdf5", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
     (
@@ -40,7 +40,7 @@ LAYERS = (
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
     ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
-    ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
+    ("fresh", "card", "operations", "graphs", "inventory", "serving", "artifact"),
     ("exporting", "ledger"),
     ("job", "compared", "comparing", "outlook"),
     ("run",),

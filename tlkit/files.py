@@ -17,7 +17,7 @@ from typing import Any
 
 import filelock
 
-from tlkit.errors import InputError, IntegrityError, RunError
+from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
 
 MOST_JSON = 64 << 20  # bytes
 _REMEDIES = {
@@ -58,14 +58,28 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
         path: what is being written, for the message.
 
     Raises:
-        RunError: with the path and the remedy. Any other OSError passes unchanged.
+        RunError: with the path and the remedy. Any other error passes unchanged.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _REMEDIES:
+    except TlkitError:
+        raise
+    except Exception as error:  # TensorFlow and HDF5 have errors of their own for a full disk
+        number = _number(error)
+        if number not in _REMEDIES:
             raise
-        raise RunError(f"cannot write {path}: {_REMEDIES[error.errno]}") from error
+        raise RunError(f"cannot write {path}: {_REMEDIES[number]}") from error
+
+
+def _number(error: Exception) -> int | None:
+    """Return the system's number of what failed; that of a full disk also where it is told in words alone.
+
+    TensorFlow tells of a full disk by the same kind of error as of a full memory.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    told = str(error)
+    return next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in told), None)
 
 
 @contextlib.contextmanager
