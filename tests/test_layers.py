@@ -24,7 +24,7 @@ LAYERS = (
         "harmless",
         "opening",
     ),
-    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
+    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging", "hdf5"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
     (
@@ -53,7 +53,7 @@ LAYERS = (
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
     ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
-    ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
+    ("fresh", "card", "operations", "graphs", "inventory", "serving", "artifact"),
     ("exporting", "ledger"),
     ("job", "compared", "comparing", "outlook"),
     ("run",),

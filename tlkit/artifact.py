@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import graphs, inventory
+from tlkit import graphs, inventory, serving
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
@@ -56,19 +56,17 @@ class Artifact:
     @functools.cached_property
     def served(self) -> Any:
         """The loaded SavedModel, kept alive: its signatures do not hold its variables."""
-        import tensorflow as tf
-
         for module in self.input.ops:
             importlib.import_module(module)
-        return tf.saved_model.load(str(self.path / "saved_model" / "1"))
+        return serving.load(self.path / inventory.ROOT)
 
     @functools.cached_property
     def model(self) -> keras.Model:
         """The Keras model, with `base`, `head` and `spec` as a factory's has them."""
         path = self.path / "model.keras"
         try:
-            return attach(read_keras(path), self.spec)
-        except ValueError as error:
+            return serving.fitting(attach(read_keras(path), self.spec), self.spec)
+        except ValueError as error:  # also an InputError of a model that is no classifier
             raise ArtifactError(f"{path} is not loaded: {error}; export the model again") from error
 
     @functools.cached_property
@@ -106,6 +104,7 @@ class Artifact:
 
         Raises:
             DataError: a picture that cannot be read.
+            ArtifactError: the SavedModel cannot be loaded, fails, or answers otherwise than its target says.
             InputError: items of the wrong kind, an empty prompt, or a threshold that is none.
         """
         if threshold is not None and (self.target.name != "label" or not 0 <= threshold <= 1):
@@ -114,8 +113,9 @@ class Artifact:
         found: list[Any] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
-            given = self.served.signatures[name](encoded)
-            found += self.target.predictions({name: tensor.numpy() for name, tensor in given.items()})
+            given = serving.answer(self.served, name, encoded, self.path / inventory.ROOT)
+            about = {"target": self.target.name, "count": len(encoded), "folder": self.path / inventory.ROOT}
+            found += serving.predictions(self.target.predictions, given, **about)
         return found if threshold is None else [each.unless_below(threshold) for each in found]
 
 

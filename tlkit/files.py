@@ -18,7 +18,7 @@ from typing import Any
 import filelock
 
 from tlkit import harmless, opening
-from tlkit.errors import InputError, IntegrityError, RunError
+from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
 
 MOST_JSON = opening.MOST_JSON
 _REMEDIES = {
@@ -52,17 +52,31 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
         path: what is being written, for the message.
 
     Raises:
-        RunError: with the path and the remedy, also for a path that no file can have. Any other OSError passes
+        RunError: with the path and the remedy, also for a path that no file can have. Any other error passes
             unchanged.
     """
     if wrong := opening.fault(path):
         raise RunError(f"cannot write {path}: {wrong}; choose another")
     try:
         yield
-    except OSError as error:
-        if error.errno not in _REMEDIES:
+    except TlkitError:
+        raise
+    except Exception as error:  # TensorFlow and HDF5 have errors of their own for a full disk
+        number = _number(error)
+        if number not in _REMEDIES:
             raise
-        raise RunError(f"cannot write {path}: {_REMEDIES[error.errno]}") from error
+        raise RunError(f"cannot write {path}: {_REMEDIES[number]}") from error
+
+
+def _number(error: Exception) -> int | None:
+    """Return the system's number of what failed; that of a full disk also where it is told in words alone.
+
+    TensorFlow tells of a full disk by the same kind of error as of a full memory.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    told = str(error)
+    return next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in told), None)
 
 
 @contextlib.contextmanager

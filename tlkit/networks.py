@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import archives
+from tlkit import archives, hdf5
 from tlkit.errors import TlkitError, WeightsError
 from tlkit.spec import Backbone, resolve
 
@@ -31,16 +30,13 @@ def load_weights(model: keras.Model, row: Backbone, path: Any) -> None:
         WeightsError: the file does not fit, naming both.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that keep their random weights
-            _read_weights(model, row, path)
+        _read_weights(model, row, path)
     except TlkitError:
         raise  # it says more than could be said here
-    except (ValueError, KeyError, OSError, TypeError, IndexError, UserWarning) as error:
-        reason = str(error).strip().split("\n")[0][:200]
+    except hdf5.FAULTS as error:
         raise WeightsError(
-            f"{path} does not fit backbone {row.name!r}: {reason}; give weights saved from this architecture without "
-            f"its classification layers, or weights=None to start from random ones"
+            f"{path} does not fit backbone {row.name!r}: {hdf5.reason(error)}; give weights saved from this "
+            f"architecture without its classification layers, or weights=None to start from random ones"
         ) from error
     if row.arguments.get("architecture", "").startswith("EfficientNetB"):
         _standardise(model)
@@ -52,7 +48,7 @@ def _read_weights(model: keras.Model, row: Backbone, path: Any) -> None:
     if name.endswith(".keras"):
         _copy_weights(name, model)
     elif name.endswith(".h5"):
-        model.load_weights(name)
+        hdf5.load(model, Path(path))
     elif row.loader:
         resolve(row.loader)(model, path)
     else:
@@ -83,12 +79,12 @@ def read_keras(path: Any) -> keras.Model:
 
     try:
         archives.check(Path(path))
+        hdf5.check_archive(Path(path))
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except archives.UnsafeError as error:
         raise ValueError(f"it {error}") from error
     except Exception as error:  # a damaged or hostile file leads Keras to raise anything
-        reason = str(error).rpartition("Exception encountered:")[2].strip()  # Keras puts the whole config before it
-        raise ValueError(reason.split("\n")[0][:300] or type(error).__name__) from error
+        raise ValueError(hdf5.reason(error)) from error
 
 
 def load_torch_efficientnet(model: keras.Model, path: Any) -> None:
@@ -117,9 +113,13 @@ def load_torch_efficientnet(model: keras.Model, path: Any) -> None:
 
 def _named_tensors(path: Any) -> dict[str, Any]:
     if str(path).endswith(".safetensors"):
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        return load_file(path)
+        try:
+            return load_file(path)
+        except (SafetensorError, LookupError, AttributeError, TypeError) as error:  # the latter of types NumPy lacks
+            raise ValueError(f"its tensors cannot be read ({error!s:.200}); save it again, in float32") from error
     from tlkit import torchfile
 
     return torchfile.read(path)

@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import flat, opening, weights
+from safetensors import SafetensorError
+
+from tlkit import flat, hdf5, opening, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
@@ -154,11 +156,12 @@ def _reading(folder: Path) -> Iterator[None]:
     """Turn what reading a folder raises into one error that names it."""
     try:
         yield
-    except (ValueError, KeyError, OSError, TypeError, AttributeError) as error:
+    except (*hdf5.FAULTS, SafetensorError) as error:
         if isinstance(error, InputError):
             raise
-        reason = str(error).strip().split("\n")[0][:200]
-        raise WeightsError(f"{folder} cannot be read as an image backbone: {reason}; {USABLE}") from error
+        raise WeightsError(
+            f"{folder} cannot be read as an image backbone: {hdf5.reason(error)[:200]}; {USABLE}"
+        ) from error
 
 
 def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
@@ -274,13 +277,15 @@ def build(*, folder: str, size: int, trained: bool = False) -> keras.Model:
         config = _config(path)
         kind = _class(path, config)
         scale, offset, own = _scaling(path, config)
+        if trained:
+            hdf5.check_folder(path)
     takes = inspect.signature(kind.__init__).parameters
     shape = {"image_shape" if "image_shape" in takes else "input_shape": (size, size, 3)}
     try:
         bare = kind.from_preset(str(path), load_weights=trained, **shape)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        if size == own:
+    except (*hdf5.FAULTS, SafetensorError) as error:
+        reason = hdf5.reason(error)[:200]
+        if size == own or isinstance(error, SafetensorError):
             raise WeightsError(f"{path} cannot be read as an image backbone: {reason}; {USABLE}") from error
         raise InputError(f"the network of {path} cannot take size {size}: {reason}; its own size is {own}") from error
     return flat.flatten(bare, size, scale, offset)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tlkit import pairing, text_presets
+from tlkit import hdf5, pairing, text_presets
 from tlkit.errors import InputError, WeightsError
 from tlkit.families import FAMILIES
 from tlkit.spec import Backbone, Local, Reading, Wheel, resolve
@@ -280,7 +280,6 @@ def load_file(bare: keras.Model, row: Backbone, path: pathlib.Path) -> None:
     try:
         if not path.name.endswith(".h5"):
             raise ValueError("a text backbone reads a preset folder, a Hugging Face folder, or a .weights.h5 file")
-        bare.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise WeightsError(f"{path} does not fit backbone {row.name!r}: {reason}") from error
+        hdf5.load(bare, path)
+    except hdf5.FAULTS as error:
+        raise WeightsError(f"{path} does not fit backbone {row.name!r}: {hdf5.reason(error)}") from error

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import families, opening
+from safetensors import SafetensorError
+
+from tlkit import families, hdf5, opening
 from tlkit.errors import WeightsError
 from tlkit.families import KINDS
 from tlkit.tokens import HOLE
@@ -88,8 +90,9 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
                 f"{folder} holds a {KINDS[found].backbone}, but {row} is a {KINDS[family].backbone}; give the "
                 f"folder as backbone="
             )
+        hdf5.check_folder(folder)
         bare = keras_hub.models.Backbone.from_preset(str(folder))
-    except (ValueError, KeyError, OSError, TypeError) as error:
+    except (*hdf5.FAULTS, SafetensorError) as error:
         raise _unreadable(folder, error) from error
     if type(bare).__name__ != KINDS[family].backbone:
         raise WeightsError(f"{folder} holds a {type(bare).__name__}, but {row} is a {KINDS[family].backbone}")
@@ -108,13 +111,13 @@ def lexicon(folder: Path, family: str) -> Lexicon:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
             tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
-    except (ValueError, KeyError, OSError, TypeError) as error:
+    except hdf5.FAULTS as error:
         raise _unreadable(folder, error) from error
     return _lexicon(tokenizer, family, folder)
 
 
 def _unreadable(folder: Path, error: Exception) -> WeightsError:
-    reason = str(error).strip().split("\n")[0][:200]
+    reason = hdf5.reason(error)[:200]
     return WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}")
 
 
