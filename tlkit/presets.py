@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import flat, weights
+from tlkit import flat, keras_configs, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
@@ -158,7 +158,7 @@ def _reading(folder: Path) -> Iterator[None]:
     except (ValueError, KeyError, OSError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
-        reason = str(error).strip().split("\n")[0][:200]
+        reason = keras_configs.reason(error)
         raise WeightsError(f"{folder} cannot be read as an image backbone: {reason}; {USABLE}") from error
 
 
@@ -179,6 +179,7 @@ def _class(folder: Path, config: dict[str, Any]) -> type:
 
     if _is_keras_cv(config):
         _keras_cv()
+        keras_configs.check_folder(folder, "config.json")
         return keras.saving.get_registered_object(config["registered_name"])
     from keras_hub.src.utils.preset_utils import get_preset_loader
 
@@ -220,6 +221,7 @@ def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
         )
     import keras_hub
 
+    keras_configs.check_folder(folder, "config.json", "image_converter.json")
     converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
     if converter is None:
         raise InputError(f"{folder} does not say how pixels are scaled: its config.json has no pretrained_cfg")
@@ -274,6 +276,7 @@ def build(*, folder: str, size: int, trained: bool = False) -> keras.Model:
     with _reading(path):
         config = _config(path)
         kind = _class(path, config)
+        keras_configs.check_folder(path, "config.json")
         scale, offset, own = _scaling(path, config)
     takes = inspect.signature(kind.__init__).parameters
     shape = {"image_shape" if "image_shape" in takes else "input_shape": (size, size, 3)}

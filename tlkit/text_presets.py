@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import families
+from tlkit import families, keras_configs
 from tlkit.errors import WeightsError
 from tlkit.families import KINDS
 from tlkit.tokens import HOLE
@@ -88,6 +88,7 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
                 f"{folder} holds a {KINDS[found].backbone}, but {row} is a {KINDS[family].backbone}; give the "
                 f"folder as backbone="
             )
+        keras_configs.check_folder(folder, "config.json")
         bare = keras_hub.models.Backbone.from_preset(str(folder))
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise _unreadable(folder, error) from error
@@ -105,6 +106,7 @@ def lexicon(folder: Path, family: str) -> Lexicon:
     import keras_hub
 
     try:
+        keras_configs.check_folder(folder, "config.json", "tokenizer.json")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
             tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
@@ -114,7 +116,7 @@ def lexicon(folder: Path, family: str) -> Lexicon:
 
 
 def _unreadable(folder: Path, error: Exception) -> WeightsError:
-    reason = str(error).strip().split("\n")[0][:200]
+    reason = keras_configs.reason(error)
     return WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}")
 
 
