@@ -26,6 +26,7 @@ TENSORS = frozenset(("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__",
 LIBRARIES = frozenset(
     ("keras", "keras_hub", "keras_nlp", "keras_cv", "tensorflow", "tensorflow_text", "tlkit", "builtins")
 )
+NAMES = ("module", "class_name", "registered_name")
 # where a string of a layer's settings is the path of a file that would be read
 PATHS = {
     "StringLookup": ("vocabulary",),
@@ -226,7 +227,7 @@ class _Check:
         for key in PATHS.get(name, ()) if isinstance(config, dict) else ():
             if isinstance(config.get(key), str):
                 raise _refused(f"{place}.config.{key}".lstrip("."), "is the path of a file; give a list of words")
-        self._inner(value, place, depth, node)
+        self._inner({key: inner for key, inner in value.items() if key not in NAMES}, place, depth, node)
 
     def _function(self, value: dict[str, Any], place: str) -> None:
         name = value.get("config")
