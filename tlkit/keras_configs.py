@@ -185,9 +185,8 @@ class _Check:
             self._inner(value, place, depth, node)
 
     def _inner(self, value: dict[str, Any], place: str, depth: int, node: bool) -> None:
-        dot = "" if place[-1:] in ("", " ") else "."
         for key, inner in value.items():
-            self.value(inner, f"{place}{dot}{key[:80]}", depth + 1, node or key == "inbound_nodes")
+            self.value(inner, _within(place, key), depth + 1, node or key == "inbound_nodes")
 
     def _list(self, value: list[Any], place: str, depth: int, node: bool) -> None:
         if not node and PLAIN.issuperset(map(type, value)) and self.others.isdisjoint(value):
@@ -222,11 +221,13 @@ class _Check:
             raise _refused(place, f"is a {name}, which is code or stands for it")
         self._class(value, place)
         if value.get("compile_config"):
-            raise _refused(f"{place}.compile_config", "describes a training; save the model before it is compiled")
+            raise _refused(
+                _within(place, "compile_config"), "describes a training; save the model before it is compiled"
+            )
         config = value.get("config")
         for key in PATHS.get(name, ()) if isinstance(config, dict) else ():
             if isinstance(config.get(key), str):
-                raise _refused(f"{place}.config.{key}".lstrip("."), "is the path of a file; give a list of words")
+                raise _refused(_within(place, f"config.{key}"), "is the path of a file; give a list of words")
         self._inner({key: inner for key, inner in value.items() if key not in NAMES}, place, depth, node)
 
     def _function(self, value: dict[str, Any], place: str) -> None:
@@ -273,6 +274,11 @@ class _Check:
 def _is_own(found: Any) -> bool:
     """Tell whether a class or function was registered or passed in by the program that loads the model."""
     return found is not None and str(getattr(found, "__module__", "builtins")).partition(".")[0] not in LIBRARIES
+
+
+def _within(place: str, key: str) -> str:
+    """Return the place of what stands in an object under a key."""
+    return f"{place}{'' if place[-1:] in ('', ' ') else '.'}{key[:80]}"
 
 
 def _activation(place: str) -> bool:
