@@ -509,7 +509,7 @@ def test_families_of_texts(family: str) -> None:
 
 def pictures() -> list[Any]:
     """Return the rows of pictures; one in the fast tests, one of each family in the slow ones."""
-    slow = {name: pytest.mark.slow for name in test_contract.FAMILIES} | {"mobilenet_v2": ()}
+    slow = dict.fromkeys(test_contract.FAMILIES, pytest.mark.slow) | {"mobilenet_v2": ()}
     return [pytest.param(name, marks=slow.get(name, pytest.mark.all)) for name in VISION]
 
 
