@@ -42,7 +42,7 @@ LAYERS = (
     ),
     (
         *("networks", "families", "zoo", "flat", "saliency", "tokens", "text_presets", "strings"),
-        *("turns", "writing", "prompts", "vision", "presets", "text", "tabular"),
+        *("turns", "writing", "prompts", "vision", "presets", "text", "tabular", "allowed_layers", "keras_configs"),
     ),
     ("build", "calibration", "explaining"),
     ("lora", "freeze", "generators", "folding", "frontier", "precision"),

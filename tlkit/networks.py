@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import archives, hdf5
+from tlkit import archives, hdf5, keras_configs
 from tlkit.errors import TlkitError, WeightsError
 from tlkit.spec import Backbone, resolve
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+ARRAYS = "model.weights.h5"  # in a `.keras` file
 
 # === Loaders ===
 
@@ -56,35 +58,85 @@ def _read_weights(model: keras.Model, row: Backbone, path: Any) -> None:
 
 
 def _copy_weights(path: str, model: keras.Model) -> None:
-    """Take the weights out of a `.keras` file that holds this backbone, alone or as a layer of a classifier."""
-    import keras
+    """Take the arrays out of a `.keras` file that holds this backbone, alone or as a layer of a classifier.
 
-    saved = read_keras(path)
-    wanted = [weight.shape for weight in model.weights]
-    parts = [saved, *(layer for layer in saved.layers if isinstance(layer, keras.Model))]
-    for part in parts:
-        if [weight.shape for weight in part.weights] == wanted:
-            model.set_weights(part.get_weights())
-            return
+    The model that the file describes is not built.
+    """
+    import h5py
+
+    try:
+        archives.check(Path(path))
+        hdf5.check_archive(Path(path), hdf5.allowance(model))
+        with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
+            whole, part = Path(folder, ARRAYS), Path(folder, f"part.{ARRAYS}")
+            archives.take(Path(path), ARRAYS, whole, size=0)
+            with h5py.File(whole, "r") as file:
+                group = _part_with(file, _shapes(model))
+                with h5py.File(part, "w") as copy:
+                    for name in group:
+                        file.copy(group[name], copy, name)
+            hdf5.load(model, part)
+    except archives.UnsafeError as error:
+        raise ValueError(f"it {error}") from error
+
+
+def _shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    return sorted(tuple(weight.shape) for weight in model.weights)
+
+
+def _part_with(file: Any, wanted: list[tuple[int, ...]]) -> Any:
+    """Return the model or layer of a file of weights whose arrays have these shapes.
+
+    Raises:
+        ValueError: there is none, or an array lies elsewhere than in the file.
+    """
+    import h5py
+
+    arrays, groups = {}, [file]
+    waiting = [file]
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise ValueError(f"its array {group.name}/{name} is a link ({type(link).__name__})")
+            found = group[name]
+            if isinstance(found, h5py.Group):
+                waiting.append(found)
+                groups.append(found)
+            elif found.external or found.is_virtual:
+                raise ValueError(f"its array {found.name} lies in another file")
+            elif "seed_generator" not in found.name and not found.name.startswith("/optimizer/"):
+                arrays[found.name] = tuple(found.shape)
+    models = [group for group in groups if group is file or "layers" in group]
+    for group in models:
+        inside = group.name.rstrip("/") + "/"
+        if sorted(shape for name, shape in arrays.items() if name.startswith(inside)) == wanted:
+            return group
     raise ValueError("no part of the saved model has this architecture's weights")
 
 
 def read_keras(path: Any) -> keras.Model:
-    """Load a `.keras` file in safe mode: nothing that it brings is run.
+    """Load a `.keras` file whose config names nothing but what computes, in safe mode: nothing it brings is run.
 
     Raises:
-        ValueError: the archive must not be unpacked, or Keras refuses it; says why.
+        ValueError: the archive must not be unpacked, its config is refused, or Keras refuses it; says why.
     """
     import keras
 
     try:
-        archives.check(Path(path))
+        keras_configs.check_archive(Path(path))
         hdf5.check_archive(Path(path))
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except archives.UnsafeError as error:
         raise ValueError(f"it {error}") from error
+    except keras_configs.RefusedError:
+        raise
     except Exception as error:  # a damaged or hostile file leads Keras to raise anything
         raise ValueError(hdf5.reason(error)) from error
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"it holds no model but a {type(model).__name__}")
+    return model
 
 
 def load_torch_efficientnet(model: keras.Model, path: Any) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import flat, hdf5, opening, weights
+from tlkit import flat, hdf5, keras_configs, opening, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
@@ -159,9 +159,8 @@ def _reading(folder: Path) -> Iterator[None]:
     except (*hdf5.FAULTS, SafetensorError) as error:
         if isinstance(error, InputError):
             raise
-        raise WeightsError(
-            f"{folder} cannot be read as an image backbone: {hdf5.reason(error)[:200]}; {USABLE}"
-        ) from error
+        reason = keras_configs.reason(error)
+        raise WeightsError(f"{folder} cannot be read as an image backbone: {reason}; {USABLE}") from error
 
 
 def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
@@ -181,6 +180,7 @@ def _class(folder: Path, config: dict[str, Any]) -> type:
 
     if _is_keras_cv(config):
         _keras_cv()
+        keras_configs.check_folder(folder, "config.json")
         return keras.saving.get_registered_object(config["registered_name"])
     from keras_hub.src.utils.preset_utils import get_preset_loader
 
@@ -222,6 +222,7 @@ def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
         )
     import keras_hub
 
+    keras_configs.check_folder(folder, "config.json", "image_converter.json")
     converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
     if converter is None:
         raise InputError(f"{folder} does not say how pixels are scaled: its config.json has no pretrained_cfg")
@@ -276,6 +277,7 @@ def build(*, folder: str, size: int, trained: bool = False) -> keras.Model:
     with _reading(path):
         config = _config(path)
         kind = _class(path, config)
+        keras_configs.check_folder(path, "config.json")
         scale, offset, own = _scaling(path, config)
         if trained:
             hdf5.check_folder(path)

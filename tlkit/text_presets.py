@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import families, hdf5, opening
+from tlkit import families, hdf5, keras_configs, opening
 from tlkit.errors import WeightsError
 from tlkit.families import KINDS
 from tlkit.tokens import HOLE
@@ -90,6 +90,7 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
                 f"{folder} holds a {KINDS[found].backbone}, but {row} is a {KINDS[family].backbone}; give the "
                 f"folder as backbone="
             )
+        keras_configs.check_folder(folder, "config.json")
         hdf5.check_folder(folder)
         bare = keras_hub.models.Backbone.from_preset(str(folder))
     except (*hdf5.FAULTS, SafetensorError) as error:
@@ -108,6 +109,7 @@ def lexicon(folder: Path, family: str) -> Lexicon:
     import keras_hub
 
     try:
+        keras_configs.check_folder(folder, "config.json", "tokenizer.json")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
             tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
@@ -117,7 +119,7 @@ def lexicon(folder: Path, family: str) -> Lexicon:
 
 
 def _unreadable(folder: Path, error: Exception) -> WeightsError:
-    reason = hdf5.reason(error)[:200]
+    reason = keras_configs.reason(error)
     return WeightsError(f"{folder} cannot be read as a KerasHub preset or Hugging Face folder: {reason}")
 
 
