@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tlkit import fetch
+from tlkit import fetch, offline, web
 from tlkit.errors import InputError, IntegrityError, OfflineError, RunError, WeightsError
 from tlkit.spec import File, Wheel
 
@@ -92,9 +92,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", True)])
 def test_offline(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
-    assert fetch.offline() is False
+    assert offline.is_set() is False
     monkeypatch.setenv("TLKIT_OFFLINE", value)
-    assert fetch.offline() is expected
+    assert offline.is_set() is expected
 
 
 def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:

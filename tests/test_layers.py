@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup", "telling"),
-    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
+    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup", "telling", "offline"),
+    ("archives", "web", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
     (
