@@ -234,6 +234,52 @@ def test_odd_names_of_folders(folders: dict, tmp_path: Path) -> None:
     assert row.name == "folder_my_ViT___v2" and row.weights == Local(folder)
 
 
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let KerasHub ask Kaggle for nothing."""
+    import kagglehub
+
+    def ask(handle: str, *_: object) -> None:
+        raise AssertionError(f"Kaggle was asked for {handle}")
+
+    monkeypatch.setattr(kagglehub, "model_download", ask)
+    monkeypatch.delenv("TLKIT_OFFLINE", raising=False)
+
+
+@pytest.mark.parametrize("form", ["./{}", "{}", Path])
+def test_a_folder_named_as_a_preset_is_the_folder(
+    form: object, folders: dict, tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "vgg_16_imagenet"
+    shutil.copytree(folders["vit"][0], tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    clf = tlkit.classifier(form(name) if form is Path else form.format(name), "pool_dense", 2)
+    assert clf.spec.backbone.weights == Local(tmp_path / name)
+    monkeypatch.chdir("/")  # its path is whole, so that it is found from elsewhere too
+    pixels = models.pictures(2, hubs.SIZE)
+    expected = tlkit.classifier(folders["vit"][0], "pool_dense", 2).base(pixels)["pooled"]
+    assert np.array_equal(clf.base(pixels)["pooled"], expected)
+    assert build.find_backbone(clf.spec.backbone).arguments["folder"] == str(tmp_path / name)
+
+
+def test_weights_in_a_folder_named_as_a_preset(
+    folders: dict, tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folders["vit"][0], tmp_path / "vgg_16_imagenet")
+    monkeypatch.chdir(tmp_path)
+    clf = tlkit.classifier(folders["vit"][0], "pool_dense", 2, weights="vgg_16_imagenet")
+    assert clf.spec.weights.startswith("vgg_16_imagenet, path, sha256:")
+
+
+@pytest.mark.slow
+def test_a_folder_of_keras_cv_named_as_a_preset(tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras_cv.src.utils.preset_utils import save_to_preset
+
+    save_to_preset(keras_cv_network(), str(tmp_path / "resnet50_v2"))
+    monkeypatch.chdir(tmp_path)
+    assert tlkit.classifier("./resnet50_v2", "pool_dense", 3, size=hubs.SIZE).spec.backbone.blocks
+
+
 # === Presets ===
 
 

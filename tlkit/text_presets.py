@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import families
+from tlkit import families, files
 from tlkit.errors import WeightsError
 from tlkit.families import KINDS
 from tlkit.tokens import HOLE
@@ -88,7 +88,7 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
                 f"{folder} holds a {KINDS[found].backbone}, but {row} is a {KINDS[family].backbone}; give the "
                 f"folder as backbone="
             )
-        bare = keras_hub.models.Backbone.from_preset(str(folder))
+        bare = keras_hub.models.Backbone.from_preset(files.unmistakable(folder))
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise _unreadable(folder, error) from error
     if type(bare).__name__ != KINDS[family].backbone:
@@ -107,7 +107,7 @@ def lexicon(folder: Path, family: str) -> Lexicon:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
-            tokenizer = keras_hub.models.Tokenizer.from_preset(str(folder))
+            tokenizer = keras_hub.models.Tokenizer.from_preset(files.unmistakable(folder))
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise _unreadable(folder, error) from error
     return _lexicon(tokenizer, family, folder)
