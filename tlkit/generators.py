@@ -98,6 +98,11 @@ def _replying(backbone: str | os.PathLike | Backbone) -> Backbone:
 
 
 def _summarizing(backbone: str | os.PathLike | Backbone) -> Backbone:
+    if isinstance(backbone, os.PathLike) or (isinstance(backbone, str) and os.sep in backbone):
+        raise InputError(
+            f"a summarizer's folder, here {backbone}, is given as its weights: backbone=NAME, one of "
+            f"{', '.join(SUMMARIZERS)}, and weights=FOLDER"
+        )
     if not isinstance(backbone, Backbone) and str(backbone) not in SUMMARIZERS:
         raise unknown("summarizer", str(backbone), SUMMARIZERS)
     row = backbone if isinstance(backbone, Backbone) else SUMMARIZERS[str(backbone)]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlkit import errors, opening
+from tlkit import errors, offline, opening
 from tlkit.decoding import MAX_PIXELS, decode
 from tlkit.spec import Augment, Reading
 
@@ -114,6 +114,7 @@ def examine(source: str | Path | bytes) -> tuple[bytes, np.ndarray]:
 
 def content(path: str | Path) -> bytes:
     """Return what a file holds, also at an address such as gs://bucket/a.jpg; raise DataError where it cannot be."""
+    offline.address(str(path))
     try:
         if "://" in str(path):
             return tf.io.gfile.GFile(str(path), "rb").read()

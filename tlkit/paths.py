@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tlkit import opening
+from tlkit import offline, opening
 from tlkit.errors import DataError
 
 # Left behind by other programs, in no class of their own.
@@ -93,6 +93,7 @@ def _entries(folder: str) -> Iterator[Entry]:
 def _remote(function: str, path: str) -> bool | list[str]:
     import tensorflow as tf
 
+    offline.address(path)
     try:
         return getattr(tf.io.gfile, function)(path)
     except tf.errors.OpError as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import flat, hdf5, keras_configs, opening, weights
+from tlkit import files, flat, hdf5, keras_configs, opening, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
@@ -47,7 +47,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     library, colon, preset = text.partition(":")
     if colon and library in LIBRARIES:
         return _preset(library, preset)
-    path = Path(text).expanduser()
+    path = Path(files.unmistakable(text))
     if os.path.isdir(path):
         row = Backbone(f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flat.ends, loader=LOADER)
         return _derived(dataclasses.replace(row, weights=Local(path)), path)
@@ -184,7 +184,7 @@ def _class(folder: Path, config: dict[str, Any]) -> type:
         return keras.saving.get_registered_object(config["registered_name"])
     from keras_hub.src.utils.preset_utils import get_preset_loader
 
-    kind = get_preset_loader(str(folder)).check_backbone_class()
+    kind = get_preset_loader(files.unmistakable(folder)).check_backbone_class()
     if kind not in _image_backbones():
         raise InputError(
             f"{folder} holds a {kind.__name__}, which is no image backbone; give the folder of one, "
@@ -223,7 +223,7 @@ def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
     import keras_hub
 
     keras_configs.check_folder(folder, "config.json", "image_converter.json")
-    converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
+    converter = keras_hub.layers.ImageConverter.from_preset(files.unmistakable(folder))
     if converter is None:
         raise InputError(f"{folder} does not say how pixels are scaled: its config.json has no pretrained_cfg")
     inner = config["config"] if "registered_name" in config else {}
@@ -284,7 +284,7 @@ def build(*, folder: str, size: int, trained: bool = False) -> keras.Model:
     takes = inspect.signature(kind.__init__).parameters
     shape = {"image_shape" if "image_shape" in takes else "input_shape": (size, size, 3)}
     try:
-        bare = kind.from_preset(str(path), load_weights=trained, **shape)
+        bare = kind.from_preset(files.unmistakable(path), load_weights=trained, **shape)
     except (*hdf5.FAULTS, SafetensorError) as error:
         reason = hdf5.reason(error)[:200]
         if size == own or isinstance(error, SafetensorError):

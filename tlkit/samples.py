@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, fetch, files, folders, rows, traits
+from tlkit import errors, fetch, files, folders, offline, rows, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.spec import Splitting
@@ -76,6 +76,7 @@ def _decoded(data: bytes) -> str:
 # === TensorFlow Datasets ===
 
 
+@offline.guard()
 def tfds(
     name: str,
     *,
@@ -96,7 +97,7 @@ def tfds(
         The data set, held in memory; pictures as the files they were made from.
 
     Raises:
-        InputError: no data set has this name.
+        InputError: no data set has this name. OfflineError: TLKIT_OFFLINE is set and it is not here.
         DataError: the library is missing, the data cannot be downloaded, or they are not labelled pictures or texts.
     """
     folder = Path(name)
@@ -106,6 +107,7 @@ def tfds(
     return _read(library, _prepared(library, name, data_dir), name, settled(seed, splitting), strict)
 
 
+@offline.guard()
 def tables(name: str) -> dict[str, rows.Table]:
     """Read what is text in a data set of TensorFlow Datasets, a table for each split.
 
@@ -113,7 +115,7 @@ def tables(name: str) -> dict[str, rows.Table]:
         name: "cnn_dailymail", "NAME/CONFIG" or "NAME:CONFIG".
 
     Raises:
-        InputError, DataError: as for `tfds`.
+        InputError, OfflineError, DataError: as for `tfds`.
     """
     library = _library()
     builder = _prepared(library, name, None)
@@ -133,6 +135,7 @@ def _prepared(library: Any, name: str, data_dir: str | Path | None) -> Any:
     """Return the builder of a data set that lies here, downloaded first where it does not."""
     if os.path.isdir(name):
         return library.builder_from_directory(Path(name))
+    offline.address("" if data_dir is None else data_dir)
     builder = _builder(library, name, data_dir)
     _prepare(library, builder, name)
     return builder
@@ -164,6 +167,7 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
     if builder.is_prepared():
         return
     remedy = f"prepare it on another machine and copy {builder.data_dir} here"
+    offline.refuse(f"the data set {name} is not fetched", remedy)
     # A host that does not answer would be tried for minutes.
     for address in list(getattr(builder, "url_infos", None) or {})[:1]:
         if not fetch.reachable(address):
@@ -171,6 +175,8 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
     config = library.download.DownloadConfig(try_download_gcs=False)
     try:
         builder.download_and_prepare(download_config=config)
+    except errors.OfflineError:
+        raise
     except Exception as error:  # each data set runs its own download code, which may raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise errors.DataError(f"TensorFlow Datasets cannot prepare {name}: {reason}; {remedy}") from error

