@@ -40,7 +40,7 @@ LAYERS = (
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
     ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
-    ("fresh", "card", "operations", "graphs", "inventory", "artifact"),
+    ("fresh", "card", "operations", "graphs", "inventory", "isolated_worker", "isolation", "artifact"),
     ("exporting", "ledger"),
     ("job", "compared", "comparing", "outlook"),
     ("run",),
