@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int
         _complain(options, error, f"tlkit: error: {error}")
         return 2
     except KeyboardInterrupt as stop:
+        if inside:  # who started this process tells it
+            return 130
         if arguments is None:  # a program that ends: of another Ctrl-C, TensorFlow would show a stack trace
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         told = str(stop) or "interrupted; nothing half-written is left"

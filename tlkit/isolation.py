@@ -27,6 +27,7 @@ from tlkit import isolated_worker
 from tlkit.errors import ArtifactError, InputError
 
 LOADING = 300.0  # seconds in which TensorFlow must be imported and the model be loaded
+GRACE = 5.0  # seconds in which a command that is stopped may tidy up
 LONGEST = 1_000_000.0  # seconds
 MEMORY, LEAST_MEMORY = 4_000_000_000, 100_000_000  # bytes: of itself, and with less TensorFlow does not answer
 MOST_ANSWER = 1 << 28  # bytes of what is answered at once
@@ -270,10 +271,14 @@ def run(command: Sequence[str], about: str, allowed: Limits) -> int:
     try:
         code = process.wait(allowed.timeout)
     except subprocess.TimeoutExpired:
+        _ask_to_stop(process)
         raise ArtifactError(
             f"{about} took longer than {allowed.timeout:g} s and was stopped; raise --timeout if it may take that "
             f"long, or do not use this model"
         ) from None
+    except KeyboardInterrupt:
+        _ask_to_stop(process)
+        raise
     finally:
         _end(process)
     if code == FULL:
@@ -281,3 +286,10 @@ def run(command: Sequence[str], about: str, allowed: Limits) -> int:
     if code < 0:
         raise ArtifactError(f"{about} {crashed(code, allowed)}")
     return code
+
+
+def _ask_to_stop(process: subprocess.Popen) -> None:
+    """Give a command a moment to remove what it has half written; one that computes in a graph does not hear it."""
+    process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
