@@ -54,7 +54,7 @@ LAYERS = (
         *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
     ),
     ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
-    ("fresh", "card", "operations", "graphs", "inventory", "serving", "artifact"),
+    ("fresh", "card", "operations", "graphs", "inventory", "serving", "artifact", "isolated_worker", "isolation"),
     ("exporting", "ledger"),
     ("job", "compared", "comparing", "outlook"),
     ("run",),

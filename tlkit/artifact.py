@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import graphs, inventory, serving
+from tlkit import graphs, inventory, isolation, serving
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
@@ -47,15 +47,17 @@ class Artifact:
         target: what it answers.
     """
 
-    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+    def __init__(self, path: Path, facts: dict[str, Any], limits: isolation.Limits | None = None) -> None:
         self.path, self.facts = path, facts
         self.labels = tuple(facts["labels"])
         self.target = _target(facts)
         self.input = _input(facts)
+        self._worker = limits and isolation.Worker(path, path / inventory.ROOT, self.input.ops, limits)
 
     @functools.cached_property
     def served(self) -> Any:
         """The loaded SavedModel, kept alive: its signatures do not hold its variables."""
+        self._must_run_here("SavedModel")
         for module in self.input.ops:
             importlib.import_module(module)
         return serving.load(self.path / inventory.ROOT)
@@ -63,6 +65,7 @@ class Artifact:
     @functools.cached_property
     def model(self) -> keras.Model:
         """The Keras model, with `base`, `head` and `spec` as a factory's has them."""
+        self._must_run_here("Keras model")
         path = self.path / "model.keras"
         try:
             return serving.fitting(attach(read_keras(path), self.spec), self.spec)
@@ -104,7 +107,8 @@ class Artifact:
 
         Raises:
             DataError: a picture that cannot be read.
-            ArtifactError: the SavedModel cannot be loaded, fails, or answers otherwise than its target says.
+            ArtifactError: the SavedModel cannot be loaded, fails, or answers otherwise than its target says; of an
+                artifact loaded with `isolate` also: answering took longer, or more memory, than allowed.
             InputError: items of the wrong kind, an empty prompt, or a threshold that is none.
         """
         if threshold is not None and (self.target.name != "label" or not 0 <= threshold <= 1):
@@ -113,10 +117,35 @@ class Artifact:
         found: list[Any] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
-            given = serving.answer(self.served, name, encoded, self.path / inventory.ROOT)
             about = {"target": self.target.name, "count": len(encoded), "folder": self.path / inventory.ROOT}
-            found += serving.predictions(self.target.predictions, given, **about)
+            found += serving.predictions(self.target.predictions, self._answer(name, encoded), **about)
         return found if threshold is None else [each.unless_below(threshold) for each in found]
+
+    def close(self) -> None:
+        """End the process of an artifact that was loaded with `isolate`; the next question starts another.
+
+        It ends by itself when the artifact is no longer used, and with this program.
+
+        Example:
+            >>> artifact = tlkit.load("out/", isolate=True)  # doctest: +SKIP
+            >>> artifact.predict("a.jpg")  # doctest: +SKIP
+            >>> artifact.close()  # doctest: +SKIP
+        """
+        if self._worker is not None:
+            self._worker.close()
+
+    def _answer(self, signature: str, encoded: Any) -> dict[str, Any]:
+        """Ask a signature for one batch, here or in a process of its own, and return its arrays by name."""
+        if self._worker is not None:
+            return self._worker.ask(signature, encoded.numpy())
+        return serving.answer(self.served, signature, encoded, self.path / inventory.ROOT)
+
+    def _must_run_here(self, what: str) -> None:
+        if self._worker is not None:
+            raise InputError(
+                f"{self.path} was loaded with isolate=True and answers by `predict` alone: its {what} would run in "
+                f"this process, without limits; use tlkit.load(path) if you trust its maker"
+            )
 
 
 def _target(facts: dict[str, Any]) -> Target:
@@ -130,18 +159,38 @@ def _input(facts: dict[str, Any]) -> Any:
     return resolve(INPUTS[known.pop("kind")])(**known)
 
 
-def load(path: str | os.PathLike) -> Artifact:
+def load(
+    path: str | os.PathLike, *, isolate: bool = False, timeout: float | None = None, memory: int | None = None
+) -> Artifact:
     """Load an artifact, whose files must be those that were written and whose SavedModel must only compute.
+
+    What only computes may still never come to an end, or ask for more memory than there is. With `isolate`, `predict`
+    asks it in a process of its own, on the processor, which starts at the first question (seconds, and a memory of its
+    own for TensorFlow) and gives the same answers; `served` and `model`, which would run here, are refused.
 
     Args:
         path: the directory `export` wrote to.
+        isolate: answer in a process of its own; a limit alone means that, too.
+        timeout: the most seconds that answering one batch may take, above 0; by default there is no such limit. Loading
+            has a limit of its own, 300 seconds.
+        memory: the most bytes that the model and its answers may take, beside what TensorFlow itself does, at least
+            100,000,000; by default 4,000,000,000. Linux only: elsewhere memory is not limited.
+
+    Returns:
+        The artifact.
 
     Raises:
         ArtifactError: not an artifact, damaged facts, a schema that is not read, a file that is missing, changed or too
             many, or an operation of the SavedModel that could do more than compute. Nothing of it is run.
+        InputError: a limit that cannot be.
+
+    Example:
+        >>> artifact = tlkit.load("strangers/", timeout=5, memory=2_000_000_000)  # doctest: +SKIP
+        >>> artifact.predict("a.jpg")  # doctest: +SKIP
     """
     path = Path(path)
+    limits = isolation.limits(isolate, timeout, memory)
     facts = inventory.read(path)
     inventory.verify(path, facts["files"])
     graphs.scan(path / inventory.ROOT)
-    return Artifact(path, facts)
+    return Artifact(path, facts, limits)

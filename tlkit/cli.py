@@ -16,8 +16,8 @@ from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 from tlkit.harmless import line
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int:
+    """Run one command and return its exit code; `inside` a process with limits, no other is started for them."""
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
     if more and (not hasattr(options, "items") or any(word.startswith("-") for word in more)):
@@ -28,12 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
+        if not inside and (limits := _whole(options)):
+            return _apart(options, sys.argv[1:] if arguments is None else arguments, limits)
         with offline.guard():
             options.command(options)
     except TlkitError as error:
         _complain(options, error, f"tlkit: error: {line(str(error))}")
         return 2
     except KeyboardInterrupt as stop:
+        if inside:  # who started this process tells it
+            return 130
         if arguments is None:  # a program that ends: of another Ctrl-C, TensorFlow would show a stack trace
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         told = str(stop) or "interrupted; nothing half-written is left"
@@ -50,6 +54,42 @@ def _complain(options: argparse.Namespace, error: BaseException, told: str) -> N
         say_json({"error": type(error).__name__, "message": str(error)}, to=sys.stderr)
     else:
         say(told, to=sys.stderr)
+
+
+# === Limits ===
+
+
+def _whole(options: argparse.Namespace) -> Any:
+    """Return the limits of a command that runs in a process of its own as a whole; `predict` isolates the model."""
+    from tlkit import isolation
+
+    if options.command not in (_evaluate, _export):
+        return None
+    return isolation.limits(options.isolate, options.timeout, options.memory)
+
+
+def _apart(options: argparse.Namespace, arguments: Sequence[str], limits: Any) -> int:
+    from tlkit import isolation
+
+    code = "import sys; from tlkit import cli; sys.exit(cli.limited(*sys.argv[1:]))"
+    command = [sys.executable, "-P", "-c", code, str(limits.memory or ""), *arguments]
+    sys.stdout.flush()
+    return isolation.run(command, f"{options.artifact}: tlkit {options.command.__name__[1:]}", limits)
+
+
+def limited(memory: str, *arguments: str) -> int:
+    """Run one command in this process, which was started for it, within so many bytes beside those of TensorFlow."""
+    from tlkit import isolated_worker, isolation
+
+    isolated_worker.end_with(sys.stdin.buffer)
+    hush()
+    isolated_worker.limit(int(memory) if memory else None)
+    try:
+        return main(arguments, inside=True)
+    except Exception as error:
+        if type(error).__name__ in isolation.NO_MEMORY:
+            return isolation.FULL
+        raise
 
 
 # === Options ===
@@ -131,16 +171,19 @@ def _use_parsers(commands: Any) -> None:
     predict.add_argument("--json", action="store_true", help="one JSON object a line")
     abstain = "of one label each: answer ? where the most probable is less probable; the report says what is gained"
     predict.add_argument("--threshold", type=float, metavar="T", help=abstain)
+    console.limit_options(predict, "answering 32 items")
     predict.set_defaults(command=_predict)
     evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
     evaluate.add_argument("artifact", help="the directory of a finished run")
     data_options(evaluate)
     evaluate.add_argument("--out", metavar="DIR", help="save the report there; not in an artifact, which has its own")
+    console.limit_options(evaluate, "the whole command")
     evaluate.set_defaults(command=_evaluate, target=None)
     export = commands.add_parser("export", help="write the artifact of a finished run anew, elsewhere")
     export.add_argument("artifact", help="the directory of a finished run")
     export.add_argument("--out", required=True, metavar="DIR")
     export.add_argument("--overwrite", action="store_true", help="replace an artifact that is there")
+    console.limit_options(export, "the whole command")
     export.set_defaults(command=_export)
 
 
@@ -211,7 +254,7 @@ def _predict(options: argparse.Namespace) -> None:
     from tlkit.artifact import load
 
     hush()
-    artifact = load(options.artifact)
+    artifact = load(options.artifact, isolate=options.isolate, timeout=options.timeout, memory=options.memory)
     items = options.items or [row.rstrip("\n") for row in sys.stdin]
     for item, found in zip(items, artifact.predict(items, threshold=options.threshold), strict=True):
         if options.json:

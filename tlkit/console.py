@@ -43,6 +43,15 @@ def table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore", type=lambda text: tuple(text.split(",")), metavar="NAMES", help=ignored)
 
 
+def limit_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the limits under which the model of somebody else runs; `what` says what the one of time is for."""
+    add = parser.add_argument
+    add("--isolate", action="store_true", help="run the model in a process of its own; either limit means that, too")
+    add("--timeout", type=float, metavar="SECONDS", help=f"the most that {what} may take; by default no limit")
+    taken = "the most memory that it may take beside TensorFlow's own, such as 2GB; of --isolate 4GB; Linux only"
+    add("--memory", type=size, metavar="SIZE", help=taken)
+
+
 def numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
     """Return a reader of comma-separated numbers for argparse; `kind` reads one."""
 
