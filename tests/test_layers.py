@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tlkit"
 LAYERS = (
-    ("spec", "errors", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup", "telling"),
+    ("spec", "errors", "ambient", "files", "forms", "interrupts", "columns", "bio", "intervals", "markup", "telling"),
     ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging"),
     ("weights", "torchfile", "decoding", "images", "heads"),
     ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
@@ -45,7 +45,7 @@ LAYERS = (
     ("job", "compared", "comparing", "outlook"),
     ("run",),
     ("factories",),
-    ("console", "upkeep"),
+    ("console", "streams", "upkeep"),
     ("cli", "__init__"),
 )
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}

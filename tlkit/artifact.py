@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import graphs, inventory
+from tlkit import ambient, graphs, inventory
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
@@ -65,6 +65,7 @@ class Artifact:
     @functools.cached_property
     def model(self) -> keras.Model:
         """The Keras model, with `base`, `head` and `spec` as a factory's has them."""
+        ambient.check()
         path = self.path / "model.keras"
         try:
             return attach(read_keras(path), self.spec)
@@ -137,9 +138,11 @@ def load(path: str | os.PathLike) -> Artifact:
         path: the directory `export` wrote to.
 
     Raises:
+        InputError: a setting of Keras around this process that would decide over answers.
         ArtifactError: not an artifact, damaged facts, a schema that is not read, a file that is missing, changed or too
             many, or an operation of the SavedModel that could do more than compute. Nothing of it is run.
     """
+    ambient.check()
     path = Path(path)
     facts = inventory.read(path)
     inventory.verify(path, facts["files"])

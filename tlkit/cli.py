@@ -1,23 +1,32 @@
-"""The command line: it parses, calls run.py and prints. Exit codes: 0 done, 2 bad input, 130 interrupted."""
+"""The command line: it parses, calls run.py and prints.
+
+Exit codes: 0 done, 2 bad input or an output that cannot be written, 130 interrupted, 141 nobody reads what is printed.
+A command that makes something (`--out`, `--resume`) goes on to its end without a reader, and then ends with 0.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__, console, upkeep
+from tlkit import __version__, ambient, console, files, streams, upkeep
 from tlkit.console import data_options, hush, read
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    with streams.Guard() as guard:
+        code = _command(arguments, guard)
+    return guard.code(code)
+
+
+def _command(arguments: Sequence[str] | None, guard: streams.Guard) -> int:
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
     if more and (not hasattr(options, "items") or any(word.startswith("-") for word in more)):
@@ -27,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "command"):
         parser.print_help()
         return 2
+    guard.patient = any(getattr(options, name, None) for name in ("out", "resume"))
     try:
         options.command(options)
     except TlkitError as error:
@@ -38,8 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = str(stop) or "interrupted; nothing half-written is left"
         _complain(options, Interrupted(told), f"\ntlkit: {told}")
         return 130
-    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if guard.gave_up:
+            return 0  # `Guard.code` makes of it what is right
+        if (told := ambient.limit(error) or files.remedy(error)) is None:
+            raise  # a mistake of ours: its stack trace says where
+        _complain(options, error, f"tlkit: error: {told}")
+        return 2
     return 0
 
 
@@ -286,7 +301,7 @@ def _heads(_: argparse.Namespace) -> None:
     from tlkit.heads import HEADS
 
     for head in HEADS.values():
-        print(f"{head.name:<16} {(head.build.__doc__ or '').splitlines()[0]}")
+        print(f"{head.name:<16} {''.join((head.build.__doc__ or '').splitlines()[:1])}")
 
 
 def _recipes(_: argparse.Namespace) -> None:

@@ -12,12 +12,18 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from tlkit import ambient
+
 DECIMAL = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 SIZES = DECIMAL | {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
 def hush() -> None:
-    """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting."""
+    """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting.
+
+    Raises InputError where the environment would decide over results, see `ambient.check`.
+    """
+    ambient.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import flat, weights
+from tlkit import ambient, flat, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
@@ -46,7 +46,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     library, colon, preset = text.partition(":")
     if colon and library in LIBRARIES:
         return _preset(library, preset)
-    path = Path(text).expanduser()
+    path = ambient.expanded(text, "backbone")
     if path.is_dir():
         row = Backbone(f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flat.ends, loader=LOADER)
         return _derived(dataclasses.replace(row, weights=Local(path)), path)
