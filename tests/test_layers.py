@@ -24,6 +24,7 @@ LAYERS = (
         "harmless",
         "opening",
         "offline",
+        "ambient",
     ),
     ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging", "hdf5", "web"),
     ("weights", "torchfile", "decoding", "images", "heads"),
@@ -59,7 +60,7 @@ LAYERS = (
     ("job", "compared", "comparing", "outlook"),
     ("run",),
     ("factories",),
-    ("console", "upkeep"),
+    ("console", "streams", "upkeep"),
     ("cli", "__init__"),
 )
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}

@@ -208,7 +208,7 @@ def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
             Interrupted,
             "^interrupted; what was done is kept; go on with: tlkit train --resume .*out",
         ),
-        (MemoryError(), RunError, "the memory is full; free some, and then: what was done .*--resume .*out$"),
+        (MemoryError(), RunError, "the memory is full; free some, or .*, and then: what was done .*--resume .*out$"),
         (AbortedError("Operation received an exception:Status: 1, message: x"), RunError, "the memory is full; free"),
         (AbortedError("Operation received an exception:Status: 2, message: x"), AbortedError, "Status: 2"),
         (RunError("cannot write x: the disk is full"), RunError, "the disk is full; what was done .*--resume .*out$"),

@@ -121,7 +121,13 @@ __all__ = ["__version__", *sorted(_HOME)]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"tlkit.{_HOME[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"tlkit.{_HOME[name]}"), name)
+    except Exception:
+        from tlkit import ambient
+
+        ambient.check()  # it says in a line what around this process keeps Keras from being imported
+        raise
     globals()[name] = value
     return value
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import graphs, inventory, isolation, serving
+from tlkit import ambient, graphs, inventory, isolation, serving
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
@@ -66,6 +66,7 @@ class Artifact:
     def model(self) -> keras.Model:
         """The Keras model, with `base`, `head` and `spec` as a factory's has them."""
         self._must_run_here("Keras model")
+        ambient.check()
         path = self.path / "model.keras"
         try:
             return serving.fitting(attach(read_keras(path), self.spec), self.spec)
@@ -180,6 +181,7 @@ def load(
         The artifact.
 
     Raises:
+        InputError: a setting of Keras around this process that would decide over answers.
         ArtifactError: not an artifact, damaged facts, a schema that is not read, a file that is missing, changed or too
             many, or an operation of the SavedModel that could do more than compute. Nothing of it is run.
         InputError: a limit that cannot be.
@@ -188,6 +190,7 @@ def load(
         >>> artifact = tlkit.load("strangers/", timeout=5, memory=2_000_000_000)  # doctest: +SKIP
         >>> artifact.predict("a.jpg")  # doctest: +SKIP
     """
+    ambient.check()
     path = Path(path)
     limits = isolation.limits(isolate, timeout, memory)
     facts = inventory.read(path)

@@ -1,4 +1,8 @@
-"""The command line: it parses, calls run.py and prints. Exit codes: 0 done, 2 bad input, 130 interrupted."""
+"""The command line: it parses, calls run.py and prints.
+
+Exit codes: 0 done, 2 bad input or an output that cannot be written, 130 interrupted, 141 nobody reads what is printed.
+A command that makes something (`--out`, `--resume`) goes on to its end without a reader, and then ends with 0.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__, console, offline, upkeep
+from tlkit import __version__, ambient, console, files, offline, streams, upkeep
 from tlkit.console import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 from tlkit.harmless import line
@@ -18,6 +22,12 @@ from tlkit.harmless import line
 
 def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int:
     """Run one command and return its exit code; `inside` a process with limits, no other is started for them."""
+    with streams.Guard() as guard:
+        code = _command(arguments, guard, inside)
+    return guard.code(code)
+
+
+def _command(arguments: Sequence[str] | None, guard: streams.Guard, inside: bool) -> int:
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
     if more and (not hasattr(options, "items") or any(word.startswith("-") for word in more)):
@@ -27,6 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int
     if not hasattr(options, "command"):
         parser.print_help()
         return 2
+    guard.patient = any(getattr(options, name, None) for name in ("out", "resume"))
     try:
         if not inside and (limits := _whole(options)):
             return _apart(options, sys.argv[1:] if arguments is None else arguments, limits)
@@ -43,8 +54,13 @@ def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int
         told = str(stop) or "interrupted; nothing half-written is left"
         _complain(options, Interrupted(told), f"\ntlkit: {line(told)}")
         return 130
-    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if guard.gave_up:
+            return 0  # `Guard.code` makes of it what is right
+        if (told := ambient.limit(error) or files.remedy(error)) is None:
+            raise  # a mistake of ours: its stack trace says where
+        _complain(options, error, f"tlkit: error: {line(told)}")
+        return 2
     return 0
 
 
@@ -334,7 +350,7 @@ def _heads(_: argparse.Namespace) -> None:
     from tlkit.heads import HEADS
 
     for head in HEADS.values():
-        say_line(f"{head.name:<16} {(head.build.__doc__ or '').splitlines()[0]}")
+        say_line(f"{head.name:<16} {''.join((head.build.__doc__ or '').splitlines()[:1])}")
 
 
 def _recipes(_: argparse.Namespace) -> None:

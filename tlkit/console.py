@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import IO, Any, NoReturn
 
+from tlkit import ambient
 from tlkit.harmless import json_line, line
 from tlkit.telling import say
 
@@ -19,7 +20,11 @@ SIZES = DECIMAL | {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
 def hush() -> None:
-    """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting."""
+    """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting.
+
+    Raises InputError where the environment would decide over results, see `ambient.check`.
+    """
+    ambient.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, files, fresh, graphs, lora, opening, story
+from tlkit import ambient, card, files, fresh, graphs, lora, opening, story
 from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
@@ -63,6 +63,7 @@ def export(
         ArtifactError: there is an artifact already, the SavedModel could do more than compute, or answers differently.
         RunError: the directory cannot be written.
     """
+    ambient.check()
     out = _opened(Path(out), overwrite)
     lora.merge(clf)
     samples = list(report.samples) if report is not None else []

@@ -17,11 +17,12 @@ from typing import Any
 
 import filelock
 
-from tlkit import harmless, opening
+from tlkit import ambient, harmless, opening
 from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
 
 MOST_JSON = opening.MOST_JSON
 _REMEDIES = {
+    **ambient.LIMITS,
     errno.ENOSPC: "the disk is full; free some space or choose another place",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
     errno.EACCES: "permission is denied; choose another place or change its permissions",
@@ -37,8 +38,8 @@ _REMEDIES = {
 def cache_home() -> Path:
     """Return tlkit's cache folder: $TLKIT_HOME, else $XDG_CACHE_HOME/tlkit, else ~/.cache/tlkit."""
     if home := os.environ.get("TLKIT_HOME"):
-        return Path(home).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tlkit"
+        return ambient.expanded(home, "TLKIT_HOME")
+    return ambient.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "XDG_CACHE_HOME") / "tlkit"
 
 
 def unmistakable(folder: str | os.PathLike) -> str:
@@ -143,6 +144,13 @@ def _fsync_one(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remedy(error: BaseException) -> str | None:
+    """Return the path that an error of the system names and what to do; None where it is another, or names none."""
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _REMEDIES:
+        return f"cannot use {os.fsdecode(error.filename)}: {_REMEDIES[error.errno]}"
+    return None
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

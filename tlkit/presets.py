@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import files, flat, hdf5, keras_configs, opening, weights
+from tlkit import ambient, files, flat, hdf5, keras_configs, opening, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
 from tlkit.vision import VISION, ImageInput
@@ -47,7 +47,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     library, colon, preset = text.partition(":")
     if colon and library in LIBRARIES:
         return _preset(library, preset)
-    path = Path(files.unmistakable(text))
+    path = Path(files.unmistakable(ambient.expanded(text, "backbone")))
     if os.path.isdir(path):
         row = Backbone(f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flat.ends, loader=LOADER)
         return _derived(dataclasses.replace(row, weights=Local(path)), path)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import files, forms, keys
+from tlkit import ambient, files, forms, keys
 from tlkit.columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
 from tlkit.networks import read_keras
@@ -78,6 +78,7 @@ def pretrain_autoencoder(
         DataError: fewer than 20 rows.
         RunError: the folder cannot be written.
     """
+    ambient.check()
     rows = _rows(data, how := how or Pretraining())
     folder = _kept(data, rows, how) if out is None else Path(out)
     if out is None and os.path.isfile(folder / ABOUT):

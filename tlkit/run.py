@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import (
+    ambient,
     amounts,
     artifact,
     calibration,
@@ -85,6 +86,7 @@ def run_job(
         TlkitError: whatever is wrong with the job, its data or its directory; what was there stays as it was.
         Interrupted: Ctrl-C; the same job, or `resumed(out)`, goes on.
     """
+    ambient.check()
     watch, out, asked = outlook.Watch(progress, tensorboard), Path(job.out), job
     inspect(job)
     going = not overwrite and os.path.lexists(out / ledger.LEDGER) and ledger.load(out)["status"] == "finished"
@@ -205,16 +207,9 @@ def _onward(out: Path) -> Iterator[None]:
             raise Interrupted(f"interrupted; {how}") from None
         if isinstance(error, RunError):
             raise RunError(f"{error}; {how}") from error
-        if _is_out_of_memory(error):
-            raise RunError(f"the memory is full; free some, and then: {how}") from error
+        if told := ambient.limit(error):
+            raise RunError(f"{told}, and then: {how}") from error
         raise
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether Python, TensorFlow, or oneDNN within it, lacked memory; the last says so by its status 1 alone."""
-    kind = type(error).__name__
-    of_onednn = kind == "AbortedError" and "Operation received an exception:Status: 1," in str(error)
-    return isinstance(error, MemoryError) or kind == "ResourceExhaustedError" or of_onednn
 
 
 def _resuming(there: dict[str, Any]) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import keras
 
-from tlkit import text_presets
+from tlkit import ambient, text_presets
 from tlkit.errors import WeightsError
 from tlkit.families import FAMILIES
 from tlkit.spec import Backbone, File, Local, Phase, Preset, Wheel
@@ -231,7 +230,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     """
     if str(name).startswith("keras_hub:"):
         return _of_preset(str(name).removeprefix("keras_hub:"))
-    folder = Path(name).expanduser().absolute()
+    folder = ambient.expanded(name, "backbone").absolute()
     if not (folder / "config.json").is_file() or (family := text_presets.family_of(folder)) is None:
         return None
     return _derived(folder.name, family, text_presets.arguments(folder), Local(folder))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import choices, estimating, events, filling, frontier, loop, options, planning, precision, store
+from tlkit import ambient, choices, estimating, events, filling, frontier, loop, options, planning, precision, store
 from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
@@ -105,6 +105,7 @@ def fit(
         InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.
         RunError: the disk is full, `tensorboard` cannot be written, or `run_dir` holds another training.
     """
+    ambient.check()
     choices.check(compute := compute or Compute())
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
     phases = tuple(phases or clf.spec.backbone.phases)

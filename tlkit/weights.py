@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from tlkit import fetch, files, offline
+from tlkit import ambient, fetch, files, offline
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.spec import Backbone, Download, File, Local, Preset, Wheel
 from tlkit.telling import log
@@ -83,7 +83,7 @@ def find(
     if weights is None:
         return None
     if os.fspath(weights) != "pretrained":
-        return _explicit(Path(weights).expanduser())
+        return _explicit(ambient.expanded(weights, "weights"))
     if isinstance(row.weights, Local):
         return _explicit(row.weights.path) if row.weights.path else None
     if row.weights is None:
@@ -188,7 +188,7 @@ def _folder(row: Backbone, path: Path) -> bool:
 
 
 def _keras_home() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return ambient.expanded(os.environ.get("KERAS_HOME") or "~/.keras", "KERAS_HOME")
 
 
 def _size(path: Path) -> int:
@@ -266,7 +266,7 @@ def _address(row: Backbone) -> tuple[str, ...]:
 def _kaggle_folder(row: Backbone) -> Path | None:
     """Return the folder in which kagglehub holds the whole preset, which it marks with a `VERSION.complete` file."""
     *name, version = (*_address(row), "*")[:5]
-    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub").expanduser()
+    cache = ambient.expanded(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub", "KAGGLEHUB_CACHE")
     marks = [mark for mark in cache.joinpath("models", *name).glob(f"{version}.complete") if mark.stem.isdigit()]
     held = [mark.with_name(mark.stem) for mark in marks if (mark.with_name(mark.stem) / "config.json").is_file()]
     return max(held, key=lambda folder: int(folder.name), default=None)
