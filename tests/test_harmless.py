@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import tlkit
 from tlkit import checkpoint, console, files, harmless, interrupts, telling
+from tlkit.errors import DataError
 from tlkit.predictions import EntitiesPrediction, Prediction, Span, TagsPrediction, TextPrediction, ValuePrediction
 from tlkit.spec import Splitting
 
@@ -231,6 +232,12 @@ def test_a_splits_file_of_before_is_read_as_it_was_written(pictures: Path, tmp_p
     again = tlkit.image_folder(pictures, splitting=Splitting(7, file=str(path)))
     for name, split in data.splits().items():
         assert split.seen("image").names.tolist() == again.splits()[name].seen("image").names.tolist()
+
+
+def test_a_row_of_splits_without_an_example_is_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "splits.csv").write_text("split,example\ntrain\n")
+    with pytest.raises(DataError, match=r"splits\.csv does not say where 4 examples belong"):
+        tlkit.arrays(list("abcd"), ["x", "y"] * 2, splitting=Splitting(file=str(tmp_path / "splits.csv")))
 
 
 def test_metrics_keep_numbers_and_mark_texts(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
         raise DataError(f"{path} is no table with the columns example and split; give a splits.csv as a run writes it")
     found = {}
     for row in rows:
-        name, split = from_cell(row["example"]), SPLIT_NAMES.get((row["split"] or "").strip().lower())
+        name, split = from_cell(row["example"] or ""), SPLIT_NAMES.get((row["split"] or "").strip().lower())
         if split is None:
             raise DataError(f"{path} puts {name} into {row['split']!r}; write train, val or test")
         found[name] = (split, (row.get("digest") or "").strip())
