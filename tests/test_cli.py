@@ -587,3 +587,69 @@ def test_runs_are_listed(ask: object, refused: object, tmp_path: Path) -> None:
     with files.lock(tmp_path / "one" / "run.json"):
         assert "running     2026" in ask("runs", tmp_path)[1]
     assert "there is no folder" in refused("runs", tmp_path / "nowhere")
+
+
+# === Paths that cannot be ===
+
+
+@pytest.mark.parametrize("bad", ["x" * 300, "a\0b", "a/" * 3000 + "a"], ids=["long", "nul", "deep"])
+def test_paths_that_no_file_can_have(trained: Path, photos: Path, ask: object, tmp_path: Path, bad: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("image,label\n" + "".join(f"{n}.png,{'ab'[n % 2]}\n" for n in range(8)))
+    commands = [
+        ("train", bad, "--out", tmp_path / "out"),
+        ("train", photos, "--out", bad),
+        ("train", photos, "--out", tmp_path / "out", "--splits", bad),
+        ("train", photos, "--out", tmp_path / "out", "--weights", bad, "--backbone", "tiny"),
+        ("train", photos, "--out", tmp_path / "out", "--backbone", bad),
+        ("train", table, "--out", tmp_path / "out", "--root", bad),
+        ("train", photos, *TINY, "--out", tmp_path / "logged", "--tensorboard", bad),
+        ("train", "--resume", bad),
+        ("train", bad, "--target", "entities", "--out", tmp_path / "out"),
+        ("train", bad, "--target", "reply", "--out", tmp_path / "out"),
+        ("predict", bad, photos),
+        ("predict", trained, bad),
+        ("evaluate", bad, photos),
+        ("evaluate", trained, bad),
+        ("evaluate", trained, photos, "--out", bad),
+        ("export", bad, "--out", tmp_path / "exported"),
+        ("export", trained, "--out", bad),
+        ("doctor", bad, "--no-labels"),
+        ("doctor", photos, "--no-labels", "--out", bad),
+        ("compare", bad, trained),
+        ("compare", trained, bad),
+        ("runs", bad),
+    ]
+    for command in commands:
+        code, _, err = ask(*command)
+        told = [line for line in err.splitlines() if line.startswith("tlkit: error: ")]
+        assert code == 2 and len(told) == 1 and err.rstrip("\n").endswith(told[0]), (command, code, err[:500])
+        assert "Traceback" not in err and "Errno" not in err, err[:500]
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_where_folders_belong_and_the_other_way_round(
+    trained: Path, photos: Path, ask: object, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    commands = [
+        ("train", photos, "--out", tmp_path / "file"),
+        ("train", photos, "--out", tmp_path / "file" / "inside"),
+        ("train", photos, "--out", tmp_path / "out", "--splits", folder),
+        ("train", photos, *TINY, "--out", tmp_path / "logged", "--tensorboard", tmp_path / "file"),
+        ("train", "--resume", tmp_path / "file"),
+        ("predict", trained, folder),
+        ("predict", tmp_path / "file", photos),
+        ("evaluate", trained, photos, "--out", tmp_path / "file"),
+        ("export", trained, "--out", tmp_path / "file"),
+        ("doctor", photos, "--no-labels", "--out", tmp_path / "file"),
+        ("runs", tmp_path / "file"),
+        ("compare", trained, tmp_path / "file"),
+    ]
+    for command in commands:
+        code, _, err = ask(*command)
+        told = [line for line in err.splitlines() if line.startswith("tlkit: error: ")]
+        assert code == 2 and len(told) == 1 and err.rstrip("\n").endswith(told[0]), (command, code, err[:500])
+    assert (tmp_path / "file").read_text() == "kept"

@@ -216,6 +216,34 @@ def test_a_file_that_is_gone(make: Make) -> None:
         tlkit.compare(runs)
 
 
+@pytest.mark.parametrize("name", ["run.json", "tlkit.json", "report.json", "splits.csv", "answers.csv"])
+def test_links_out_of_a_run_are_not_followed(make: Make, tmp_path: Path, name: str) -> None:
+    runs = [make("a", right([])), make("b", right([]))]
+    (runs[1] / name).rename(tmp_path / "elsewhere")
+    (runs[1] / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=rf"cannot read .*b/{name} ?.*it is a link that leads out of .*b"):
+        tlkit.compare(runs)
+    (runs[1] / name).unlink()
+    (runs[1] / name).symlink_to("/dev/null")
+    with pytest.raises(RunError, match=rf"cannot read .*b/{name} ?.*it is a link that leads out of .*b"):
+        tlkit.compare(runs)
+
+
+def test_figures_that_are_not_finite(make: Make) -> None:
+    runs = [make("a", right([])), make("b", right([]))]
+    for number, text in enumerate(("NaN", "1e999")):
+        told = (runs[number] / "run.json").read_text()
+        (runs[number] / "run.json").write_text(told.replace('"accuracy": 0.5', f'"accuracy": {text}'))
+    found = tlkit.compare(runs)
+    assert [run.figures for run in found.runs] == [{"accuracy": None}] * 2 and "accuracy" in str(found)
+    assert "NaN" not in json.dumps(found.to_dict()) and "Infinity" not in json.dumps(found.to_dict())
+    told = (runs[1] / "run.json").read_text()
+    for huge, reason in (("1" + "0" * 400, "is a number of more than 63 bits"), ("1" * 5000, "is not valid JSON")):
+        (runs[1] / "run.json").write_text(told.replace('"accuracy": 1e999', f'"accuracy": {huge}'))
+        with pytest.raises(RunError, match=reason):
+            tlkit.compare(runs)
+
+
 # === How it is shown ===
 
 

@@ -33,7 +33,7 @@ from tlkit.measured import Measured
 from tlkit.spec import Splitting
 from tlkit.vision import VISION
 
-SECONDS = 20  # that a reader has which takes milliseconds; whoever waits for a pipe never ends
+SECONDS = 100  # that a reader has which takes milliseconds; whoever waits for a pipe never ends
 
 
 def within(call: Callable[[], Any]) -> Any:
@@ -218,9 +218,8 @@ def test_no_reader_waits_or_takes_all_memory(tmp_path: Path, name: str, kind: st
     assert isinstance(found, TlkitError), found
     said = str(found)
     assert name in said and "\n" not in said
-    assert re.search(reason, said) or (
-        kind == "folder" and re.search("folder|no readable|no table|no file for train", said)
-    ), said
+    of_folder = "folder|no readable|no table|no file for train"  # some readers take a folder for one of files
+    assert re.search(reason, said) or (kind == "folder" and re.search(of_folder, said)), said
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.weights.h5", "folder"])

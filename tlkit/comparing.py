@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, intervals, ledger, outcome, page, plots, story
+from tlkit import files, intervals, ledger, opening, outcome, page, plots, story
 from tlkit.compared import Compared, read
 from tlkit.errors import InputError
 from tlkit.harmless import line
@@ -148,7 +148,8 @@ def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
     places = [Path(each) for each in directories]
     if len(places) < 2:
         raise InputError(f"{len(places)} run to compare; name the directories of two or more")
-    if twice := next((each for n, each in enumerate(places) if each.resolve() in {p.resolve() for p in places[:n]}), 0):
+    real = [str(each) if opening.fault(each) else os.path.realpath(each) for each in places]
+    if twice := next((each for n, each in enumerate(places) if real[n] in real[:n]), 0):
         raise InputError(f"{twice} is named twice; name other runs to compare it with")
     runs = tuple(map(read, places))
     for run in runs[1:]:

@@ -151,6 +151,8 @@ def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
             except DataError as error:
                 broken.append((opening.shown(file.name), str(error)))
     else:
+        if not os.path.exists(path):
+            raise DataError(f"there is no file {path}; check it")
         texts = [text for text in _decoded(path).replace("\r\n", "\n").split("\n\n") if text.strip()]
         named = [(f"text {number}", text) for number, text in enumerate(texts, 1)]
     kept = [(name, text.strip()) for name, text in named if text.strip() and not labelled.unfit(text)]

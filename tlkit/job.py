@@ -198,7 +198,7 @@ def inspect(job: Job) -> None:
     """Raise RunError for a directory that is not ours to write, and what `data.read` raises for missing data."""
     out, source = Path(job.out), Path(job.data)
     ledger.check_name(out)
-    if os.path.isdir(source) and out.resolve().is_relative_to(source.resolve()):
+    if os.path.isdir(source) and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
     if kind_of(job) is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
         data.read(job.data)  # it says what is missing

@@ -231,7 +231,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     if str(name).startswith("keras_hub:"):
         return _of_preset(str(name).removeprefix("keras_hub:"))
     folder = ambient.expanded(name, "backbone").absolute()
-    if not (folder / "config.json").is_file() or (family := text_presets.family_of(folder)) is None:
+    if not os.path.isfile(folder / "config.json") or (family := text_presets.family_of(folder)) is None:
         return None
     return _derived(folder.name, family, text_presets.arguments(folder), Local(folder))
 
