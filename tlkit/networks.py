@@ -35,8 +35,8 @@ def load_weights(model: keras.Model, row: Backbone, path: Any) -> None:
         raise  # it says more than could be said here
     except hdf5.FAULTS as error:
         raise WeightsError(
-            f"{path} does not fit backbone {row.name!r}: {hdf5.reason(error)}; give weights saved from this architecture without "
-            f"its classification layers, or weights=None to start from random ones"
+            f"{path} does not fit backbone {row.name!r}: {hdf5.reason(error)}; give weights saved from this "
+            f"architecture without its classification layers, or weights=None to start from random ones"
         ) from error
     if row.arguments.get("architecture", "").startswith("EfficientNetB"):
         _standardise(model)

@@ -101,7 +101,7 @@ def predictions(
         TypeError,
         AttributeError,
         ArithmeticError,
-    ) as error:  # UnicodeError is a ValueError
+    ) as error:
         raise ArtifactError(f"the answers of {folder} cannot be read: {_reason(error)}; {REMEDY}") from error
 
 
