@@ -37,8 +37,8 @@ LISTS = ("model.weights.json", "model.safetensors.index.json")  # which parts of
 KINDS = "biufV"  # of numbers; V stands for the two bytes of a bfloat16
 DEFLATE, SHUFFLE, CHECKSUM = 1, 2, 3  # HDF5's numbers of the filters that are read
 # what h5py and Keras raise for files that are damaged, or hold something else than they should
-FAULTS = (ValueError, LookupError, OSError, TypeError, RuntimeError, AttributeError, ArithmeticError, MemoryError)
-FAULTS += (UserWarning, AssertionError)
+FAULTS = (ValueError, LookupError, OSError, TypeError, RuntimeError, AttributeError, ArithmeticError)
+FAULTS += (MemoryError, AssertionError)
 
 
 # === Reading ===
@@ -52,9 +52,12 @@ def load(model: keras.Model, path: Path) -> None:
         One of FAULTS: it does not fit the network; `reason` says why.
     """
     check(path, allowance(model))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that keep their random weights
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         model.load_weights(str(path))
+    # Keras only warns of layers that keep their random weights; where it goes on to an error, that says more
+    if kept := next((each for each in told if issubclass(each.category, UserWarning)), None):
+        raise ValueError(str(kept.message))
 
 
 def allowance(model: keras.Model) -> int:

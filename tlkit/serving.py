@@ -101,7 +101,7 @@ def predictions(
         TypeError,
         AttributeError,
         ArithmeticError,
-    ) as error:  # UnicodeError is a ValueError
+    ) as error:
         raise ArtifactError(f"the answers of {folder} cannot be read: {_reason(error)}; {REMEDY}") from error
 
 
@@ -126,5 +126,6 @@ def fitting(model: Any, spec: Any) -> Any:
 def _reason(error: BaseException) -> str:
     """Return in one line what TensorFlow says; the place in the graph comes before the cause."""
     lines = [line.strip() for line in str(getattr(error, "message", None) or error).split("\n")]
-    lines = [line for line in lines if line and not line.startswith(("Detected at node", "Graph execution error"))]
+    place = ("Detected at node", "Graph execution error", "<stack traces", "File ")
+    lines = [line for line in lines if line and not line.startswith(place)]
     return next(iter(lines), type(error).__name__)[:300]
