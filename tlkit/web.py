@@ -53,6 +53,7 @@ def reachable(address: str) -> bool:
 
 
 def number(text: str | None) -> int | None:
+    """Return what a header says in digits; None where it says nothing, or nothing of use."""
     return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None
 
 
