@@ -448,8 +448,11 @@ def test_a_whole_command_that_takes_too_long_or_crashes(tmp_path: Path) -> None:
     ):
         with pytest.raises(ArtifactError, match=message):
             isolation.run([sys.executable, "-c", code], "it", allowed)
+    quick = "import sys; from tlkit import isolated_worker; isolated_worker.end_with(0); sys.exit(3)"
+    assert isolation.run([sys.executable, "-c", quick], "it", isolation.Limits()) == 3  # it is no crash when it ends
     tidy = f"""if True:
-        import pathlib, time
+        import pathlib, signal, time
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             time.sleep(999)
         except KeyboardInterrupt:
