@@ -97,11 +97,14 @@ def limited(memory: str, *arguments: str) -> int:
     """Run one command in this process, which was started for it, within so many bytes beside those of TensorFlow."""
     from tlkit import isolated_worker, isolation
 
-    isolated_worker.end_with(sys.stdin.buffer)
-    hush()
-    isolated_worker.limit(int(memory) if memory else None)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped is to tidy up
     try:
+        isolated_worker.end_with(sys.stdin.fileno())
+        hush()
+        isolated_worker.limit(int(memory) if memory else None)
         return main(arguments, inside=True)
+    except KeyboardInterrupt:
+        return 130
     except Exception as error:
         if type(error).__name__ in isolation.NO_MEMORY:
             return isolation.FULL

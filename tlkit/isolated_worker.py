@@ -192,11 +192,11 @@ def _lower(kind: int, wanted: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def end_with(stream: BinaryIO) -> None:
+def end_with(descriptor: int) -> None:
     """End this process when nobody holds the other end of a pipe any more, as happens when who started it dies."""
 
     def listen() -> None:
-        while stream.read(PIECE):
+        while os.read(descriptor, PIECE):  # not by a file object, whose lock a program cannot take when it ends
             pass
         os._exit(1)
 

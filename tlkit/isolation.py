@@ -290,6 +290,6 @@ def run(command: Sequence[str], about: str, allowed: Limits) -> int:
 
 def _ask_to_stop(process: subprocess.Popen) -> None:
     """Give a command a moment to remove what it has half written; one that computes in a graph does not hear it."""
-    process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+    process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
