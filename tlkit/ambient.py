@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,9 +107,9 @@ def _written(path: Path) -> dict[str, Any]:
     """Read Keras's settings; what is no JSON Keras passes over, too."""
     if not os.path.exists(path):
         return {}
+    if not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path}, Keras's settings, is no regular file; remove it, or set KERAS_HOME")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InputError(f"{path}, Keras's settings, is no regular file; remove it, or set KERAS_HOME")
         found = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"{path}, Keras's settings, cannot be read ({error.strerror}); remove it") from error

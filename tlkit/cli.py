@@ -36,7 +36,7 @@ def _command(arguments: Sequence[str] | None, guard: streams.Guard) -> int:
     if not hasattr(options, "command"):
         parser.print_help()
         return 2
-    guard.patient = any(getattr(options, name, None) for name in ("out", "resume"))
+    guard.go_on(any(getattr(options, name, None) for name in ("out", "resume")))
     try:
         options.command(options)
     except TlkitError as error:
