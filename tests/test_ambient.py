@@ -176,7 +176,7 @@ def test_a_name_whose_import_fails_says_what_the_environment_has_to_do_with_it(m
         ("KERAS_BACKEND=numpy", "KERAS_BACKEND=numpy asks for another backend of Keras"),
         ("TF_USE_LEGACY_KERAS=1", "TF_USE_LEGACY_KERAS asks for Keras 2"),
         ("PYTHONOPTIMIZE=2", "Python runs without docstrings"),
-        ("ulimit -v 1000000;", "this process may take 1.0 GB of memory, and TensorFlow alone takes more than 2.0 GB"),
+        ("ulimit -v 1000000;", "this process may take 1.0 GB of memory, and TensorFlow needs 4.1 GB of addresses"),
     ],
 )
 def test_the_command_line_says_it_in_one_line_and_at_once(before: str, message: str) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 from tlkit.errors import InputError
 
 NEEDED = {"backend": "tensorflow", "floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
-LEAST_MEMORY = 2_000_000 << 10  # bytes of address space below which TensorFlow ends without a message, measured
+LEAST_MEMORY = (
+    4_000_000 << 10
+)  # bytes of address space: at 2.6 GB a small training ended in an abort, at 4.1 GB it went
 LIMITS = {
     errno.EMFILE: "too many files are open at once; raise the limit of open files (`ulimit -n 1024`)",
     errno.ENFILE: "the system has too many open files; end other programs",
@@ -53,8 +55,8 @@ def _python() -> None:
         most = resource.getrlimit(resource.RLIMIT_AS)[0]
         if most != resource.RLIM_INFINITY and most < LEAST_MEMORY and "tensorflow" not in sys.modules:
             raise InputError(
-                f"this process may take {most / 1e9:.1f} GB of memory, and TensorFlow alone takes more than "
-                f"{LEAST_MEMORY / 1e9:.1f} GB of addresses; raise the limit (`ulimit -v unlimited`)"
+                f"this process may take {most / 1e9:.1f} GB of memory, and TensorFlow needs "
+                f"{LEAST_MEMORY / 1e9:.1f} GB of addresses to train; raise the limit (`ulimit -v unlimited`)"
             )
 
 

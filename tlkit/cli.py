@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__, ambient, console, files, streams, upkeep
+from tlkit import __version__, ambient, console, streams, upkeep
 from tlkit.console import data_options, hush, read
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 
@@ -51,6 +51,8 @@ def _command(arguments: Sequence[str] | None, guard: streams.Guard) -> int:
     except Exception as error:
         if guard.gave_up:
             return 0  # `Guard.code` makes of it what is right
+        from tlkit import files
+
         if (told := ambient.limit(error) or files.remedy(error)) is None:
             raise  # a mistake of ours: its stack trace says where
         _complain(options, error, f"tlkit: error: {told}")
