@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 from tlkit.errors import InputError
 
 NEEDED = {"backend": "tensorflow", "floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
-LEAST_MEMORY = 2_000_000 << 10  # bytes of address space below which TensorFlow ends without a message, measured
+LEAST_MEMORY = (
+    4_000_000 << 10
+)  # bytes of address space: at 2.6 GB a small training ended in an abort, at 4.1 GB it went
 LIMITS = {
     errno.EMFILE: "too many files are open at once; raise the limit of open files (`ulimit -n 1024`)",
     errno.ENFILE: "the system has too many open files; end other programs",
@@ -54,8 +55,8 @@ def _python() -> None:
         most = resource.getrlimit(resource.RLIMIT_AS)[0]
         if most != resource.RLIM_INFINITY and most < LEAST_MEMORY and "tensorflow" not in sys.modules:
             raise InputError(
-                f"this process may take {most / 1e9:.1f} GB of memory, and TensorFlow alone takes more than "
-                f"{LEAST_MEMORY / 1e9:.1f} GB of addresses; raise the limit (`ulimit -v unlimited`)"
+                f"this process may take {most / 1e9:.1f} GB of memory, and TensorFlow needs "
+                f"{LEAST_MEMORY / 1e9:.1f} GB of addresses to train; raise the limit (`ulimit -v unlimited`)"
             )
 
 
@@ -108,9 +109,9 @@ def _written(path: Path) -> dict[str, Any]:
     """Read Keras's settings; what is no JSON Keras passes over, too."""
     if not os.path.exists(path):
         return {}
+    if not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path}, Keras's settings, is no regular file; remove it, or set KERAS_HOME")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InputError(f"{path}, Keras's settings, is no regular file; remove it, or set KERAS_HOME")
         found = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"{path}, Keras's settings, cannot be read ({error.strerror}); remove it") from error

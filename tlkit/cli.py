@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__, ambient, console, files, offline, streams, upkeep
+from tlkit import __version__, ambient, console, offline, streams, upkeep
 from tlkit.console import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 from tlkit.harmless import line
@@ -37,7 +37,7 @@ def _command(arguments: Sequence[str] | None, guard: streams.Guard, inside: bool
     if not hasattr(options, "command"):
         parser.print_help()
         return 2
-    guard.patient = any(getattr(options, name, None) for name in ("out", "resume"))
+    guard.go_on(any(getattr(options, name, None) for name in ("out", "resume")))
     try:
         if not inside and (limits := _whole(options)):
             return _apart(options, sys.argv[1:] if arguments is None else arguments, limits)
@@ -57,6 +57,8 @@ def _command(arguments: Sequence[str] | None, guard: streams.Guard, inside: bool
     except Exception as error:
         if guard.gave_up:
             return 0  # `Guard.code` makes of it what is right
+        from tlkit import files
+
         if (told := ambient.limit(error) or files.remedy(error)) is None:
             raise  # a mistake of ours: its stack trace says where
         _complain(options, error, f"tlkit: error: {line(told)}")

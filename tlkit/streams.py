@@ -78,11 +78,7 @@ class Guard:
     """Keep `sys.stdout` and `sys.stderr` from failing a command; a context manager.
 
     Standard error may always be lost. Where standard output is, a command that only prints ends, and one that makes
-    something goes on if `patient` was set.
-
-    Attributes:
-        patient: whether the command makes something, and so goes on without a reader.
-        gave_up: whether it was ended since standard output takes no more.
+    something goes on where `go_on` said so.
     """
 
     def __enter__(self) -> Guard:
@@ -93,17 +89,14 @@ class Guard:
         sys.stdin, sys.stdout, sys.stderr = sys.stdin or io.StringIO(), self._out, self._err
         return self
 
-    @property
-    def patient(self) -> bool:
-        return self._out.patient
-
-    @patient.setter
-    def patient(self, value: bool) -> None:
-        self._out.patient = value
+    def go_on(self, patient: bool) -> None:
+        """Say whether the command makes something, and so goes on without a reader."""
+        self._out.patient = patient
 
     @property
     def gave_up(self) -> bool:
-        return self._out.lost is not None and not self.patient
+        """Whether the command was ended since standard output takes no more."""
+        return self._out.lost is not None and not self._out.patient
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: Any) -> None:
         try:
@@ -129,7 +122,7 @@ class Guard:
         if code or self._out.lost is None:
             return code
         left = self._out.lost.errno == errno.EPIPE
-        if self.patient and (left or self._out.lost.errno == errno.EBADF):
+        if self._out.patient and (left or self._out.lost.errno == errno.EBADF):
             return 0
         return GONE if left else LOST
 
