@@ -10,6 +10,8 @@ import signal
 import sys
 from typing import Any
 
+from tlkit.telling import say
+
 GONE = 128 + getattr(signal, "SIGPIPE", 13)  # the exit code a shell shows of a program whose reader has gone
 LOST = 2
 REASONS = {
@@ -105,7 +107,7 @@ class Guard:
             ended = isinstance(error, SystemExit) and not error.code  # as argparse ends after --help
             if self.code(0) == LOST and (ended or error is None):
                 why = REASONS.get(self._out.lost.errno, self._out.lost.strerror)
-                print(f"tlkit: error: cannot write standard output: {why}", file=sys.stderr)
+                say(f"tlkit: error: cannot write standard output: {why}", to=sys.stderr)
             self._err.flush()
             if ended and self.code(0):
                 raise SystemExit(self.code(0))
