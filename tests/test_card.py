@@ -12,7 +12,7 @@ import pytest
 import stories
 from cards import Shown, rendered
 
-from tlkit import card, generators, harmless
+from tlkit import card, escaping, generators
 
 FACTS = {
     "labels": list(stories.labels(3)),
@@ -113,7 +113,7 @@ def test_nothing_is_made_of_a_strangers_text(kind: str, monkeypatch: pytest.Monk
     for text in STRANGE:
         head, shown = write(text)
         assert shown.elements == usual.elements, text
-        assert shown.text.split() == usual.text.replace("PLACE", harmless.line(text)).split(), text
+        assert shown.text.split() == usual.text.replace("PLACE", escaping.line(text)).split(), text
         assert head["base_model"] == text and head["model-index"][0]["name"] == f"{text} + {text}"
         assert head["model-index"][0]["results"][0]["dataset"]["split"] == text
         assert (head["license"], head["library_name"]) == ("other", "keras")

@@ -7,7 +7,7 @@ import dataclasses
 import stories
 from test_page import Structure
 
-from tlkit import charts, harmless, plots
+from tlkit import charts, escaping, plots
 
 
 def drawn(about: str = "loss by epoch") -> str:
@@ -44,4 +44,4 @@ def test_labels_make_no_elements() -> None:
     drawn = Structure(charts.svg(lambda: plots.confusion_figure(report), "x"))
     usual = Structure(charts.svg(lambda: plots.confusion_figure(stories.report(6)), "x"))
     assert {tag for tag, _ in drawn.tags} == {tag for tag, _ in usual.tags}
-    assert [drawn.text.count(harmless.line(label)) for label in labels] == [2] * 6
+    assert [drawn.text.count(escaping.line(label)) for label in labels] == [2] * 6

@@ -61,7 +61,7 @@ def strict(text: str) -> object:
 def answer(monkeypatch: pytest.MonkeyPatch, found: object) -> None:
     """Let every artifact answer so."""
     stub = SimpleNamespace(predict=lambda items, threshold: [found for _ in items])
-    monkeypatch.setattr(artifact, "load", lambda _: stub)
+    monkeypatch.setattr(artifact, "load", lambda _, **limits: stub)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_interruptions_and_what_others_raise_are_a_line(ask: Ask, monkeypatch: p
         (DataError, (2, f"tlkit: error: {SHOWN}\n")),
         (KeyboardInterrupt, (130, f"\ntlkit: {SHOWN}\n")),
     ):
-        monkeypatch.setattr(artifact, "load", lambda _, error=error: (_ for _ in ()).throw(error(HOSTILE)))
+        monkeypatch.setattr(artifact, "load", lambda _, error=error, **limits: (_ for _ in ()).throw(error(HOSTILE)))
         code, _, err = ask("predict", "x", "y")
         assert (code, err) == expected
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import ambient, graphs, inventory, isolation, serving
+from tlkit import ambient, graphs, inventory, isolation, saved_model
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
@@ -60,7 +60,7 @@ class Artifact:
         self._must_run_here("SavedModel")
         for module in self.input.ops:
             importlib.import_module(module)
-        return serving.load(self.path / inventory.ROOT)
+        return saved_model.load(self.path / inventory.ROOT)
 
     @functools.cached_property
     def model(self) -> keras.Model:
@@ -69,7 +69,7 @@ class Artifact:
         ambient.check()
         path = self.path / "model.keras"
         try:
-            return serving.fitting(attach(read_keras(path), self.spec), self.spec)
+            return saved_model.fitting(attach(read_keras(path), self.spec), self.spec)
         except ValueError as error:  # also an InputError of a model that is no classifier
             raise ArtifactError(f"{path} is not loaded: {error}; export the model again") from error
 
@@ -119,7 +119,7 @@ class Artifact:
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
             about = {"target": self.target.name, "count": len(encoded), "folder": self.path / inventory.ROOT}
-            found += serving.predictions(self.target.predictions, self._answer(name, encoded), **about)
+            found += saved_model.predictions(self.target.predictions, self._answer(name, encoded), **about)
         return found if threshold is None else [each.unless_below(threshold) for each in found]
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Artifact:
         """Ask a signature for one batch, here or in a process of its own, and return its arrays by name."""
         if self._worker is not None:
             return self._worker.ask(signature, encoded.numpy())
-        return serving.answer(self.served, signature, encoded, self.path / inventory.ROOT)
+        return saved_model.answer(self.served, signature, encoded, self.path / inventory.ROOT)
 
     def _must_run_here(self, what: str) -> None:
         if self._worker is not None:

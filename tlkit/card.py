@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import verdicts
-from tlkit.harmless import line, markdown, yaml
+from tlkit.escaping import line, markdown, yaml
 from tlkit.measured import called
 from tlkit.outcome import blocks
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, forms, harmless, opening
+from tlkit import escaping, files, forms, opening
 from tlkit.errors import RunError
 from tlkit.interrupts import Stop, listening
 
@@ -206,7 +206,7 @@ class Keeper:
             table = csv.DictWriter(text, list(names), lineterminator="\n")
             table.writeheader()
             table.writerows(
-                {name: harmless.cell(value) if isinstance(value, str) else value for name, value in row.items()}
+                {name: escaping.cell(value) if isinstance(value, str) else value for name, value in row.items()}
                 for row in rows
             )
             files.write_text(self.directory / METRICS, text.getvalue())

@@ -17,7 +17,7 @@ from typing import Any
 from tlkit import __version__, ambient, console, offline, streams, upkeep
 from tlkit.console import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
-from tlkit.harmless import line
+from tlkit.escaping import line
 
 
 def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int:

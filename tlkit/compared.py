@@ -14,7 +14,7 @@ import numpy as np
 
 from tlkit import files, forms, ledger, opening
 from tlkit.errors import RunError
-from tlkit.harmless import from_cell
+from tlkit.escaping import from_cell
 from tlkit.measured import REPORTS
 
 # what a comparison reads of each file, as `forms.mismatches` takes it

@@ -13,7 +13,7 @@ import numpy as np
 from tlkit import files, intervals, ledger, opening, outcome, page, plots, story
 from tlkit.compared import Compared, read
 from tlkit.errors import InputError
-from tlkit.harmless import line
+from tlkit.escaping import line
 from tlkit.measured import called
 
 CELL = 48  # characters of a cell in a terminal

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import IO, Any, NoReturn
 
 from tlkit import ambient
-from tlkit.harmless import json_line, line
+from tlkit.escaping import json_line, line
 from tlkit.telling import say
 
 DECIMAL = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

@@ -13,7 +13,7 @@ import numpy as np
 
 from tlkit import duplicates, opening, strata, traits
 from tlkit.errors import DataError, InputError, unknown
-from tlkit.harmless import from_cell
+from tlkit.escaping import from_cell
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Split
 from tlkit.traits import Traits

@@ -17,7 +17,7 @@ from typing import Any
 
 import filelock
 
-from tlkit import ambient, harmless, opening
+from tlkit import ambient, escaping, opening
 from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
 
 MOST_JSON = opening.MOST_JSON
@@ -208,7 +208,7 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], 
     # None shows the bar on a terminal only.
     hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
     options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
-    with tqdm.tqdm(desc=harmless.line(title), total=total or None, initial=done, disable=hidden, **options) as bar:
+    with tqdm.tqdm(desc=escaping.line(title), total=total or None, initial=done, disable=hidden, **options) as bar:
         yield bar.update
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlkit import files, page
-from tlkit.harmless import line
+from tlkit.escaping import line
 from tlkit.splits import Data, learned
 
 Severity = Literal["error", "warning", "note"]

@@ -14,7 +14,7 @@ from tlkit import files, opening, paths, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError
-from tlkit.harmless import line
+from tlkit.escaping import line
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
 from tlkit.traits import LOOK, Traits

@@ -20,7 +20,7 @@ from typing import Any
 from tlkit import checkpoint, files, forms, opening, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
-from tlkit.harmless import line
+from tlkit.escaping import line
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Backbone, Phase
 

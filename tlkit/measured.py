@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit import files, opening, plots
 from tlkit.errors import ArtifactError
-from tlkit.harmless import line
+from tlkit.escaping import line
 from tlkit.markup import cell, number, table, text
 from tlkit.spec import resolve
 

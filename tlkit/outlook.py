@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.escaping import line
 from tlkit.freeze import unfreeze
-from tlkit.harmless import line
 from tlkit.outcome import blocks
 from tlkit.spec import Phase
 from tlkit.telling import say

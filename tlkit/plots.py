@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import files, harmless
+from tlkit import escaping, files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ COLOURS = {"training": "tab:orange", "validation": "tab:blue"}
 
 def short(label: str, most: int = 32) -> str:
     """Write a label in one line, without control characters, and cut it where it would not fit."""
-    label = harmless.line(label)
+    label = escaping.line(label)
     return label if len(label) <= most else label[: most - 1] + "…"
 
 

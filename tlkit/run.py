@@ -29,7 +29,7 @@ from tlkit import (
 )  # fmt: skip
 from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
-from tlkit.harmless import line
+from tlkit.escaping import line
 from tlkit.job import Job, command, completed, inspect, kind_of, schedule
 from tlkit.measured import Measured
 from tlkit.nexttoken import WRITTEN

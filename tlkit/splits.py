@@ -14,7 +14,7 @@ import numpy as np
 
 from tlkit import files, traits
 from tlkit.columns import Column
-from tlkit.harmless import cell, line
+from tlkit.escaping import cell, line
 from tlkit.nexttoken import WRITTEN, Reply, Summary
 from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
@@ -158,7 +158,7 @@ class Data:
         """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`.
 
         In all tables names and labels that a spreadsheet would take for a formula begin with an apostrophe, see
-        `harmless.cell`.
+        `escaping.cell`.
         """
         _write_table(path, ("example", "label", "split", "digest"), self._placed())
 

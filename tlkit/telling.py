@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-from tlkit import harmless
+from tlkit import escaping
 
 Progress = bool | Callable[[dict[str, Any]], Any]
 CLEARED = "\r\x1b[K"  # what wipes a terminal's line
@@ -22,21 +22,21 @@ def say(text: object, *, to: IO[str] | None = None, before: str = "", end: str =
     Control characters in it, other than line feeds and tabs, become escapes, as does what the stream's encoding lacks.
 
     Args:
-        text: what to print; what others wrote in it should have gone through `harmless.line`.
+        text: what to print; what others wrote in it should have gone through `escaping.line`.
         to: a stream, standard output by default.
         before: printed before it as it is, such as what wipes a line.
         end: printed after it.
         flush: show it at once.
     """
     stream = sys.stdout if to is None else to
-    told, encoding = harmless.lines(str(text)), getattr(stream, "encoding", None)
+    told, encoding = escaping.lines(str(text)), getattr(stream, "encoding", None)
     if encoding:
         told = told.encode(encoding, "backslashreplace").decode(encoding)
     print(before + told, end=end, file=stream, flush=flush)
 
 
 def _one_line(record: logging.LogRecord) -> bool:
-    record.msg, record.args = harmless.line(record.getMessage()), ()
+    record.msg, record.args = escaping.line(record.getMessage()), ()
     return True
 
 
@@ -85,7 +85,7 @@ class Telling:
             self.tell(event, facts, text)
             return
         width = shutil.get_terminal_size().columns - 1  # a longer line would break, and only its end be replaced
-        say(harmless.line(text)[:width], before=CLEARED, end="", flush=True)
+        say(escaping.line(text)[:width], before=CLEARED, end="", flush=True)
         self._open = True
 
     def close(self) -> None:

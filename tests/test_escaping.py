@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import checkpoint, console, files, harmless, interrupts, telling
+from tlkit import checkpoint, console, escaping, files, interrupts, telling
 from tlkit.errors import DataError
 from tlkit.predictions import EntitiesPrediction, Prediction, Span, TagsPrediction, TextPrediction, ValuePrediction
 from tlkit.spec import Splitting
@@ -36,10 +36,10 @@ many = settings(max_examples=300, deadline=None, derandomize=True, database=None
 
 
 def test_a_line_has_nothing_a_terminal_obeys() -> None:
-    assert not set(harmless.line("".join(ACTIVE))) & set(ACTIVE)
-    assert harmless.line(HOSTILE) == WITHOUT
-    assert harmless.line("é 日本\u3000\xa0🙂 👩\u200d💻 می\u200cخواهم") == "é 日本\u3000\xa0🙂 👩\u200d💻 می\u200cخواهم"
-    assert set(harmless.lines("".join(ACTIVE))) & set(ACTIVE) == {"\n", "\t"}
+    assert not set(escaping.line("".join(ACTIVE))) & set(ACTIVE)
+    assert escaping.line(HOSTILE) == WITHOUT
+    assert escaping.line("é 日本\u3000\xa0🙂 👩\u200d💻 می\u200cخواهم") == "é 日本\u3000\xa0🙂 👩\u200d💻 می\u200cخواهم"
+    assert set(escaping.lines("".join(ACTIVE))) & set(ACTIVE) == {"\n", "\t"}
 
 
 def test_what_is_printed_fits_the_stream() -> None:
@@ -112,11 +112,11 @@ def test_answers_are_a_line_each(found: object, told: str) -> None:
 def test_json_is_valid_and_does_nothing_to_a_terminal() -> None:
     value = {HOSTILE: ["é\x7f🙂", "".join(ACTIVE)]}
     for plain in (False, True):
-        text = harmless.json_line(value, plain=plain)
+        text = escaping.json_line(value, plain=plain)
         assert json.loads(text) == value and not set(text) & set(ACTIVE) and text.isascii() is plain
     text.encode()
     with pytest.raises(ValueError, match="JSON compliant"):
-        harmless.json_line(np.inf)
+        escaping.json_line(np.inf)
 
 
 def test_json_on_streams(capsys: pytest.CaptureFixture) -> None:
@@ -134,7 +134,7 @@ def test_json_on_streams(capsys: pytest.CaptureFixture) -> None:
 @example("\x85\ufeff\uffff\u2029🙂\ud83d\ude42\\\"'")
 def test_yaml_reads_the_very_text(text: str) -> None:
     yaml = pytest.importorskip("yaml")
-    told = harmless.yaml(text)
+    told = escaping.yaml(text)
     assert yaml.safe_load(f"a: {told}\nb: [{told}]") == {"a": text, "b": [text]} and len(told.splitlines()) == 1
     told.encode()
 
@@ -148,8 +148,8 @@ def test_yaml_reads_the_very_text(text: str) -> None:
 @example("''=1")
 @example("'-3.5")
 def test_cells_come_back(text: str) -> None:
-    told = harmless.cell(text)
-    assert harmless.from_cell(told) == text
+    told = escaping.cell(text)
+    assert escaping.from_cell(told) == text
     assert told == text or told == f"'{text}"
     bare = told.lstrip(" \t\r\n\u3000\xa0")
     if bare[:1] in set("=+-@＝＋－＠"):
@@ -158,7 +158,7 @@ def test_cells_come_back(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["-3.5", "+1e3", "-.5", "5", "-0", "+7.", "-1E-9", "-inf", "nan", "1e5", "a=b", "'a"])
 def test_cells_that_stay(text: str) -> None:
-    assert harmless.cell(text) == text == harmless.from_cell(text)
+    assert escaping.cell(text) == text == escaping.from_cell(text)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_cells_that_stay(text: str) -> None:
     ],
 )
 def test_cells_that_begin_as_a_formula(text: str) -> None:
-    assert harmless.cell(text) == f"'{text}" and harmless.from_cell(f"'{text}") == text
+    assert escaping.cell(text) == f"'{text}" and escaping.from_cell(f"'{text}") == text
 
 
 FORMULAS = ("=SUM(1)", "@home", "'-quoted", "plain")
@@ -225,7 +225,7 @@ def test_a_splits_file_of_before_is_read_as_it_was_written(pictures: Path, tmp_p
     path = tmp_path / "splits.csv"
     data = tlkit.image_folder(pictures)
     data.write_splits(path)
-    rows = [list(map(harmless.from_cell, row)) for row in cells(path)]
+    rows = [list(map(escaping.from_cell, row)) for row in cells(path)]
     with path.open("w", newline="", encoding="utf-8") as file:  # names and labels as they are
         csv.writer(file).writerows(rows)
     assert {"=SUM(1)", "'-quoted"} <= {row[1] for row in rows}
@@ -261,7 +261,7 @@ def test_metrics_keep_numbers_and_mark_texts(tmp_path: Path) -> None:
 @example("\\|")
 @example("x\\")
 def test_markdown_shows_the_very_text(text: str) -> None:
-    told, shown = harmless.markdown(text), harmless.line(text).strip()
+    told, shown = escaping.markdown(text), escaping.line(text).strip()
     item = rendered(f"- {told}\n")
     assert ([name for name, *_ in item.elements], item.text.strip()) == (["ul", "li"], shown)
     table = rendered(f"| a | b |\n|---|---|\n| {told} | x |\n")
