@@ -152,7 +152,7 @@ def test_a_keras_model_that_cannot_be_loaded(copy: Path) -> None:
 
 def test_a_report_that_is_nested_too_deeply(copy: Path) -> None:
     (copy / "report.json").write_text("[" * 100_000)
-    with pytest.raises(ArtifactError, match=r"report\.json is nested too deeply; evaluate again"):
+    with pytest.raises(ArtifactError, match=r"report\.json is damaged \(it is nested too deeply\); evaluate again"):
         _ = tlkit.load(copy).report
 
 

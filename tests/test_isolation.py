@@ -311,11 +311,11 @@ READY = "h = b'{\"facts\": {}, \"arrays\": []}'; m = len(h).to_bytes(4, 'big') +
     ("code", "message"),
     [
         (
-            "os.write(1, b'I am no worker, ha ha')",
+            "os.write(1, b'I am no worker, ha ha'); time.sleep(999)",
             "loading was stopped, as its process sent what is no answer",
         ),
         (
-            READY + "os.write(1, bytes(3) + b'\\x02{]')",
+            READY + "os.write(1, bytes(3) + b'\\x02{]'); time.sleep(999)",
             r"answering 2 items was stopped, as its process sent what is no",
         ),
         ("sys.exit(3)", r"loading was ended by a crash of its process \(exit code 3\); perhaps 1,000,000,000 bytes"),

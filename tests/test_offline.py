@@ -220,8 +220,7 @@ def by_keras_hub(address: str) -> None:
 
 
 def by_hugging_face(address: str) -> None:
-    import huggingface_hub
-
+    huggingface_hub = pytest.importorskip("huggingface_hub", reason="comes with KerasHub's own dependencies")
     huggingface_hub.hf_hub_download("nobody/nothing", "config.json", endpoint=address)
 
 

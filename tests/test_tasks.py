@@ -111,11 +111,11 @@ def test_the_card_says_what_the_answer_is(task: str, trained: dict[str, Path]) -
     card = (trained[task] / "README.md").read_text()
     if task == "tags":
         assert "tags: [image-classification, tlkit]" in card
-        assert "tiny + pool_dense, 3 tags" in card and "- Answer: any number of tags" in card
+        assert "tiny + pool\\_dense, 3 tags" in card and "- Answer: any number of tags" in card
         assert "- Tags: dark, left, red" in card and 'print(answer["chosen"], answer["probabilities"])' in card
         assert "| micro-F1 | " in card and "| loss \\(binary cross-entropy, nats\\) | " in card
     else:
-        assert "tags: [image-regression, tlkit]" in card and "tiny + pool_dense, value price" in card
+        assert "tags: [image-regression, tlkit]" in card and "tiny + pool\\_dense, value price" in card
         assert "- Answer: a number, in the unit of the training data" in card
         assert 'print(answer["value"])' in card and "| mean absolute error | " in card
 

@@ -76,10 +76,7 @@ class Artifact:
     @functools.cached_property
     def report(self) -> Measured:
         """The report of the evaluation the artifact was exported with."""
-        try:
-            return Measured.load(self.path)
-        except RecursionError:
-            raise ArtifactError(f"{self.path / 'report.json'} is nested too deeply; evaluate again") from None
+        return Measured.load(self.path)
 
     @property
     def spec(self) -> Spec:

@@ -26,6 +26,8 @@ TENSORS = frozenset(("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__",
 LIBRARIES = frozenset(
     ("keras", "keras_hub", "keras_nlp", "keras_cv", "tensorflow", "tensorflow_text", "tlkit", "builtins")
 )
+# what describes a function; the last where several layers share it
+FUNCTION = {"module", "class_name", "config", "registered_name", "shared_object_id"}
 NAMES = ("module", "class_name", "registered_name")
 # where a string of a layer's settings is the path of a file that would be read
 PATHS = {
@@ -232,7 +234,7 @@ class _Check:
 
     def _function(self, value: dict[str, Any], place: str) -> None:
         name = value.get("config")
-        known = isinstance(name, str) and not set(value) - {"module", "class_name", "config", "registered_name"}
+        known = isinstance(name, str) and not set(value) - FUNCTION
         if known and _is_own(self.registered(name)):
             return
         builtin = known and name in allowed.ACTIVATIONS and value.get("module") in ("builtins", "keras.activations")
