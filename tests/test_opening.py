@@ -310,3 +310,10 @@ def test_an_error_of_no_such_kind_passes(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ENOENT
     with pytest.raises(DataError, match=r"there is no file .*none\.csv; check it"):
         rows.read(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("café", "café"), (os.fsdecode(b"caf\xe9"), r"caf\xe9"), ("a\ud800", r"a\ud800"), ("", "")]
+)
+def test_any_name_can_be_shown(name: str, said: str) -> None:
+    assert opening.shown(name) == said

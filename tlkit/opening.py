@@ -37,7 +37,10 @@ def why(error: BaseException) -> str:
 
 def shown(name: str | os.PathLike) -> str:
     """Return a path with its bytes that are no UTF-8 written out, as in `caf\\xe9`, so that all can print it."""
-    return os.fspath(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return os.fspath(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # halves of letters that stand for no byte; no file has such a name
+        return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def is_utf8(name: str | os.PathLike) -> bool:
