@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import math
 import shutil
 import struct
@@ -21,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.archives import DAMAGE, EXPANSION, FLOOR, stray
+from tlkit.archives import DAMAGE, EXPANSION, FLOOR
 
 if TYPE_CHECKING:
     import h5py
@@ -33,7 +32,6 @@ MOST_NAMES = 200_000  # elements of an attribute, such as the names of layers
 SLACK = 4  # times a network's own bytes: an optimizer keeps up to three numbers for each
 LEAST = 16_000_000  # bytes that a file for any network may declare
 MEMBER = "model.weights.h5"  # of a .keras file
-LISTS = ("model.weights.json", "model.safetensors.index.json")  # which parts of a folder's weights lie where
 KINDS = "biufV"  # of numbers; V stands for the two bytes of a bfloat16
 DEFLATE, SHUFFLE, CHECKSUM = 1, 2, 3  # HDF5's numbers of the filters that are read
 # what h5py and Keras raise for files that are damaged, or hold something else than they should
@@ -139,20 +137,11 @@ def check_archive(path: Path, most: int | None = None) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Look through the weights in a folder that KerasHub will read, and the lists of their parts.
+    """Look through the weights in a folder that KerasHub will read.
 
     Raises:
-        ValueError: as `check`, where 20 times a file's own bytes may be declared; or a list names a file elsewhere.
+        ValueError: as `check`, where 20 times a file's own bytes may be declared.
     """
-    for name in LISTS:
-        if (folder / name).is_file():
-            facts = json.loads((folder / name).read_bytes())
-            named = facts.get("weight_map") if isinstance(facts, dict) else None
-            if not isinstance(named, dict):
-                raise ValueError(f"{name} lists no weights")
-            parts = {part for each in named.values() for part in (each if isinstance(each, list) else [each])}
-            if strange := [part for part in parts if not isinstance(part, str) or "/" in part or stray(part)]:
-                raise ValueError(f"{name} names {strange[0]!r:.100}, which may lie outside the folder")
     for path in sorted(folder.glob("*.h5")):
         try:
             check(path, max(FLOOR, EXPANSION * path.stat().st_size))
