@@ -135,7 +135,7 @@ def targets() -> Iterator[str]:
         yield f"- `Artifact.predict`: {first(kind.predictions)}\n"
 
 
-def commands() -> Iterator[str]:
+def command_line() -> Iterator[str]:
     """Write every command of the command line and its options."""
     yield "# The command line\n\nExit codes: 0 done, 2 bad input, 130 interrupted.\n"
     yield from _command(cli._parser())
@@ -250,7 +250,7 @@ def _entry(name: str, thing: Any) -> str:
 def pages() -> dict[str, str]:
     """Return the name and the text of every page."""
     made = {"factories": factories, "backbones": backbones, "heads": heads, "targets": targets}
-    made |= {"cli": commands, "api": api}
+    made |= {"cli": command_line, "api": api}
     return {f"{name}.md": f"{NOTE}\n\n{''.join(page())}" for name, page in made.items()}
 
 

@@ -25,7 +25,7 @@ def small(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filling, "SHARD", 8)
 
 
-def classifier() -> object:
+def classifier_of_pictures() -> object:
     return models.spread(models.tiny_classifier(), models.pictures(16, 16))
 
 
@@ -47,7 +47,7 @@ class Given:
 
 @pytest.fixture(scope="module")
 def clf() -> object:
-    return classifier()
+    return classifier_of_pictures()
 
 
 @pytest.fixture(scope="module")
@@ -169,14 +169,14 @@ def test_another_unfreeze_computes_only_what_is_missing(given: Given, monkeypatc
 
 
 def with_weight(given: Given) -> Given:
-    clf = classifier()
+    clf = classifier_of_pictures()
     kernel = build.pieces(clf)[1].get_layer("conv1").kernel
     kernel.assign(kernel * 1.0001)
     return dataclasses.replace(given, clf=clf)
 
 
 def with_statistics(given: Given) -> Given:
-    clf = classifier()
+    clf = classifier_of_pictures()
     mean = build.pieces(clf)[1].get_layer("bn3").moving_mean
     mean.assign(mean + 0.001)
     return dataclasses.replace(given, clf=clf)
@@ -285,7 +285,7 @@ def with_labels(given: Given) -> Given:
 
 
 def with_head(given: Given) -> Given:
-    clf = classifier()
+    clf = classifier_of_pictures()
     clf.head.get_layer("probabilities").kernel.assign(clf.head.get_layer("probabilities").kernel * 2)
     return dataclasses.replace(given, clf=clf)
 
@@ -300,7 +300,7 @@ def test_what_does_not_change_features_shares_them(given: Given, change: Callabl
 
 
 def test_weights_above_the_cut_do_not_matter_and_below_it_do(given: Given) -> None:
-    clf = classifier()
+    clf = classifier_of_pictures()
     fill(dataclasses.replace(given, clf=clf, blocks=(1, 0)))
     top = build.pieces(clf)[1].get_layer("conv3").kernel
     top.assign(top * 1.5)
@@ -428,7 +428,7 @@ def test_float16_takes_half_the_room_and_is_given_as_float32(given: Given) -> No
 
 
 def test_features_too_large_for_float16_are_refused_and_not_stored(given: Given, stored: Path) -> None:
-    clf = classifier()
+    clf = classifier_of_pictures()
     top = build.pieces(clf)[1].get_layer("top_conv").kernel
     top.assign(top * 1e6)
     large = dataclasses.replace(given, clf=clf)

@@ -109,11 +109,11 @@ def export_little(clf: object, out: Path, *, report: object, overwrite: bool, **
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the training, and let the notes stand for the report."""
 
-    def fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+    def fake_fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
         run_dir.begin({})
         return NOTHING
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(train, "fit", fake_fit)
     monkeypatch.setattr(
         run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={})
     )
@@ -336,14 +336,14 @@ def test_how_it_is_computed_stands_in_the_ledger_before_the_first_step(
     chosen = {"precision": "bfloat16", "views": 2, "budget": 5000}
     seen = []
 
-    def fit(*_: object, compute: Compute, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+    def fake_fit(*_: object, compute: Compute, run_dir: checkpoint.Keeper, **__: object) -> train.History:
         seen.append(compute)
         assert not (Path(job.out) / "run.json").exists()
         run_dir.begin(chosen)
         seen.append(files.read_json(Path(job.out) / "run.json"))
         return NOTHING
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(train, "fit", fake_fit)
     monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
     job = dataclasses.replace(job, precision="bfloat16", cache_budget=5000, deterministic=True)
     done = run_job(job, progress=False)
@@ -615,17 +615,17 @@ def test_a_run_whose_splits_came_from_a_file_that_is_gone_is_refused(
 def stopped(untrained: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a run, which trains nothing, be interrupted once it has begun."""
 
-    def fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+    def fake_fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
         if not run_dir.open({}):
             run_dir.begin({})
         return NOTHING
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(train, "fit", fake_fit)
 
-    def export(*_: object, **__: object) -> None:
+    def fake_export(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporting, "export", export)
+    monkeypatch.setattr(exporting, "export", fake_export)
 
 
 def test_an_out_that_is_no_utf_8(job: Job, tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def test_a_preset_put_there_by_hand(home: Path) -> None:
 def kaggle(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Stand in for a reachable Kaggle; `kaggle.error` makes its download fail."""
 
-    def download(handle: str) -> str:
+    def model_download(handle: str) -> str:
         if stub.error:
             raise stub.error
         assert handle == "keras/bert/keras/bert_tiny/3"
@@ -266,7 +266,7 @@ def kaggle(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     refusals.DataCorruptionError = type("DataCorruptionError", (Exception,), {})
     refusals.UnauthenticatedError = type("UnauthenticatedError", (Exception,), {})
     stub = types.ModuleType("kagglehub")
-    stub.error, stub.model_download, stub.exceptions = None, download, refusals
+    stub.error, stub.model_download, stub.exceptions = None, model_download, refusals
     monkeypatch.setitem(sys.modules, "kagglehub", stub)
     monkeypatch.setitem(sys.modules, "kagglehub.exceptions", refusals)
     monkeypatch.setattr(fetch, "reachable", lambda address: address == weights.KAGGLE)

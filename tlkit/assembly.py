@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tlkit import drawing, traits, truths
+from tlkit import traits, truths
+from tlkit.drawing import draw, grouped
+from tlkit.drawing import from_file as numbers_from_file
 from tlkit.errors import DataError
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Splitting
@@ -125,7 +127,7 @@ def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: Abo
     labels = encode(part.labels)
     seen = part.traits or traits.look(part.items, about.kind)
     if splitting.group_by is not None and seen.groups is None and len(labels):
-        seen = drawing.grouped(seen, splitting.group_by, about.source)
+        seen = grouped(seen, splitting.group_by, about.source)
     return Split(part.items, labels, seen)
 
 
@@ -146,7 +148,7 @@ def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
 def from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
     """Put examples where a `splits.csv` says, and say so; raise DataError where a side stays empty."""
     whole = joined(list(given.values()))
-    numbers, note = drawing.from_file(whole.seen(kind), path)
+    numbers, note = numbers_from_file(whole.seen(kind), path)
     if missing := [name for name, chosen in numbers.items() if not len(chosen)]:
         raise DataError(f"{path} puts no example of these data into {' and '.join(missing)}; add some")
     splits = {name: whole.take(chosen) for name, chosen in numbers.items()}
@@ -173,7 +175,7 @@ def drawn(
     parts = 2 if set(given) == {"train"} else 1
     sorts, task = (train, about.task) if by is None else (dataclasses.replace(train, labels=by(train)), "label")
     task = "label" if task in WRITTEN else task
-    numbers, said = drawing.draw(sorts, about.kind, splitting, parts, task)
+    numbers, said = draw(sorts, about.kind, splitting, parts, task)
     pieces = [train.take(chosen) for chosen in numbers]
     if missing := [name for name, piece in zip(("train", "val", "test"), pieces, strict=False) if not len(piece)]:
         raise DataError(

@@ -76,16 +76,16 @@ def read(path: Path) -> State | None:
         if about["digest"] != _digest(about["facts"], arrays):
             raise ValueError("its digest is another")
         facts = json.loads(about["facts"])
-        schema = facts["schema"]
-        if schema == SCHEMA and (fault := next(forms.mismatches(facts, FORM), None)):
+        number = facts["schema"]
+        if number == SCHEMA and (fault := next(forms.mismatches(facts, FORM), None)):
             raise ValueError(fault)
     # AttributeError: a type of numbers that NumPy lacks
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
             f"{path} is damaged ({opening.why(error)}); delete it, or start anew in another directory"
         ) from error
-    if schema != SCHEMA:
-        raise RunError(f"{path} has schema {schema}, this tlkit reads {SCHEMA}; go on with the tlkit that wrote it")
+    if number != SCHEMA:
+        raise RunError(f"{path} has schema {number}, this tlkit reads {SCHEMA}; go on with the tlkit that wrote it")
     return facts, arrays
 
 

@@ -191,8 +191,8 @@ def load(out: Path) -> dict[str, Any]:
         raise RunError(f"{path} is damaged ({fault}); restore it, or give --overwrite to start anew")
     if told["schema"] != SCHEMA:
         version = str(told.get("environment", {}).get("tlkit", "another version"))[:100]
-        schema = str(told["schema"])[:20]
-        raise RunError(f"{path} has schema {schema}, this tlkit reads {SCHEMA}; use tlkit {version} for it")
+        number = str(told["schema"])[:20]
+        raise RunError(f"{path} has schema {number}, this tlkit reads {SCHEMA}; use tlkit {version} for it")
     return told
 
 

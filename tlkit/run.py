@@ -26,7 +26,7 @@ from tlkit import (
     pretraining,
     report,
     train,
-)  # fmt: skip
+)
 from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.escaping import line
@@ -38,7 +38,7 @@ from tlkit.spec import Compute, Phase, resolve
 BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
 FIT = (
     "batch_size", "augment", "views", "patience", "class_weight", "sampling", "weight_decay", "label_smoothing", "seed",
-)  # fmt: skip
+)
 SHOWN = 5  # unreadable examples that the report names; quarantine.csv names all
 
 
