@@ -501,7 +501,30 @@ def test_export(
     bare = types.SimpleNamespace(path=tmp_path, model=None)  # exported without a report
     monkeypatch.setattr(artifact, "load", lambda _: bare)
     assert ask("export", trained, "--out", out, "--overwrite")[1] == "artifact: there\n"
-    assert seen == [(out, {"report": None, "overwrite": True})]
+    assert seen == [(out, {"report": None, "overwrite": True, "record": None})]
+
+
+@pytest.mark.slow
+def test_export_shows_a_run_in_its_directory_alone(trained: Path, ask: object, refused: object, tmp_path: Path) -> None:
+    run, other = (Path(shutil.copytree(trained, tmp_path / name)) for name in ("run", "other"))
+    before = (run / "run.json").read_bytes()
+    assert ask("export", run, "--out", run, "--overwrite")[0] == 0
+    for name in ("README.md", "report.html"):
+        assert "tlkit train photos --backbone tiny" in (run / name).read_text()
+    assert (run / "run.json").read_bytes() == before
+
+    files.write_json(other / "run.json", files.read_json(other / "run.json") | {"command": "tlkit train OTHER"})
+    assert ask("export", run, "--out", other, "--overwrite")[0] == 0
+    for name in ("README.md", "report.html"):
+        assert "tlkit train" not in (other / name).read_text()
+    assert files.read_json(other / exporting.ASIDE)["command"] == "tlkit train OTHER"
+    assert not (other / "run.json").exists()
+
+    (other / "tlkit.json").unlink()
+    (other / exporting.ASIDE).rename(other / "run.json")
+    for further in ((), ("--overwrite",)):
+        assert "is there and no artifact of tlkit" in refused("export", run, "--out", other, *further)
+    assert (other / "run.json").exists()
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting, graphs
-from tlkit.errors import ArtifactError
+from tlkit import exporting, files, graphs, ledger
+from tlkit.errors import ArtifactError, RunError
 
 # fresh processes, each of which takes seconds to import TensorFlow
 pytestmark = pytest.mark.slow
@@ -242,3 +242,83 @@ def test_a_model_that_does_more_than_compute_is_not_exported(
 def test_a_saved_model_that_cannot_be_loaded_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="a fresh process cannot load the exported model"):
         exporting._ask_fresh_process(tmp_path, (), [b"x"], "probabilities")
+
+
+# === A run.json in the directory ===
+
+
+def an_earlier_run(out: Path) -> dict:
+    """Write the `run.json` of another run into a directory and return what it says."""
+    told = {"schema": 1, "status": "finished", "settings": {"seed": 77}, "data": "other"}
+    told |= {"command": "tlkit train OTHER --out RUN", "environment": {"system": "Other-OS"}, "job": {}}
+    told |= {"findings": [{"code": "x", "severity": "error", "title": "Other finding", "remedy": "none"}]}
+    out.mkdir(exist_ok=True)
+    files.write_json(out / "run.json", told)
+    return told
+
+
+def shown(out: Path) -> str:
+    """Return the page and the card."""
+    return (out / "report.html").read_text() + (out / "README.md").read_text()
+
+
+OTHERS = ("tlkit train OTHER", "Other-OS", "Other finding")
+
+
+@pytest.fixture(scope="module")
+def learned() -> dict:
+    """Return what `export` takes of a training, without the time that a real one takes."""
+    clf = models.spread(models.tiny_classifier(3), models.pictures(16, 16))
+    data = tlkit.arrays(models.pictures(12, 16).astype(np.uint8), np.arange(12) % 3, labels=["0", "1", "2"])
+    return {"clf": clf, "report": report(clf, data), "data": data}
+
+
+@pytest.mark.parametrize("content", [None, "{}", "of another program"])
+def test_a_folder_with_a_run_is_not_exported_into_unasked(learned: dict, tmp_path: Path, content: str | None) -> None:
+    an_earlier_run(tmp_path)
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    before = (tmp_path / "run.json").read_bytes()
+    with pytest.raises(ArtifactError, match=r"holds a run\.json of something else; choose another"):
+        tlkit.export(learned["clf"], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_another_run_is_set_aside_and_not_shown(learned: dict, tmp_path: Path) -> None:
+    before = an_earlier_run(tmp_path)
+    (tmp_path / "tlkit.json").write_text("{}")
+    made = tlkit.export(**learned, out=tmp_path, overwrite=True)
+    assert not any(text in shown(tmp_path) for text in OTHERS)
+    assert not (tmp_path / "run.json").exists() and files.read_json(tmp_path / exporting.ASIDE) == before
+    assert exporting.ASIDE not in json.loads((tmp_path / "tlkit.json").read_text())["files"]
+    assert ledger.runs(tmp_path) == [] and made.report.n == learned["report"].n
+    with pytest.raises(RunError, match=r"holds no run of tlkit \(no run\.json\)"):
+        ledger.load(tmp_path)
+
+
+def test_a_record_is_shown_and_the_run_stays(learned: dict, tmp_path: Path) -> None:
+    an_earlier_run(tmp_path)
+    record = {"command": "tlkit train MINE --out RUN", "environment": {"system": "My-OS"}, "settings": {"seed": 5}}
+    before = (tmp_path / "run.json").read_bytes()
+    tlkit.export(**learned, out=tmp_path, overwrite=True, record=record)
+    assert "tlkit train MINE" in (tmp_path / "README.md").read_text()
+    assert "tlkit train MINE" in (tmp_path / "report.html").read_text() and "My-OS" in shown(tmp_path)
+    assert not any(text in shown(tmp_path) for text in OTHERS)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_a_run_that_another_process_writes_is_left_alone(learned: dict, tmp_path: Path) -> None:
+    an_earlier_run(tmp_path)
+    before = (tmp_path / "run.json").read_bytes()
+    with files.lock(tmp_path / "run.json"), pytest.raises(ArtifactError, match="a run is being written; wait until it"):
+        tlkit.export(learned["clf"], tmp_path, overwrite=True)
+    assert (tmp_path / "run.json").read_bytes() == before and not (tmp_path / "saved_model").exists()
+
+
+def test_a_run_stays_where_the_export_fails(learned: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    an_earlier_run(tmp_path)
+    monkeypatch.setattr(graphs, "ALLOWED", graphs.ALLOWED - {"Softmax"})
+    with pytest.raises(ArtifactError, match="Softmax"):
+        tlkit.export(learned["clf"], tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]

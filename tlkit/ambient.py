@@ -1,4 +1,4 @@
-"""What surrounds a process and must decide nothing without a word: Keras's settings, Python's, the system's limits."""
+"""What surrounds a process and must decide nothing without a word: settings of Keras and Python, limits, versions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import errno
 import json
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tlkit.errors import InputError
 
 NEEDED = {"backend": "tensorflow", "floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 LEAST_MEMORY = (
     4_000_000 << 10
 )  # bytes of address space: at 2.6 GB a small training ended in an abort, at 4.1 GB it went
@@ -137,6 +139,20 @@ def _settings(config: Any) -> None:
             f"this program set Keras's global dtype policy to {policy!r}, and tlkit chooses precisions by itself; call "
             f"keras.config.set_dtype_policy('float32') first, and give `precision` of `tlkit.Compute` instead"
         )
+
+
+# === Versions ===
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each package that matters."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
 
 
 # === Paths and limits ===

@@ -322,6 +322,7 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from tlkit import ledger
     from tlkit.artifact import load
     from tlkit.exporting import export
 
@@ -333,7 +334,9 @@ def _export(options: argparse.Namespace) -> None:
     hush()
     source = load(options.artifact)
     report = source.report if (source.path / "report.json").exists() else None
-    made = export(source.model, out, report=report, overwrite=options.overwrite)
+    again = os.path.realpath(out) == os.path.realpath(source.path)  # a run.json that is there is of this artifact
+    record = ledger.load(out) if again and os.path.lexists(out / ledger.LEDGER) else None
+    made = export(source.model, out, report=report, overwrite=options.overwrite, record=record)
     say_line(f"artifact: {made.path}")
 
 

@@ -9,18 +9,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import ambient, card, files, fresh, graphs, lora, opening, story
+from tlkit import ambient, card, checkpoint, files, fresh, graphs, lora, opening, story
 from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
-from tlkit.ledger import LEDGER, versions
 from tlkit.measured import Measured
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 OWN = ("saved_model", "model.keras", "README.md", "report.json", story.NAME)  # what an artifact writes
+ASIDE = "earlier_run.json"  # the new name of a run.json whose artifact is replaced
 TOLERANCE = 1e-5  # the most an answer of the SavedModel may differ from the Keras model's, of the largest beyond 1
 
 
@@ -39,6 +39,7 @@ def export(
     data: Any = None,
     history: Any = None,
     overwrite: bool = False,
+    record: Mapping[str, Any] | None = None,
 ) -> Artifact:
     """Write a classifier as an artifact: SavedModel, Keras model, facts, model card and report.
 
@@ -54,17 +55,21 @@ def export(
         out: the directory; made when missing.
         report: what `tlkit.evaluate` returned, for the card, the proof and the page report.html.
         data, history: what was learned from, and what `tlkit.fit` returned, for further chapters of that page.
-        overwrite: replace an artifact that is there already.
+        overwrite: replace an artifact that is there already. The run.json of a run that was there is then renamed to
+            earlier_run.json, as it does not describe the new artifact.
+        record: what the run.json in `out` says, where it is of the run that trained `clf`. The page and the card show
+            its command and environment, and run.json keeps its name. `tlkit.run` gives it; others rarely need it.
 
     Returns:
         The artifact, loaded.
 
     Raises:
-        ArtifactError: there is an artifact already, the SavedModel could do more than compute, or answers differently.
+        ArtifactError: there is an artifact or a run already, another process writes a run there, the SavedModel could
+            do more than compute, or answers differently.
         RunError: the directory cannot be written.
     """
     ambient.check()
-    out = _opened(Path(out), overwrite)
+    out = _opened(Path(out), overwrite, record)
     lora.merge(clf)
     samples = list(report.samples) if report is not None else []
     with files.atomic(out / "saved_model") as folder:
@@ -74,7 +79,9 @@ def export(
         parity = _prove(clf, version, samples)
     with files.atomic(out / "model.keras") as path:
         clf.save(path)
-    told = _tell(clf, out, report, data, history)
+    if record is None:
+        _set_aside(out)
+    told = _tell(clf, out, report, data, history, record or {})
     facts = _facts(clf, report, parity)
     files.write_text(out / "README.md", card.write(facts, told))
     facts["files"] = _digests(out)
@@ -82,27 +89,38 @@ def export(
     return load(out)
 
 
-def _opened(out: Path, overwrite: bool) -> Path:
+def _opened(out: Path, overwrite: bool, record: Mapping[str, Any] | None) -> Path:
+    """Make the directory, or refuse one that holds something else; with a record, the caller holds its run."""
     if not opening.is_utf8(out):
         raise ArtifactError(f"{opening.shown(out)} is no UTF-8, which TensorFlow needs; choose another directory")
     if os.path.exists(out / "tlkit.json") and not overwrite:
         raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
-    strange = [name for name in OWN if os.path.exists(out / name)]
-    if strange and not overwrite and not os.path.exists(out / LEDGER):
+    strange = [name for name in (*OWN, checkpoint.RUN) if os.path.lexists(out / name)]
+    if strange and not overwrite:
         raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
     with files.writing(out):
+        if record is None and files.is_locked(out / checkpoint.RUN):
+            raise ArtifactError(f"in {out} a run is being written; wait until it ends, or choose another directory")
         out.mkdir(parents=True, exist_ok=True)
     return out
 
 
-def _tell(clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any) -> story.Story | None:
+def _set_aside(out: Path) -> None:
+    """Rename the run.json of an earlier run: whoever read it would take the new artifact for that run's."""
+    with files.writing(out):
+        if os.path.lexists(out / checkpoint.RUN):
+            os.replace(out / checkpoint.RUN, out / ASIDE)
+
+
+def _tell(
+    clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any, record: Mapping[str, Any]
+) -> story.Story | None:
     """Write the report and its page, or remove the page of an earlier one; return what the page tells."""
     (out / story.NAME).unlink(missing_ok=True)
     if report is None:
         return None
     report.save(out)
-    ledger = files.read_json(out / LEDGER, within=out) if (out / LEDGER).exists() else {}
-    told = story.Story(report, clf, data, history, ledger, ledger.get("amounts", ()))
+    told = story.Story(report, clf, data, history, record, record.get("amounts", ()))
     story.write(told, out / story.NAME)
     return told
 
@@ -244,7 +262,7 @@ def _facts(clf: keras.Model, report: Measured | None, parity: dict[str, Any]) ->
         "weights": {"origin": spec.weights, "licence": row.licence, "source": row.source},
         "metrics": metrics,
         "parity": parity,
-        "versions": versions(),
+        "versions": ambient.versions(),
     }
 
 

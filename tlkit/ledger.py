@@ -13,18 +13,17 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlkit import checkpoint, files, forms, opening, weights
+from tlkit import ambient, checkpoint, files, forms, opening, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
 from tlkit.escaping import line
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Backbone, Phase
 
-LEDGER, SPLITS, QUARANTINE, ANSWERS = "run.json", "splits.csv", "quarantine.csv", "answers.csv"
+LEDGER, SPLITS, QUARANTINE, ANSWERS = checkpoint.RUN, "splits.csv", "quarantine.csv", "answers.csv"
 SCHEMA = 1
 # what others rely on in a ledger, as `forms.mismatches` takes it; and what a ledger may lack of it
 FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "figures": {"*": float | None}}
@@ -35,7 +34,6 @@ OWN = (
     "confusion.png", "precision_recall.png", "tags.png", "values.png", SPLITS, QUARANTINE, ANSWERS,
     checkpoint.METRICS,
 )  # fmt: skip
-PACKAGES = ("tlkit", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 RESHAPING = {
     "seed", "flip", "target", "text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "split",
     "splits",
@@ -157,18 +155,8 @@ def begin(out: Path, facts: Mapping[str, Any]) -> None:
 
 def environment() -> dict[str, Any]:
     """Describe what a run is computed with."""
-    return {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count(), **versions()}
-
-
-def versions() -> dict[str, str]:
-    """Return the version of each package that matters."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    told = {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
+    return told | ambient.versions()
 
 
 def add(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,7 +184,8 @@ def _place_again(out: Path, examples: data.Data, say: Callable[[str], Any]) -> N
 def _finish(clf: Any, out: Path, examples: data.Data, history: train.History) -> Run:
     """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
     measured = _measured(clf, examples, history)
-    exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True)
+    told = ledger.load(out)
+    exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True, record=told)
     if measured.each:
         examples.write_answers(out / ledger.ANSWERS, measured.each)
     done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
