@@ -80,11 +80,11 @@ def factories() -> Iterator[str]:
     yield 'weights="pretrained", name=None) -> keras.Model\n\n'
     sources = {path.stem: path.read_text("utf-8") for path in sorted(RECIPES.glob("[!_]*.py"))}
     body = []
-    for name, (build, backbone, head) in FACTORIES.items():
+    for name, (build, row_name, head) in FACTORIES.items():
         shown = [stem for stem, text in sources.items() if f"tlkit.{name}(" in text]
         links = ", ".join(f"[{stem}](../../recipes/{stem}.py)" for stem in shown)
-        row = table()[backbone]
-        body.append((f"`{name}`", f"`{backbone}`", f"`{head}`", _size(row), links or "none", first(build)))
+        row = table()[row_name]
+        body.append((f"`{name}`", f"`{row_name}`", f"`{head}`", _size(row), links or "none", first(build)))
     yield rows(("factory", "backbone", "head", "default size", "recipes", "what it builds"), body) + "\n"
 
 

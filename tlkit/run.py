@@ -37,7 +37,15 @@ from tlkit.spec import Compute, Phase, resolve
 
 BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
 FIT = (
-    "batch_size", "augment", "views", "patience", "class_weight", "sampling", "weight_decay", "label_smoothing", "seed",
+    "batch_size",
+    "augment",
+    "views",
+    "patience",
+    "class_weight",
+    "sampling",
+    "weight_decay",
+    "label_smoothing",
+    "seed",
 )
 SHOWN = 5  # unreadable examples that the report names; quarantine.csv names all
 

@@ -71,8 +71,8 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
         names: what they are called; paths, or their numbers, by default.
     """
     if names is None:
-        paths = kind == "image" and not isinstance(items, np.ndarray)
-        names = [item if paths and isinstance(item, str) else str(number) for number, item in enumerate(items)]
+        by_path = kind == "image" and not isinstance(items, np.ndarray)
+        names = [item if by_path and isinstance(item, str) else str(number) for number, item in enumerate(items)]
     if kind == "text":
         return Traits(strings(names), digests([digest(encoded(normalised(text))) for text in items]))
     if kind == "table":
