@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import amounts, filling
+from tlkit import amounts, estimating, filling
 
 
 def noisy(each: int = 95) -> tlkit.Data:
@@ -47,16 +47,19 @@ def test_the_curve_leaves_the_classifier_as_it_was_and_is_the_same_again(home: N
     assert found[1]["val_loss"] < found[0]["val_loss"]
 
 
-def test_it_takes_what_fit_has_stored(home: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_it_takes_what_fit_has_stored(home: None, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
     import keras
 
+    monkeypatch.setattr(estimating, "WORTH", 0)  # so that fit counts what is stored before it computes
     data = noisy(95)
     built = []
     for _ in range(2):
         keras.utils.set_random_seed(3)
         built.append(models.tiny_classifier(data.labels))
     phases = [tlkit.Phase("head", 2, 1e-3), tlkit.Phase("top", 1, 1e-3, unfreeze=1)]
-    history = tlkit.fit(built[0], data, phases=phases, seed=5, progress=False)
+    compute = tlkit.Compute(precision)
+    history = tlkit.fit(built[0], data, phases=phases, seed=5, compute=compute, progress=lambda event: None)
     passed = []
     fill = filling.fill
     monkeypatch.setattr(filling, "fill", lambda job: [passed.append(found := fill(job)), found][1])

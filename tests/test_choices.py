@@ -152,7 +152,7 @@ def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
     seen = []
 
     def measure(model: object, trunk: object, batch: object) -> str:
-        seen.append((model, [tuple(tensor.shape) for tensor in trunk()(batch)[0]]))
+        seen.append((model, [tuple(tensor.shape) for tensor in trunk(answer)(batch)[0]]))
         return answer
 
     monkeypatch.setattr(precision, "has_units", lambda: True)

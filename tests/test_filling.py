@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -77,8 +78,7 @@ def fill(given: Given, tell: object = lambda examples: None, **job: int) -> tupl
     sources = [(source(given.clf, given.split, given.reading), given.views)]
     kept = [given.dtype] * len(given.blocks)
     todo = filling.Job(sources, cuts(given.clf, given.blocks), kept, given.precision, **job)
-    with precision.computing(given.clf, given.precision):
-        (filled,), passed = filling.fill(todo, tell)
+    (filled,), passed = filling.fill(todo, tell)
     return filled, passed
 
 
@@ -157,9 +157,9 @@ def test_another_unfreeze_computes_only_what_is_missing(given: Given, monkeypatc
     fill(given)
     compiled, original = [], filling.trunk
 
-    def watched(clf: object, wanted: list) -> Callable:
+    def watched(clf: object, wanted: list, numbers: str) -> Callable:
         compiled.append([cut.after for cut in wanted])
-        return original(clf, wanted)
+        return original(clf, wanted, numbers)
 
     monkeypatch.setattr(filling, "trunk", watched)
     _, passed = fill(dataclasses.replace(given, blocks=(2, 0)))
@@ -445,6 +445,50 @@ def test_bfloat16_features_of_every_cut_are_stored_as_float32(given: Given) -> N
         one, other = everything(half)[0], everything(full)[0]
         assert one.dtype == np.float32 and half.nbytes == full.nbytes
         assert 1e-5 < np.abs(one - other).max() / np.abs(other).max() < 0.05
+
+
+def in_a_block(given: Given, numbers: str) -> np.ndarray:
+    """Compute features on the layers as a block of that precision leaves them, with no job."""
+    import tensorflow as tf
+
+    (cut,) = cuts(given.clf, given.blocks)
+    with precision.computing(given.clf, numbers):
+        run = tf.function(frontier.segment(given.clf, None, cut, folded=True))
+        batches = given.clf.spec.input.batches(given.split, Reading(4))
+        return np.concatenate([np.asarray(run(batch, training=False), np.float32) for batch in batches])
+
+
+def relative(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).max() / np.abs(other).max())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "stream"])
+@pytest.mark.parametrize(
+    ("numbers", "other", "around"),
+    [("bfloat16", "float32", None), ("bfloat16", "float32", "float32"), ("float32", "bfloat16", "bfloat16")],
+)
+def test_a_job_alone_decides_what_its_features_are_computed_in(
+    given: Given, dtype: str, numbers: str, other: str, around: str | None
+) -> None:
+    asked = dataclasses.replace(given, blocks=(2,), dtype=dtype, precision=numbers)
+    with precision.computing(given.clf, around) if around else contextlib.nullcontext():
+        (features,), _ = fill(asked)
+    assert {layer.dtype_policy.name for layer in given.clf._flatten_layers()} == {"float32"}
+    chunks = features.chunks(np.arange(20).reshape(5, 4), 1)  # of a stream they are computed here
+    found = np.concatenate([array for arrays, _ in chunks for array in arrays[0]])
+    assert found.dtype == np.float32
+    assert relative(found, in_a_block(asked, numbers)[:20]) < 1e-6
+    assert relative(found, in_a_block(asked, other)[:20]) > 1e-4
+
+
+@pytest.mark.parametrize("numbers", ["float32", "bfloat16"])
+def test_features_are_found_again_whatever_their_places_were_asked_for_in(given: Given, numbers: str) -> None:
+    sources, at = [(source(given.clf, given.split, given.reading), 1)], cuts(given.clf, (0,))
+    jobs = [filling.Job(sources, at, ["float32"], numbers) for _ in range(3)]
+    assert filling.ahead(jobs[0]) == 22 and filling.fill(jobs[0])[1] == 22
+    for around, job in zip(("float32", "bfloat16"), jobs[1:], strict=True):
+        with precision.computing(given.clf, around):
+            assert filling.ahead(job) == filling.fill(job)[1] == 0
 
 
 def test_a_stream_stores_nothing_and_gives_the_same_features(given: Given, stored: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from tlkit import build, keys
+from tlkit.errors import RunError
 
 
 def network(
@@ -105,15 +108,115 @@ def test_a_tokenizers_settings_change_the_key() -> None:
     assert one == same and len({one, cased, fewer}) == 3
 
 
-def test_another_source_of_tlkit_is_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys.importlib.resources, "files", lambda _: tmp_path)
-    digests = []
-    for text in ("a = 1", "a = 2"):
-        (tmp_path / "m.py").write_text(text)
-        (tmp_path / "notes.txt").write_text(text)
-        digests.append(keys.code.__wrapped__())
-    (tmp_path / "notes.txt").write_text("of no matter")
-    assert len(set(digests)) == 2 and keys.code.__wrapped__() == digests[1]
+# === The source ===
+
+PACKAGE = Path(keys.__file__).resolve().parent
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Copy the source of tlkit."""
+    copied = tmp_path / "tlkit"
+    shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    return copied
+
+
+def edited(package: Path, name: str) -> str:
+    """Return the digest after another line in a module."""
+    with (package / name).open("a") as file:
+        file.write("EDITED = 1\n")
+    return keys.source(package)
+
+
+def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
+    assert keys.code() == keys.source(PACKAGE) == keys.source(package)
+
+
+@pytest.mark.parametrize("name", ["images.py", "tokens.py", "networks.py", "folding.py", "shards.py", "keys.py"])
+def test_what_features_depend_on_changes_the_digest(package: Path, name: str) -> None:
+    assert edited(package, name) != keys.code()
+
+
+@pytest.mark.parametrize("name", ["cli.py", "report.py", "train.py", "loop.py", "doctor.py", "heads.py", "__init__.py"])
+def test_what_features_do_not_depend_on_leaves_the_digest_alone(package: Path, name: str) -> None:
+    assert edited(package, name) == keys.code()
+
+
+def test_modules_in_nested_folders_count(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "FEATURE_SOURCES", (*keys.FEATURE_SOURCES, "models/**/*.py"))
+    nested = package / "models" / "vision"
+    nested.mkdir(parents=True)
+    (package / "models" / "rows.py").write_text("ROWS = ()\n")
+    (nested / "nets.py").write_text("DEPTH = 1\n")
+    before = keys.source(package)
+    changed = edited(package, "models/vision/nets.py")
+    assert changed != before and edited(package, "models/rows.py") not in (before, changed)
+    (nested / "nets.py").rename(nested / "other.py")
+    assert keys.source(package) not in (before, changed)
+
+
+def test_a_file_that_two_patterns_match_counts_once(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "FEATURE_SOURCES", ("**/images.py", *keys.FEATURE_SOURCES))
+    assert keys.source(package) == keys.code()
+
+
+def test_a_pattern_that_matches_nothing_is_refused(package: Path) -> None:
+    (package / "folding.py").rename(package / "folded.py")
+    with pytest.raises(RunError, match=r"no file in .*tlkit matches 'folding.py', .*; install tlkit .*FEATURE_SOURCES"):
+        keys.source(package)
+
+
+# where the pass over the data begins: itself, and what it reaches by a name, an input or a row of a table of backbones
+STARTS = ("filling", "precision", "vision", "text", "tabular", "prompts", "presets", "generators", "pretraining")
+EXCEPTIONS = {
+    "only refuse what is wrong, or say something": (
+        "allowed_layers",
+        "ambient",
+        "errors",
+        "escaping",
+        "forms",
+        "telling",
+    ),
+    "bring files as they are": ("archives", "fetch", "files", "offline", "opening", "web"),
+    "where features lie, and room for them": ("cache",),
+    "name and digest the examples, and that digest is part of the key": ("duplicates", "splits", "traits"),
+    "above every cut: what is learned and answered": ("bio", "heads", "nexttoken", "predictions", "tagging", "targets"),
+    "additions to what trains; the weights are part of the key": ("lora",),
+    "ask a model that is trained": ("saliency", "writing"),
+}
+
+
+def imported(module: str) -> set[str]:
+    """Return the modules of tlkit that one of them imports, also within its functions, by their dotted names."""
+    file = PACKAGE.joinpath(*module.split("."))
+    file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    names = {name.removeprefix("tlkit.") for name in found if name.startswith("tlkit.")}
+    return {name for name in names if PACKAGE.joinpath(*name.split(".")).is_dir() or is_module(name)}
+
+
+def is_module(name: str) -> bool:
+    return PACKAGE.joinpath(*name.split(".")).with_suffix(".py").is_file()
+
+
+def test_every_module_that_the_pass_imports_is_a_source_or_an_exception() -> None:
+    reached, waiting = set(), list(STARTS)
+    while waiting:
+        if (module := waiting.pop()) not in reached:
+            reached.add(module)
+            waiting += imported(module)
+    files = {file.relative_to(PACKAGE) for pattern in keys.FEATURE_SOURCES for file in PACKAGE.glob(pattern)}
+    sources = {".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files}
+    exceptions = {name for names in EXCEPTIONS.values() for name in names}
+    assert reached - sources - exceptions == set(), "give these a pattern in FEATURE_SOURCES, or a reason here"
+    assert exceptions & sources == set() and exceptions <= reached, "these are no exceptions"
+    assert sources <= reached, "features do not depend on these"
 
 
 def test_facts_are_combined_whatever_their_order() -> None:

@@ -99,13 +99,29 @@ def test_an_error_inside_undoes_the_switch_too(clf: object) -> None:
     assert policies(clf) == before and set(before.values()) == {"float32"}
 
 
+@pytest.mark.parametrize("outer", ["float32", "bfloat16"])
+@pytest.mark.parametrize("inner", ["float32", "bfloat16"])
+def test_of_nested_blocks_the_inner_one_decides(clf: object, outer: str, inner: str) -> None:
+    before = policies(clf)
+    with precision.computing(clf, inner):
+        expected = policies(clf)
+    with precision.computing(clf, outer):
+        around = policies(clf)
+        with precision.computing(clf, inner):
+            assert policies(clf) == expected
+        assert policies(clf) == around
+    assert policies(clf) == before and (expected == before) is (inner == "float32")
+
+
 def test_a_layer_with_a_precision_of_its_own_keeps_it() -> None:
     clf = models.tiny_classifier()
     layer = build.pieces(clf)[1].get_layer("conv2")
-    layer.dtype_policy = "float64"
-    with precision.computing(clf, "bfloat16"):
-        assert layer.dtype_policy.name == "float64"
-    assert layer.dtype_policy.name == "float64"
+    for own in ("float64", "mixed_bfloat16"):
+        layer.dtype_policy = own
+        for numbers in ("bfloat16", "float32"):
+            with precision.computing(clf, "bfloat16"), precision.computing(clf, numbers):
+                assert layer.dtype_policy.name == own
+            assert layer.dtype_policy.name == own
 
 
 # === The measurement ===
@@ -115,9 +131,9 @@ def test_a_layer_with_a_precision_of_its_own_keeps_it() -> None:
 def test_bfloat16_has_to_be_clearly_faster(clf: object, half: float, expected: str) -> None:
     seen = []
 
-    def trunk() -> Callable:
+    def trunk(numbers: str) -> Callable:
         name = build.pieces(clf)[1].get_layer("conv1").dtype_policy.name
-        seen.append(name)
+        seen.append((numbers, name))
 
         def run(batch: object) -> list:
             assert batch == "batch"
@@ -127,11 +143,13 @@ def test_bfloat16_has_to_be_clearly_faster(clf: object, half: float, expected: s
         return run
 
     assert measure(clf, trunk, "batch") == expected
-    assert seen == ["float32", "mixed_bfloat16"] and set(policies(clf).values()) == {"float32"}
+    assert seen == [("float32", "float32"), ("bfloat16", "mixed_bfloat16")] and set(policies(clf).values()) == {
+        "float32"
+    }
 
 
 def test_the_call_that_compiles_is_not_timed(clf: object) -> None:
-    def trunk() -> Callable:
+    def trunk(_: str) -> Callable:
         name, calls = build.pieces(clf)[1].get_layer("conv1").dtype_policy.name, []
 
         def run(_: object) -> list:

@@ -481,7 +481,7 @@ def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatc
 
     def measure(clf: object, build: object, batch: object) -> str:
         timed.append(build)
-        found = build()(batch)
+        found = build("float32")(batch)
         assert all(np.isfinite(gradient.numpy()) for gradient in found) if len(timed) > 1 else found
         return "float32" if len(timed) == 2 else "bfloat16"
 

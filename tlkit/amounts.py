@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import filling, frontier, loop, planning, precision, steps
+from tlkit import filling, frontier, loop, planning, steps
 from tlkit.choices import budget
 from tlkit.freeze import unfreeze
 from tlkit.nexttoken import WRITTEN
@@ -92,8 +92,7 @@ def learning_curve(
         return []
     sources = planning.sources(clf, data, way.augment, way.seed)
     job = filling.Job([(source, 1) for source in sources], [cut], [way.kept], way.precision, budget(Compute()))
-    with precision.computing(clf, way.precision):
-        (training,), (validation,) = filling.fill(job)[0]
+    (training,), (validation,) = filling.fill(job)[0]
     return _Probe(tail, clf.spec.target, way, training, validation).curve(fractions)
 
 

@@ -148,7 +148,9 @@ def numeric(compute: Compute, clf: keras.Model, cut: frontier.Cut, batch: Any) -
     if compute.deterministic or not precision.has_units():
         return "float32"
     about = {"frozen part": keys.functions(frontier.parts(clf, None, cut), values=False)}
-    return remembered(about, lambda: precision.measure(clf, lambda: filling.trunk(clf, [cut]), batch()))
+    return remembered(
+        about, lambda: precision.measure(clf, lambda numbers: filling.trunk(clf, [cut], numbers), batch())
+    )
 
 
 def remembered(about: Mapping[str, Any], measured: Callable[[], str]) -> str:

@@ -62,8 +62,7 @@ def measured(
     training, validation = (source for source, _ in job.sources)
     passing = filling.ahead(job)
     streamed = [depth for depth, how in chosen.stores.items() if how == "stream"]
-    with precision.computing(clf, chosen.precision):
-        each = _of_an_example(job) if passing or streamed else 0.0
+    each = _of_an_example(job) if passing or streamed else 0.0
     check()
     epoch_steps, known, told = -(-len(training.order) // asked.batch_size), {}, []
     with _as_it_was(clf, list(cuts)[-1]):

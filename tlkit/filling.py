@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from tlkit import cache, frontier, keys
+from tlkit import cache, frontier, keys, precision
 from tlkit.shards import Column, Folder, narrowed
 from tlkit.spec import Augment
 from tlkit.store import Features, Source, Store, Stream
@@ -42,7 +42,7 @@ class Job:
         sources: examples, each with the number of augmented versions to store.
         cuts: from the lowest to the highest; what leads from one to the next is computed once.
         kept: for each cut "float32" or "float16", the type it is stored in, or "stream".
-        precision: what the trunk computes in.
+        precision: what the trunk computes in, whatever block of `precision.computing` the job is asked in.
         budget: bytes that all stored features may take; those of earlier runs make way.
         needed: bytes that the features of this job take, about.
     """
@@ -54,10 +54,16 @@ class Job:
     budget: int = 2**62
     needed: int = 0
 
+    @property
+    def clf(self) -> keras.Model:
+        """The classifier whose trunk it is."""
+        return self.sources[0][0].clf
+
     @functools.cached_property
     def places(self) -> list[_Place]:
         """Where everything that is stored goes."""
-        return _places(self)
+        with precision.computing(self.clf, self.precision):  # which a key tells of each layer
+            return _places(self)
 
     @functools.cached_property
     def functions(self) -> dict[tuple[int, ...], Callable]:
@@ -68,7 +74,7 @@ class Job:
         """Compile the way through these cuts, once only."""
         which = tuple(map(id, cuts))
         if which not in self.functions:
-            self.functions[which] = trunk(self.sources[0][0].clf, cuts)
+            self.functions[which] = trunk(self.clf, cuts, self.precision)
         return self.functions[which]
 
 
@@ -121,7 +127,7 @@ def fill(job: Job, tell: Callable[[int], Any] = lambda examples: None) -> tuple[
                 passed += _pass(job.through([place.cut for place in wanted]), wanted, tell)
     at = {(id(source), id(cut)): [p for p in places if p.source is source and p.cut is cut]
           for source, _ in job.sources for cut in job.cuts}  # fmt: skip
-    return [[_features(s, cut, at[id(s), id(cut)]) for cut in job.cuts] for s, _ in job.sources], passed
+    return [[_features(job, s, cut, at[id(s), id(cut)]) for cut in job.cuts] for s, _ in job.sources], passed
 
 
 def _places(job: Job) -> list[_Place]:
@@ -130,7 +136,7 @@ def _places(job: Job) -> list[_Place]:
     for cut, dtype in zip(job.cuts, job.kept, strict=True):
         if dtype == "stream":
             continue
-        part = keys.functions(frontier.parts(job.sources[0][0].clf, None, cut))
+        part = keys.functions(frontier.parts(job.clf, None, cut))
         facts = {"trunk": part, "precision": job.precision, "dtype": dtype}
         for source, views in job.sources:
             for view in range(views):
@@ -149,8 +155,19 @@ def ahead(job: Job) -> int:
     return sum(sizes[key][shard] for key, shards in missing.items() for shard in shards)
 
 
-def trunk(clf: keras.Model, cuts: Sequence[frontier.Cut]) -> Callable[[Any], list[list[Any]]]:
-    """Compile the way from the raw input through every cut, simplified as far as what is frozen allows."""
+def trunk(clf: keras.Model, cuts: Sequence[frontier.Cut], numbers: str) -> Callable[[Any], list[list[Any]]]:
+    """Compile the way from the raw input through every cut, simplified as far as what is frozen allows.
+
+    Args:
+        clf: the classifier.
+        cuts: from the lowest to the highest.
+        numbers: the precision it computes in.
+    """
+    with precision.computing(clf, numbers):
+        return _compiled(clf, cuts)
+
+
+def _compiled(clf: keras.Model, cuts: Sequence[frontier.Cut]) -> Callable[[Any], list[list[Any]]]:
     import tensorflow as tf
 
     starts = [None, *cuts[:-1]]
@@ -168,14 +185,14 @@ def trunk(clf: keras.Model, cuts: Sequence[frontier.Cut]) -> Callable[[Any], lis
             reached.append(value)
         return reached
 
-    run.get_concrete_function()  # here, not in a thread: the precision is that of the caller's block
+    run.get_concrete_function()  # now, while the layers compute in the precision that was asked for
     return run
 
 
-def _features(source: Source, cut: frontier.Cut, places: Sequence[_Place]) -> Features:
+def _features(job: Job, source: Source, cut: frontier.Cut, places: Sequence[_Place]) -> Features:
     """Give what is stored at a cut, or a stream where nothing is."""
     if not places:
-        run = trunk(source.clf, [cut])
+        run = job.through([cut])
         return Stream(source, lambda batch: run(batch)[0])
     ragged = source.ragged and any(None in tensor.shape[1:] for tensor in cut.tensors)
     views = []

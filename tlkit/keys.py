@@ -7,9 +7,25 @@ import hashlib
 import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tlkit.errors import RunError
+
+# Patterns of the files that stored features depend on, relative to the package; "**" stands for any folders.
+# These files import others that do not count; tests/test_keys.py gives the reasons.
+FEATURE_SOURCES = (
+    # decoding and resizing, the inputs, tokenizers
+    *("spec.py", "decoding.py", "images.py", "vision.py", "pairing.py", "strings.py", "tokens.py", "turns.py"),
+    *("prompts.py", "columns.py", "tabular.py"),
+    # backbones and their weights
+    *("build.py", "networks.py", "zoo.py", "families.py", "text.py", "text_presets.py", "presets.py", "flat.py"),
+    *("generators.py", "pretraining.py", "weights.py", "torchfile.py", "hdf5.py", "keras_configs.py"),
+    # the pass itself
+    *("frontier.py", "folding.py", "precision.py", "filling.py", "store.py", "shards.py", "keys.py"),
+)
 
 
 def functions(parts: Sequence[Any], *, values: bool = True) -> str:
@@ -32,12 +48,29 @@ def functions(parts: Sequence[Any], *, values: bool = True) -> str:
 
 @functools.cache
 def code() -> str:
-    """Digest the source of tlkit itself, which decodes and resizes: a version number does not tell every change."""
-    files = sorted(importlib.resources.files("tlkit").iterdir(), key=lambda file: file.name)
+    """Digest the source of tlkit that stored features depend on: a version number does not tell every change."""
+    return source(Path(str(importlib.resources.files("tlkit"))))
+
+
+def source(package: Path) -> str:
+    """Digest the files in the folder of a package that `FEATURE_SOURCES` names: their paths and what they hold.
+
+    Raises:
+        RunError: a pattern matches no file.
+    """
+    files: set[Path] = set()
+    for pattern in FEATURE_SOURCES:
+        matching = set(package.glob(pattern))
+        if not matching:
+            raise RunError(
+                f"no file in {package} matches {pattern!r}, a source that stored features depend on; install tlkit "
+                f"with all its source, or, where a module was renamed, mend FEATURE_SOURCES in tlkit's keys.py"
+            )
+        files |= matching
     total = hashlib.sha256()
-    for file in files:
-        if file.name.endswith(".py"):
-            total.update(file.read_bytes())
+    for name in sorted(file.relative_to(package).as_posix() for file in files):
+        content = (package / name).read_bytes()
+        total.update(f"{name}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
 
 

@@ -143,7 +143,7 @@ def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: sto
 
     def measured() -> str:
         return precision.measure(
-            clf, lambda: steps.gradients(frontier.segment(clf, cut, None), clf.spec.target), features
+            clf, lambda _: steps.gradients(frontier.segment(clf, cut, None), clf.spec.target), features
         )
 
     return choices.remembered(about, measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -56,12 +57,10 @@ def _processor() -> list[str]:
 def computing(clf: keras.Model, precision: str) -> Iterator[None]:
     """Let the layers of a classifier compute in a precision inside the block; their weights stay float32.
 
-    A layer that gives the answer, or has a precision of its own, keeps it.
+    A layer that gives the answer, or has a precision of its own, keeps it. Of nested blocks the inner one decides.
     """
-    import keras
-
     _, backbone, head = pieces(clf)
-    policy = keras.DTypePolicy("float32" if precision == "float32" else f"mixed_{precision}")
+    policy = _policy(precision)
     layers = [layer for piece in (backbone, head) for layer in piece._flatten_layers() if _switchable(layer)]
     kept = [layer.dtype_policy for layer in layers]
     try:
@@ -73,19 +72,29 @@ def computing(clf: keras.Model, precision: str) -> Iterator[None]:
             layer.dtype_policy = before
 
 
+@functools.cache
+def _policy(precision: str) -> keras.DTypePolicy:
+    """Return the policy that stands for a precision, always the same object: no layer has it by itself."""
+    import keras
+
+    return keras.DTypePolicy("float32" if precision == "float32" else f"mixed_{precision}")
+
+
 def _switchable(layer: Any) -> bool:
+    """Tell whether the precision of a layer may be switched: it computes in float32, or an outer block switched it."""
     import keras
 
     softmax = getattr(layer, "activation", None) is keras.activations.softmax
-    return layer.dtype_policy.name == "float32" and not softmax and layer.name not in OUTPUTS
+    policy = layer.dtype_policy
+    return (policy.name == "float32" or policy is _policy("bfloat16")) and not softmax and layer.name not in OUTPUTS
 
 
-def measure(clf: keras.Model, build: Callable[[], Callable], batch: Any) -> str:
+def measure(clf: keras.Model, build: Callable[[str], Callable], batch: Any) -> str:
     """Choose the precision in which a part of a classifier is faster.
 
     Args:
         clf: the classifier.
-        build: makes the function to time, anew for each precision.
+        build: makes the function to time, for a precision, within a block of that.
         batch: what it takes.
 
     Returns:
@@ -94,7 +103,7 @@ def measure(clf: keras.Model, build: Callable[[], Callable], batch: Any) -> str:
     seconds = {}
     for precision in ("float32", "bfloat16"):
         with computing(clf, precision):
-            seconds[precision] = _seconds(build(), batch)
+            seconds[precision] = _seconds(build(precision), batch)
     return "bfloat16" if seconds["float32"] > GAIN * seconds["bfloat16"] else "float32"
 
 

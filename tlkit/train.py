@@ -144,8 +144,7 @@ def _trained(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keepe
             if plan.telling.wanted and not going_on and estimating.worth(plan, job, asked):
                 facts = estimating.measured(clf, plan, cuts, job, chosen, asked, check=keeper.stop.check)
                 plan.telling.tell("estimate", facts, estimating.text(facts))
-            with precision.computing(clf, chosen.precision):
-                features, passed = _features(cuts, job, chosen, plan.telling, keeper)
+            features, passed = _features(cuts, job, chosen, plan.telling, keeper)
         trunk = time.perf_counter() - started
         _phases(clf, plan, chosen, cuts, features, asked, keeper=keeper, log=log)
     epochs = tuple(record for records, _ in keeper.progress.done for record in records)
