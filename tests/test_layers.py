@@ -32,6 +32,7 @@ LAYERS = (
     (
         "data",
         "folders",
+        "sources",
         "rows",
         "labelled",
         "tables",

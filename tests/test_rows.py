@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tlkit
-from tlkit import rows
+from tlkit import rows, sources
 from tlkit.errors import DataError
 
 LINES = "text,label\nnaïve “café”,x\nplain,y\n"
@@ -83,7 +83,7 @@ def test_a_packed_table_that_unpacks_without_end(tmp_path: Path, monkeypatch: py
     bomb = table(tmp_path / "t.csv.gz", gzip.compress(b"text,label\n" + b"a,b\n" * 5_000_000))
     with pytest.raises(DataError, match=r"unpacks to more than 16,000,000 bytes; unpack it with gunzip if that is as"):
         rows.read(bomb)
-    monkeypatch.setattr(rows, "FLOOR", 0)
+    monkeypatch.setattr(sources, "FLOOR", 0)
     content = "text,label\n" + "".join(f"text number {n},{n % 7}\n" for n in range(1000))
     assert len(rows.read(table(tmp_path / "t.csv.gz", gzip.compress(content.encode(), 9))).rows) == 1000
 

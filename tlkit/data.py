@@ -21,6 +21,7 @@ from tlkit.manifests import image_table, kind_of
 from tlkit.nexttoken import WRITTEN
 from tlkit.samples import bbc_news, digits, tfds
 from tlkit.sheets import table
+from tlkit.sources import Source
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split
 from tlkit.tables import text_table
@@ -154,7 +155,8 @@ def read(
         return _tagged(source, columns, options, task)
     there = os.path.exists(source) and not os.path.isdir(source)  # a pipe is there, too, and is told so
     if there or (paths.is_remote(source) and rows.is_table(source)):
-        return _table(source, columns, options, task)
+        with Source(source) as opened:  # once, to tell what it holds and to read it
+            return _table(opened, columns, options, task)
     _check_options(source, columns, task)
     if paths.is_remote(source) or os.path.isdir(source):
         data = image_folder(source, **options)
@@ -204,7 +206,7 @@ def _check_options(source: str, columns: dict[str, str], task: str) -> None:
         raise errors.InputError(f"{source} has one label for each example; only tables hold {task}: give a table of it")
 
 
-def _table(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+def _table(path: Source, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
     kind, ignore = columns.pop("kind", None), columns.pop("ignore", ())
     if kind not in (None, "table"):
         raise errors.unknown("kind", kind, ["table"])
@@ -224,7 +226,7 @@ def _table(path: str, columns: dict[str, Any], options: dict[str, Any], task: st
     return text_table(path, **columns, **options)
 
 
-def _sheet(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
+def _sheet(path: Source, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
     if strange := sorted(columns.keys() - {"label_column"}):
         raise errors.InputError(f"{path} holds numbers and categories; leave out {' and '.join(strange)}")
     if truths.known(task) != "label":

@@ -194,15 +194,21 @@ def _bare(path: str) -> str:
     return Path(path).name if Path(path).is_absolute() else path
 
 
-def inspect(job: Job) -> None:
-    """Raise RunError for a directory that is not ours to write, and what `data.read` raises for missing data."""
+def inspect(job: Job) -> str | None:
+    """Return what `kind_of` does, once nothing speaks against the directory and the data are there.
+
+    Raises:
+        RunError: the directory is not ours to write. DataError, InputError: as `data.read` for missing data.
+    """
     out, source = Path(job.out), Path(job.data)
     ledger.check_name(out)
     if os.path.isdir(source) and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
-    if kind_of(job) is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
+    kind = kind_of(job)
+    if kind is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
         data.read(job.data)  # it says what is missing
     ledger.check(out)
+    return kind
 
 
 def resumed(directory: str, *, data: str | None = None) -> Job:

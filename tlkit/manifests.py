@@ -13,6 +13,7 @@ from tlkit.assembly import SHOWN, About, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
 from tlkit.labelled import Row
+from tlkit.sources import Source
 from tlkit.spec import Splitting
 from tlkit.splits import Data
 from tlkit.tables import TEXT_COLUMNS
@@ -25,7 +26,7 @@ PEEK = 20  # rows that tell what a table holds
 
 
 def image_table(
-    path: str | Path,
+    path: str | Path | Source,
     *,
     image_column: str | None = None,
     label_column: str | None = None,
@@ -78,7 +79,11 @@ def image_table(
 
 
 def kind_of(
-    path: str | Path, *, text_column: str | None = None, image_column: str | None = None, root: str | Path | None = None
+    path: str | Path | Source,
+    *,
+    text_column: str | None = None,
+    image_column: str | None = None,
+    root: str | Path | None = None,
 ) -> Literal["image", "text", "table"]:
     """Tell whether a table lists picture files or holds texts; a folder holds pictures.
 

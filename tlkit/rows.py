@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
-import gzip
 import io
 import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
-from tlkit import opening, paths
+from tlkit import opening, sources
 from tlkit.errors import DataError
+from tlkit.sources import Source
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-# A packed table may be so many times as large as its file, or so many bytes; texts shrink to a third, a bomb to a
-# thousandth.
-EXPANSION, FLOOR = 100, 16_000_000
 # A first line that is no header may hold long texts, and a table of measurements a thousand columns.
 SHOWN_LETTERS, SHOWN_COLUMNS = 40, 20
-_FOREIGN, _ACCENTED = re.compile("[\udc80-\udcff]"), re.compile("[^\0-\x7f\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
@@ -55,37 +50,34 @@ def is_table(path: str) -> bool:
     return _suffix(path) in SUFFIXES
 
 
-def read(path: str | Path, first: int | None = None) -> Table:
+def read(path: str | Path | Source, first: int | None = None) -> Table:
     """Read a table: .csv, .tsv, .jsonl or .ndjson, also with .gz, here or at an address such as gs://bucket/a.csv.
 
     Args:
         path: the file, in UTF-8, or in UTF-16 with a byte order mark. What is neither is read as Windows-1252, and
             where that cannot be as Latin-1; the note says so.
-        first: read so many rows only.
+        first: read so many rows only, and of the file no more than they take. Faults behind them are not seen.
 
     Raises:
         DataError: no such file, not a table, or no row that can be read.
     """
-    path = str(path)
-    _check_there(path)
-    if not is_table(path):
-        raise DataError(f"{path} is not a table tlkit reads; convert it to one of {', '.join(SUFFIXES)} (or with .gz)")
-    try:
-        data = _content(path)
-        encoding, note = _encoding(data)
-        with io.TextIOWrapper(io.BytesIO(data), encoding, errors="surrogateescape", newline="") as file:
-            table = (_lines if is_json(path) else _csv)(path, file, first)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not sound UTF-16 text ({error.reason}); save it as UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is not sound CSV: {error}; double every quote inside a quoted field") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"cannot read {path}: {opening.why(error)}; check that it is whole and that you may read it"
-        ) from error
+    with sources.opened(path) as source:
+        source.check()
+        if not is_table(source.path):
+            raise DataError(
+                f"{source} is not a table tlkit reads; convert it to one of {', '.join(SUFFIXES)} (or with .gz)"
+            )
+        with _worded(source.path):
+            if first is None:
+                data, encoding, note = source.content()
+                file = io.BytesIO(data)
+            else:
+                (file, encoding), note = source.beginning(), ""
+            with io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="") as lines:
+                table = (_lines if is_json(source.path) else _csv)(source.path, lines, first)
     if not table.rows:
         lost = f" ({table.broken[0][0]}: {table.broken[0][1]})" if table.broken else ""
-        raise DataError(f"{path} has no readable row{lost}; add a header line and rows of examples and labels")
+        raise DataError(f"{table.path} has no readable row{lost}; add a header line and rows of examples and labels")
     return replace(table, note=note)
 
 
@@ -97,26 +89,26 @@ def text(path: str | Path) -> tuple[str, str]:
     Raises:
         DataError: no such file, or it cannot be read.
     """
-    path = str(path)
-    _check_there(path)
+    with Source(path) as source:
+        source.check()
+        with _worded(source.path):
+            data, encoding, note = source.content()
+            return data.decode(encoding, "surrogateescape"), note
+
+
+@contextlib.contextmanager
+def _worded(path: str) -> Iterator[None]:
+    """Turn what Python raises of a file's content into a DataError that says what to do."""
     try:
-        data = _content(path)
-        encoding, note = _encoding(data)
-        return data.decode(encoding, "surrogateescape"), note
+        yield
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not sound UTF-16 text ({error.reason}); save it as UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not sound CSV: {error}; double every quote inside a quoted field") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"cannot read {path}: {opening.why(error)}; check that it is whole and that you may read it"
         ) from error
-
-
-def _check_there(path: str) -> None:
-    paths.check_name(path)
-    if not paths.exists(path) or paths.is_folder(path):
-        raise DataError(
-            f"{path} is a folder; give a file" if paths.exists(path) else f"there is no file {path}; check it"
-        )
 
 
 def _suffix(path: str) -> str:
@@ -128,41 +120,6 @@ def is_json(path: str) -> bool:
     return _suffix(path) in {".jsonl", ".ndjson"}
 
 
-def _content(path: str) -> bytes:
-    if paths.is_remote(path):
-        from tlkit import images
-
-        data = images.content(path)
-    else:
-        data = opening.content(path, most=opening.MOST_TABLE)
-    return _unpacked(path, data) if path.lower().endswith(".gz") else data
-
-
-def _unpacked(path: str, data: bytes) -> bytes:
-    most = min(max(FLOOR, EXPANSION * len(data)), opening.MOST_TABLE)
-    with gzip.open(io.BytesIO(data)) as file:
-        found = file.read(most + 1)
-    if len(found) > most:
-        raise DataError(f"{path} unpacks to more than {most:,} bytes; unpack it with gunzip if that is as it should be")
-    return found
-
-
-def _encoding(data: bytes) -> tuple[str, str]:
-    """Return the encoding of a file, and what there is to say about it."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", ""
-    with contextlib.suppress(UnicodeDecodeError):
-        data.decode("utf-8")
-        return "utf-8-sig", ""
-    text = data.decode("utf-8", "surrogateescape")
-    if len(_FOREIGN.findall(text)) <= len(_ACCENTED.findall(text)):
-        return "utf-8-sig", ""  # with single faults; another encoding would garble all other rows
-    with contextlib.suppress(UnicodeDecodeError):
-        data.decode("cp1252")
-        return "cp1252", "The file is not in UTF-8; it was read as Windows-1252."
-    return "latin-1", "The file is neither in UTF-8 nor in Windows-1252; it was read as Latin-1."
-
-
 def _csv(path: str, file: IO[str], first: int | None) -> Table:
     header = file.readline()
     if "\0" in header:
@@ -170,10 +127,9 @@ def _csv(path: str, file: IO[str], first: int | None) -> Table:
             f"{path} has NUL characters in its first line: it is not text, or UTF-16 without a byte order mark; save "
             f"it as UTF-8"
         )
-    file.seek(0)
     unquoted = re.sub('"[^"]*"', "", header)
     with _long_fields():
-        reader = csv.reader(file, delimiter=max(",;\t", key=unquoted.count), strict=True)
+        reader = csv.reader(chain([header], file), delimiter=max(",;\t", key=unquoted.count), strict=True)
         try:
             columns, before, rows, broken = next(reader, []), reader.line_num, [], []
             for fields in islice(reader, first):

@@ -30,7 +30,7 @@ from tlkit import (
 from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.escaping import line
-from tlkit.job import Job, command, completed, inspect, kind_of, schedule
+from tlkit.job import Job, command, completed, inspect, schedule
 from tlkit.measured import Measured
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Phase, resolve
@@ -96,9 +96,9 @@ def run_job(
     """
     ambient.check()
     watch, out, asked = outlook.Watch(progress, tensorboard), Path(job.out), job
-    inspect(job)
+    kind = inspect(job)
     going = not overwrite and os.path.lexists(out / ledger.LEDGER) and ledger.load(out)["status"] == "finished"
-    job = completed(job, kind_of(job), fetch=not going)
+    job = completed(job, kind, fetch=not going)
     examples = job.read()
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
     job = completed(job, examples.kind)

@@ -14,6 +14,7 @@ from tlkit.assembly import About, Part, assemble
 from tlkit.columns import Column
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
+from tlkit.sources import Source
 from tlkit.spec import Splitting
 from tlkit.splits import Data
 
@@ -23,7 +24,7 @@ NUMBERS = 0.9  # share of the cells from which on a column is one of numbers, an
 
 
 def table(
-    path: str | Path,
+    path: str | Path | Source,
     *,
     label_column: str | None = None,
     ignore: Iterable[str] = (),

@@ -11,6 +11,7 @@ from tlkit.assembly import About, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
 from tlkit.pairing import Pair
+from tlkit.sources import Source
 from tlkit.spec import Splitting
 from tlkit.splits import Data
 
@@ -19,7 +20,7 @@ TEXT_COLUMNS = ("text", "sentence", "review", "message", "content", "document", 
 
 
 def text_table(
-    path: str | Path,
+    path: str | Path | Source,
     *,
     text_column: str | Sequence[str] | None = None,
     label_column: str | None = None,

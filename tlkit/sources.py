@@ -1,0 +1,171 @@
+"""Open the file of a table or text once, here or at an address: for a look at its beginning, then for all of it."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import gzip
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tlkit import opening, paths
+from tlkit.errors import DataError
+
+# A packed table may be so many times as large as its file, or so many bytes; texts shrink to a third, a bomb to a
+# thousandth.
+EXPANSION, FLOOR = 100, 16_000_000
+CHUNK = 1 << 16  # bytes that a look at the beginning reads at a time
+_FOREIGN, _ACCENTED = re.compile("[\udc80-\udcff]"), re.compile("[^\0-\x7f\udc80-\udcff]")
+
+
+class Source:
+    """Hold a file, which may be packed as .gz: opened by the first question, and read only as far as one needs.
+
+    A file at an address is fetched by the first question. Use it as a context manager, which closes the file.
+
+    Args:
+        path: of the file, or its address.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self._file = contextlib.ExitStack()
+        self._stream: BinaryIO | None = None  # what has not been read yet, unpacked
+        self._kept: list[bytes] = []  # what has
+        self._most = 0
+
+    def __str__(self) -> str:
+        return self.path
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and forget what was read; the next question opens it anew."""
+        self._file.close()
+        self._stream, self._kept = None, []
+
+    def check(self) -> None:
+        """Raise DataError where there is no such file, or a folder; a file that is open is not looked for again."""
+        if self._stream is not None:
+            return
+        paths.check_name(self.path)
+        if not paths.exists(self.path) or paths.is_folder(self.path):
+            there = paths.exists(self.path)
+            raise DataError(
+                f"{self.path} is a folder; give a file" if there else f"there is no file {self.path}; check it"
+            )
+
+    def beginning(self) -> tuple[BinaryIO, str]:
+        """Return a file that reads the source from its beginning, and only as far as it is read; and its encoding."""
+        first = next(self._chunks(), b"")
+        return io.BufferedReader(_Again(self._chunks())), _encoding(first, whole=False)[0]
+
+    def content(self) -> tuple[bytes, str, str]:
+        """Return all that the file holds, its encoding and what there is to say about it; and close the file.
+
+        Raises:
+            OSError, EOFError, zlib.error: it cannot be read or unpacked. DataError: it unpacks to too much, or it is at
+                an address and cannot be fetched.
+        """
+        with self:
+            self._read_on(None)
+            data = b"".join(self._kept)
+        return data, *_encoding(data, whole=True)
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield what the file holds from its beginning, and read on where that is not enough."""
+        number = 0
+        while number < len(self._kept) or self._read_on(CHUNK):
+            yield self._kept[number]
+            number += 1
+
+    def _read_on(self, size: int | None) -> bool:
+        """Keep so many bytes more, or all; return whether there were any."""
+        stream = self._opened()
+        room = self._most + 1 - sum(map(len, self._kept))
+        if found := stream.read(room if size is None else min(size, room)):
+            self._kept.append(found)
+        if len(found) == room:
+            self._refuse()
+        return bool(found)
+
+    def _refuse(self) -> None:
+        """Raise what says that the file holds more than is read."""
+        most = f"{self._most:,} bytes"
+        if self._is_packed():
+            raise DataError(
+                f"{self.path} unpacks to more than {most}; unpack it with gunzip if that is as it should be"
+            )
+        raise OSError(errno.EFBIG, f"it has more than {most}; no more are read")
+
+    def _is_packed(self) -> bool:
+        return self.path.lower().endswith(".gz")
+
+    def _opened(self) -> BinaryIO:
+        """Return what is left to read; open or fetch the file where that was not done yet."""
+        if self._stream is not None:
+            return self._stream
+        if paths.is_remote(self.path):
+            from tlkit import images
+
+            data = images.content(self.path)
+            file, size = io.BytesIO(data), len(data)
+            self._most = size
+        else:
+            file = self._file.enter_context(opening.regular(self.path, most=opening.MOST_TABLE))
+            size = os.fstat(file.fileno()).st_size
+            self._most = opening.MOST_TABLE
+        if self._is_packed():
+            file = self._file.enter_context(gzip.GzipFile(mode="rb", fileobj=file))
+            self._most = min(max(FLOOR, EXPANSION * size), opening.MOST_TABLE)
+        self._stream = file
+        return file
+
+
+class _Again(io.RawIOBase):
+    """Read pieces of bytes as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._left = chunks, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        left = self._left or memoryview(next(self._chunks, b""))
+        count = min(len(left), len(buffer))
+        buffer[:count], self._left = left[:count], left[count:]
+        return count
+
+
+@contextlib.contextmanager
+def opened(path: str | Path | Source) -> Iterator[Source]:
+    """Yield the source of a path and close it in the end; one that is given stays open, for whoever made it."""
+    with contextlib.nullcontext(path) if isinstance(path, Source) else Source(path) as source:
+        yield source
+
+
+def _encoding(data: bytes, *, whole: bool) -> tuple[str, str]:
+    """Return the encoding of a file, and what there is to say about it; not `whole` may end within a character."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16", ""
+    decoder = codecs.getincrementaldecoder("utf-8")
+    with contextlib.suppress(UnicodeDecodeError):
+        decoder().decode(data, whole)
+        return "utf-8-sig", ""
+    text = decoder("surrogateescape").decode(data, whole)
+    if len(_FOREIGN.findall(text)) <= len(_ACCENTED.findall(text)):
+        return "utf-8-sig", ""  # with single faults; another encoding would garble all other rows
+    with contextlib.suppress(UnicodeDecodeError):
+        data.decode("cp1252")
+        return "cp1252", "The file is not in UTF-8; it was read as Windows-1252."
+    return "latin-1", "The file is neither in UTF-8 nor in Windows-1252; it was read as Latin-1."
