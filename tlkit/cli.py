@@ -335,8 +335,8 @@ def _export(options: argparse.Namespace) -> None:
     source = load(options.artifact)
     report = source.report if (source.path / "report.json").exists() else None
     again = os.path.realpath(out) == os.path.realpath(source.path)  # a run.json that is there is of this artifact
-    record = ledger.load(out) if again and os.path.lexists(out / ledger.LEDGER) else None
-    made = export(source.model, out, report=report, overwrite=options.overwrite, record=record)
+    facts = ledger.load(out) if again and os.path.lexists(out / ledger.LEDGER) else None
+    made = export(source.model, out, report=report, overwrite=options.overwrite, record=facts)
     say_line(f"artifact: {made.path}")
 
 

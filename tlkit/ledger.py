@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import ambient, checkpoint, files, forms, opening, weights
+from tlkit import checkpoint, files, forms, opening, weights
+from tlkit.ambient import versions
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
 from tlkit.escaping import line
@@ -145,7 +146,7 @@ def begin(out: Path, facts: Mapping[str, Any]) -> None:
         out: the run directory.
         facts: "settings", "data" (the fingerprint), "job" (as it was given) and whatever else is known.
     """
-    about = {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "environment": environment()}
+    about = {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "environment": describe_environment()}
     (out / checkpoint.NAME).unlink(missing_ok=True)
     files.write_json(out / LEDGER, {"schema": SCHEMA, "status": "running", **about, **facts})
     for name in OWN:
@@ -153,10 +154,10 @@ def begin(out: Path, facts: Mapping[str, Any]) -> None:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
-def environment() -> dict[str, Any]:
+def describe_environment() -> dict[str, Any]:
     """Describe what a run is computed with."""
     told = {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
-    return told | ambient.versions()
+    return told | versions()
 
 
 def add(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

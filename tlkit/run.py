@@ -223,7 +223,7 @@ def _onward(out: Path) -> Iterator[None]:
 
 def _resuming(there: dict[str, Any]) -> str:
     """Say that an unfinished run goes on, and with what other versions than it began with."""
-    now, then = ledger.environment(), there.get("environment", {})
+    now, then = ledger.describe_environment(), there.get("environment", {})
     others = [f"{name} was {then[name]}, now {now.get(name)}" for name in then if then[name] != now.get(name)]
     told = f"going on with the unfinished run of {there.get('started', 'an unknown time')}"
     return line(f"{told}; it may end in other last digits, since {', '.join(others)}" if others else told)
