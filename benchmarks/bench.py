@@ -202,7 +202,7 @@ def _environment(step: Step, results: Path) -> dict[str, str]:
     environment = {**GIVEN, **shown, **({"TF_ENABLE_ONEDNN_OPTS": "1"} if step.onednn else {})}
     if not step.home:
         return environment
-    from tlkit import files
+    from tlkit.utils import files
 
     home = _home(step, results)
     if step.warm and not home.is_dir():

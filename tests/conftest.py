@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import cache, files, precision
+from tlkit import cache, precision
+from tlkit.utils import files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

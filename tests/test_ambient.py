@@ -15,8 +15,9 @@ from test_run import save_pictures
 from test_streams import shell
 
 import tlkit
-from tlkit import ambient, cache, cli, files, presets, text, weights
+from tlkit import cache, cli, presets, text, weights
 from tlkit.errors import InputError, RunError
+from tlkit.utils import environment, files
 
 
 @pytest.fixture
@@ -39,9 +40,11 @@ def test_the_settings_file_of_keras_decides_nothing(
     home: Path, name: str, value: object, capsys: pytest.CaptureFixture
 ) -> None:
     (home / "keras.json").write_text(json.dumps({name: value}))
-    told = f"{home / 'keras.json'} sets {name} of Keras to {value!r}, and tlkit computes with {ambient.NEEDED[name]!r}"
+    told = (
+        f"{home / 'keras.json'} sets {name} of Keras to {value!r}, and tlkit computes with {environment.NEEDED[name]!r}"
+    )
     with pytest.raises(InputError, match=re.escape(f"{told}; take {name} out of that file, delete the file")):
-        ambient.check()
+        environment.check()
     assert cli.main(["backbones"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith(f"tlkit: error: {told}") and err.count("\n") == 1
@@ -57,30 +60,30 @@ def test_the_settings_file_of_keras_decides_nothing(
 )
 def test_usual_settings_pass(home: Path, written: str) -> None:
     (home / "keras.json").write_text(written)
-    ambient.check()
+    environment.check()
 
 
 def test_a_settings_file_that_keras_could_not_take(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = home / "keras.json"
     path.write_text("[1]")
     with pytest.raises(InputError, match=r"keras\.json, Keras's settings, holds no JSON object.*delete it"):
-        ambient.check()
+        environment.check()
     path.write_text('{"nnx_enabled": true}')
     with pytest.raises(InputError, match=r"keras\.json sets nnx_enabled"):
-        ambient.check()
+        environment.check()
     path.unlink()
     os.mkfifo(path)  # reading it would wait for ever
     with pytest.raises(InputError, match=r"keras\.json, Keras's settings, is no regular file"):
-        ambient.check()
+        environment.check()
     monkeypatch.setenv("KERAS_HOME", "~nobody_of_that_name")
     with pytest.raises(InputError, match="KERAS_HOME=~nobody_of_that_name: no home folder of ~nobody_of_that_name"):
-        ambient.check()
+        environment.check()
 
 
 def test_the_variable_goes_before_the_backend_of_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "keras.json").write_text('{"backend": "jax"}')
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    ambient.check()
+    environment.check()
 
 
 @pytest.mark.slow
@@ -112,7 +115,7 @@ def test_settings_of_the_program_are_named_with_the_remedy(name: str, value: obj
             tlkit.classifier("vgg16", "pool_dense", 2, weights=None)
     finally:
         change(usual)
-    ambient.check()
+    environment.check()
 
 
 def test_a_global_dtype_policy_is_refused() -> None:
@@ -126,7 +129,7 @@ def test_a_global_dtype_policy_is_refused() -> None:
             tlkit.classifier("vgg16", "pool_dense", 2, weights=None)
     finally:
         keras.config.set_dtype_policy("float32")
-    ambient.check()
+    environment.check()
 
 
 DOORS: dict[str, Callable[[], object]] = {
@@ -251,11 +254,11 @@ def test_limits_of_the_system(
 
     monkeypatch.setitem(cli.TABLES, "heads", broken)
     if told is None:
-        assert ambient.limit(error) is None
+        assert environment.limit(error) is None
         with pytest.raises(ValueError, match="of another library"):
             cli.main(["heads"])
         return
-    assert re.search(told, ambient.limit(error))
+    assert re.search(told, environment.limit(error))
     assert cli.main(["heads"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("tlkit: error: ") and err.count("\n") == 1 and re.search(told.lstrip("^"), err)

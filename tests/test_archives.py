@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import archives
-from tlkit.archives import UnsafeError
+from tlkit.utils import archives
+from tlkit.utils.archives import UnsafeError
 
 
 def write(path: Path, members: dict[str, bytes], mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> Path:

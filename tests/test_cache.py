@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tlkit import cache, files
+from tlkit import cache
+from tlkit.utils import files
 
 GONE = {"oldest": 1, "older": 2, "newest": 3}  # name -> when it was used
 

@@ -7,7 +7,8 @@ import dataclasses
 import stories
 from test_page import Structure
 
-from tlkit import charts, escaping, plots
+from tlkit import charts, plots
+from tlkit.utils import escaping
 
 
 def drawn(about: str = "loss by epoch") -> str:

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tlkit import checkpoint, files
+from tlkit import checkpoint
 from tlkit.checkpoint import NAME, Keeper
 from tlkit.errors import RunError
+from tlkit.utils import files
 
 ARRAYS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3) / 7,

@@ -28,7 +28,6 @@ from tlkit import (
     estimating,
     exporting,
     factories,
-    files,
     generators,
     heads,
     ledger,
@@ -37,6 +36,7 @@ from tlkit import (
     weights,
 )
 from tlkit.spec import Backbone
+from tlkit.utils import files
 from tlkit.vision import VISION, ImageInput
 
 TINY = ("--backbone", "tiny", "--head", "pool_dense", "--weights", "random", "--epochs", "1,1")

@@ -16,9 +16,10 @@ from test_page import Structure
 from test_run import NOTHING
 
 import tlkit
-from tlkit import checkpoint, cli, exporting, files, train
+from tlkit import checkpoint, cli, exporting, train
 from tlkit.errors import InputError, RunError
 from tlkit.measured import Measured
+from tlkit.utils import files
 
 N = 40
 Make = Callable[..., Path]

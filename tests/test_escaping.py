@@ -18,10 +18,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import checkpoint, console, escaping, files, interrupts, telling
+from tlkit import checkpoint, console
 from tlkit.errors import DataError
 from tlkit.predictions import EntitiesPrediction, Prediction, Span, TagsPrediction, TextPrediction, ValuePrediction
 from tlkit.spec import Splitting
+from tlkit.utils import escaping, files, interrupts, progress
 
 PACKAGE = Path(tlkit.__file__).parent
 ACTIVE = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))]
@@ -45,11 +46,11 @@ def test_a_line_has_nothing_a_terminal_obeys() -> None:
 def test_what_is_printed_fits_the_stream() -> None:
     for encoding, shown in (("utf-8", "é\ta\n"), ("ascii", "\\xe9\ta\n"), ("cp1252", "é\ta\n")):
         stream = io.TextIOWrapper(io.BytesIO(), encoding, errors="strict", newline="\n")
-        telling.say("é\ta", to=stream, flush=True)
+        progress.say("é\ta", to=stream, flush=True)
         assert stream.buffer.getvalue().decode(encoding) == shown
     stream = io.StringIO()
     console.say_line("a\nb", to=stream)
-    telling.say("\ud800\x1b[0m", to=stream, before="\r")
+    progress.say("\ud800\x1b[0m", to=stream, before="\r")
     assert stream.getvalue() == "a\\nb\n\r\\ud800\\x1b[0m\n"
 
 

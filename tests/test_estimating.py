@@ -19,7 +19,7 @@ from tlkit import build, checkpoint, estimating, filling, freeze, heads, loop, p
 from tlkit.checkpoint import Keeper
 from tlkit.choices import Choices
 from tlkit.spec import Phase
-from tlkit.telling import Telling
+from tlkit.utils.progress import Telling
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting, files, graphs, ledger
+from tlkit import exporting, graphs, ledger
 from tlkit.errors import ArtifactError, RunError
+from tlkit.utils import files
 
 # fresh processes, each of which takes seconds to import TensorFlow
 pytestmark = pytest.mark.slow

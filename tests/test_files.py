@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import files, opening
 from tlkit.errors import InputError, IntegrityError, RunError
+from tlkit.utils import files, regular_files
 
 ABC = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -270,7 +270,7 @@ def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(OSError, match="it is no regular file"):
-            opening.content(path)
+            regular_files.content(path)
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "link").symlink_to("a")
-    assert opening.content(tmp_path / "link") == b"abc"
+    assert regular_files.content(tmp_path / "link") == b"abc"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from tlkit.forms import mismatches
+from tlkit.utils.schema import mismatches
 
 HOW = Literal["crop", "pad"]
 

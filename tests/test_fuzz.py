@@ -44,9 +44,10 @@ from fuzzing import (
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import archives, checkpoint, graphs, inventory, ledger, shards, torchfile
+from tlkit import checkpoint, graphs, inventory, ledger, shards, torchfile
 from tlkit.errors import TlkitError
 from tlkit.spec import Splitting
+from tlkit.utils import archives
 
 SECONDS = float(os.environ.get("TLKIT_FUZZ_SECONDS", "600"))
 

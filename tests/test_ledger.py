@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import files, ledger
+from tlkit import ledger
 from tlkit.errors import RunError
+from tlkit.utils import files
 
 SETTINGS = {"data": "photos", "precision": "auto", "cache_budget": None, "seed": 0, "epochs": (1, 1)}
 FACTS = {"settings": SETTINGS, "data": "sha256:1"}

@@ -10,19 +10,24 @@ import test_tags_report
 import test_value_report
 from test_page import Structure
 
-from tlkit import markup
 from tlkit.measured import SHOWN
+from tlkit.utils import html_format
 
 
 def test_figures_in_few_digits() -> None:
-    assert [markup.number(value) for value in (None, 0.12345, 123.456, 12345.6)] == ["-", "0.123", "123.5", "12,346"]
-    assert [markup.cell(value) for value in (1234, 0.5, "all", None)] == ["1,234", "0.500", "all", "-"]
+    assert [html_format.number(value) for value in (None, 0.12345, 123.456, 12345.6)] == [
+        "-",
+        "0.123",
+        "123.5",
+        "12,346",
+    ]
+    assert [html_format.cell(value) for value in (1234, 0.5, "all", None)] == ["1,234", "0.500", "all", "-"]
 
 
 def test_words_are_cut_and_escaped() -> None:
-    assert markup.text("a<b>&\"'") == "a&lt;b&gt;&amp;&quot;&#x27;" and markup.text("\ud800") == "?"
-    assert markup.text("x" * 61, "label") == "x" * 59 + "…"
-    page = Structure("".join(markup.table(("", stories.HOSTILE), [(stories.HOSTILE, stories.HOSTILE)])))
+    assert html_format.text("a<b>&\"'") == "a&lt;b&gt;&amp;&quot;&#x27;" and html_format.text("\ud800") == "?"
+    assert html_format.text("x" * 61, "label") == "x" * 59 + "…"
+    page = Structure("".join(html_format.table(("", stories.HOSTILE), [(stories.HOSTILE, stories.HOSTILE)])))
     assert page.text.count(stories.HOSTILE) == 3 and page.count("script") == 0
 
 
@@ -47,7 +52,7 @@ def test_of_many_classes_a_notebook_shows_the_worst() -> None:
 def test_other_reports_in_a_notebook(made: object) -> None:
     found = made()
     page = Structure(found._repr_html_())
-    assert page.count("td") >= len(found.figures) and markup.number(found.loss) in page.text
+    assert page.count("td") >= len(found.figures) and html_format.number(found.loss) in page.text
 
 
 def test_a_history_in_a_notebook() -> None:

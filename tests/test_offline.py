@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cli, data, fetch, offline, paths, weights
+from tlkit import cli, data, weights
 from tlkit.errors import OfflineError, TlkitError
 from tlkit.spec import Backbone, Download, Preset, Wheel
+from tlkit.utils import download, offline, paths
 from tlkit.vision import VISION, ImageInput
 
 LOOPBACK = "http://127.0.0.1:9"  # the port of discarding, which nobody serves
@@ -88,7 +89,7 @@ DOORS = {
     "a generator": lambda: tlkit.generator("gpt2_base_en"),
     "a summarizer": lambda: tlkit.summarizer("bart_base_en"),
     "a row of one's own": lambda: weights.find(UNKNOWN),
-    "an address": lambda: fetch.url(f"{LOOPBACK}/w.h5", Path(os.environ["TLKIT_HOME"]) / "w.h5", ""),
+    "an address": lambda: download.url(f"{LOOPBACK}/w.h5", Path(os.environ["TLKIT_HOME"]) / "w.h5", ""),
     "bbc_news": lambda: data.read("bbc_news"),
     "tfds:mnist": flowers,
 }

@@ -14,23 +14,11 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import (
-    cache,
-    checkpoint,
-    cli,
-    files,
-    inventory,
-    ledger,
-    opening,
-    rows,
-    shards,
-    text_presets,
-    torchfile,
-    weights,
-)
+from tlkit import cache, checkpoint, cli, inventory, ledger, rows, shards, text_presets, torchfile, weights
 from tlkit.errors import DataError, TlkitError
 from tlkit.measured import Measured
 from tlkit.spec import Splitting
+from tlkit.utils import files, regular_files
 from tlkit.vision import VISION
 
 SECONDS = 100  # that a reader has which takes milliseconds; whoever waits for a pipe never ends
@@ -85,8 +73,8 @@ STRANGE = {
 def test_only_regular_files_within_the_bound_are_opened(tmp_path: Path, kind: str) -> None:
     make, reason = STRANGE[kind]
     make(tmp_path / "a")
-    found = within(lambda: opening.content(tmp_path / "a"))
-    assert isinstance(found, OSError) and re.search(reason, opening.why(found))
+    found = within(lambda: regular_files.content(tmp_path / "a"))
+    assert isinstance(found, OSError) and re.search(reason, regular_files.why(found))
 
 
 def test_a_socket_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +82,7 @@ def test_a_socket_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with socket.socket(socket.AF_UNIX) as end:
         end.bind("s")
         with pytest.raises(OSError, match="no regular file but a socket"):
-            opening.content("s")
+            regular_files.content("s")
 
 
 def test_what_takes_the_place_of_a_file_after_the_first_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,21 +90,21 @@ def test_what_takes_the_place_of_a_file_after_the_first_look(tmp_path: Path, mon
     make_pipe(tmp_path / "pipe")
     look, path = os.stat, tmp_path / "pipe"
     monkeypatch.setattr(os, "stat", lambda place: look(tmp_path / "regular" if place == path else place))
-    found = within(lambda: opening.content(path))
-    assert isinstance(found, OSError) and "but a pipe" in opening.why(found)
+    found = within(lambda: regular_files.content(path))
+    assert isinstance(found, OSError) and "but a pipe" in regular_files.why(found)
 
 
 def test_a_file_that_grows_while_it_is_read() -> None:
     # the system says that this file has no bytes, as it says of all below /proc
     with pytest.raises(OSError, match="it has more than 2 bytes"):
-        opening.content("/proc/self/status", most=2)
+        regular_files.content("/proc/self/status", most=2)
 
 
 def test_the_bound_itself_is_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    assert opening.content(tmp_path / "a", most=3) == b"abc"
+    assert regular_files.content(tmp_path / "a", most=3) == b"abc"
     with pytest.raises(OSError, match="it has 3 bytes, at most 2 are read"):
-        opening.content(tmp_path / "a", most=2)
+        regular_files.content(tmp_path / "a", most=2)
 
 
 def test_links_within_a_folder_and_out_of_it(tmp_path: Path) -> None:
@@ -127,12 +115,12 @@ def test_links_within_a_folder_and_out_of_it(tmp_path: Path) -> None:
     (inside / "link").symlink_to("a")
     (inside / "out").symlink_to(outside)
     (inside / "circle").symlink_to("circle")
-    assert opening.content(inside / "link", within=inside) == b"own"
-    assert opening.content(inside / "out") == b"secret"  # links of one's own data are followed
+    assert regular_files.content(inside / "link", within=inside) == b"own"
+    assert regular_files.content(inside / "out") == b"secret"  # links of one's own data are followed
     with pytest.raises(OSError, match=f"it is a link that leads out of {inside}"):
-        opening.content(inside / "out", within=inside)
+        regular_files.content(inside / "out", within=inside)
     with pytest.raises(OSError, match="links lead in a circle"):
-        opening.content(inside / "circle", within=inside)
+        regular_files.content(inside / "circle", within=inside)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +135,8 @@ def test_links_within_a_folder_and_out_of_it(tmp_path: Path) -> None:
 def test_names_that_no_file_can_have(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError) as caught:
-        opening.content(tmp_path / name)
-    assert opening.why(caught.value) == reason
+        regular_files.content(tmp_path / name)
+    assert regular_files.why(caught.value) == reason
     with pytest.raises(tlkit.TlkitError, match=rf"cannot read .*{reason}; check the path"):
         files.read_json(tmp_path / name)
     if name != "file/inside":
@@ -158,14 +146,14 @@ def test_names_that_no_file_can_have(tmp_path: Path, name: str, reason: str) -> 
 
 def test_names_that_are_no_utf_8_are_told_by_their_bytes() -> None:
     name = os.fsdecode(b"caf\xe9")
-    assert not opening.is_utf8(name) and opening.shown(name) == r"caf\xe9" and opening.is_utf8("café")
+    assert not regular_files.is_utf8(name) and regular_files.shown(name) == r"caf\xe9" and regular_files.is_utf8("café")
 
 
 # === Numbers ===
 
 
 def test_numbers_that_are_not_finite_are_read_and_written_as_null(tmp_path: Path) -> None:
-    assert opening.parsed('{"a": [NaN, -Infinity, 1e999, 1e300, 7]}') == {"a": [None, None, None, 1e300, 7]}
+    assert regular_files.parsed('{"a": [NaN, -Infinity, 1e999, 1e300, 7]}') == {"a": [None, None, None, 1e300, 7]}
     value = {"a": float("nan"), "b": [1.5, (float("inf"), "Infinity")], 3: -float("inf")}
     files.write_json(tmp_path / "a.json", value)
     text = (tmp_path / "a.json").read_text("utf-8")
@@ -305,7 +293,7 @@ def test_a_linked_folder_in_a_run_is_removed_and_not_what_it_leads_to(tmp_path: 
 
 
 def test_an_error_of_no_such_kind_passes(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, opening.regular(tmp_path / "none"):
+    with pytest.raises(FileNotFoundError) as caught, regular_files.regular(tmp_path / "none"):
         pass
     assert caught.value.errno == errno.ENOENT
     with pytest.raises(DataError, match=r"there is no file .*none\.csv; check it"):
@@ -316,4 +304,4 @@ def test_an_error_of_no_such_kind_passes(tmp_path: Path) -> None:
     ("name", "said"), [("café", "café"), (os.fsdecode(b"caf\xe9"), r"caf\xe9"), ("a\ud800", r"a\ud800"), ("", "")]
 )
 def test_any_name_can_be_shown(name: str, said: str) -> None:
-    assert opening.shown(name) == said
+    assert regular_files.shown(name) == said

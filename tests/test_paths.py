@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 import tlkit
-from tlkit import images, paths
+from tlkit import images
 from tlkit.errors import DataError
+from tlkit.utils import paths
 
 
 def test_files_below_a_folder_in_order_without_litter(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import exporting, files, run
+from tlkit import exporting, run
 from tlkit.spec import Backbone
+from tlkit.utils import files
 from tlkit.vision import VISION, ImageInput
 
 pytestmark = pytest.mark.slow  # a whole training, however small

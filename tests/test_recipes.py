@@ -18,8 +18,8 @@ import pytest
 import several
 
 import tlkit
-from tlkit import files
 from tlkit.factories import FACTORIES
+from tlkit.utils import files
 from tlkit.vision import VISION
 
 TOP = Path(__file__).resolve().parent.parent

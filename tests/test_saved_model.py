@@ -14,9 +14,10 @@ from PIL import Image
 from test_hostile import forge
 
 import tlkit
-from tlkit import exporting, files
+from tlkit import exporting
 from tlkit.cli import main
 from tlkit.errors import ArtifactError, RunError
+from tlkit.utils import files
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ import tensorflow as tf
 from PIL import Image
 
 import tlkit
-from tlkit import cli, data, doctor, opening
+from tlkit import cli, data, doctor
 from tlkit.errors import DataError, InputError
+from tlkit.utils import regular_files
 
 FEW = 200_000  # bytes that a look at a table of short rows takes at most
 TEXTS = "text,label\n" + "".join(f"a {word} film number {n},{n % 2}\n" for n in range(12) for word in ("good", "bad"))
@@ -69,7 +70,7 @@ class Seen:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Count what is opened by `opening.regular` and by TensorFlow's file systems."""
-    found, regular, remote = Seen(), opening.regular, tf.io.gfile.GFile
+    found, regular, remote = Seen(), regular_files.regular, tf.io.gfile.GFile
 
     @contextlib.contextmanager
     def counted(path: str | os.PathLike, **options: Any) -> Iterator[Any]:
@@ -82,7 +83,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         found.opened[name] += 1
         return Counted(remote(path, mode), name, found.bytes)
 
-    monkeypatch.setattr(opening, "regular", counted)
+    monkeypatch.setattr(regular_files, "regular", counted)
     monkeypatch.setattr(tf.io.gfile, "GFile", fetched)
     return found
 
@@ -215,7 +216,7 @@ def test_a_look_may_end_within_a_letter(shift: int, encoding: str, tmp_path: Pat
 
 
 def test_a_look_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, regular = [], opening.regular
+    files, regular = [], regular_files.regular
 
     @contextlib.contextmanager
     def kept(path: str | os.PathLike, **options: Any) -> Iterator[Any]:
@@ -223,7 +224,7 @@ def test_a_look_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             files.append(file)
             yield file
 
-    monkeypatch.setattr(opening, "regular", kept)
+    monkeypatch.setattr(regular_files, "regular", kept)
     good, _ = place(str(tmp_path), "texts.csv.gz", TEXTS, store)
     bad, _ = place(str(tmp_path), "bad.csv", "a,b\nx,y\n", store)
     tlkit.read(good)
@@ -274,7 +275,7 @@ def test_rows_far_behind_that_are_none_are_named_by_their_lines(tmp_path: Path) 
 def test_a_file_that_grows_beyond_the_bound_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "texts.csv"
     path.write_text(TEXTS)
-    regular = opening.regular
+    regular = regular_files.regular
 
     @contextlib.contextmanager
     def growing(place: str | os.PathLike, **options: Any) -> Iterator[Any]:
@@ -282,7 +283,7 @@ def test_a_file_that_grows_beyond_the_bound_is_refused(tmp_path: Path, monkeypat
             path.write_text(TEXTS * 2)
             yield file
 
-    monkeypatch.setattr(opening, "regular", growing)
-    monkeypatch.setattr(opening, "MOST_TABLE", len(TEXTS))
+    monkeypatch.setattr(regular_files, "regular", growing)
+    monkeypatch.setattr(regular_files, "MOST_TABLE", len(TEXTS))
     with pytest.raises(DataError, match=r"cannot read .*texts.csv: it has more than [0-9,]+ bytes; no more are read"):
         tlkit.read(str(path))

@@ -10,7 +10,7 @@ import pytest
 
 import tlkit
 from tlkit.spec import Phase
-from tlkit.telling import CLEARED, Telling, duration
+from tlkit.utils.progress import CLEARED, Telling, duration
 
 
 class Terminal(io.StringIO):

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from tlkit import fetch, weights
+from tlkit import weights
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.spec import Backbone, Download, File, Preset, Wheel
+from tlkit.utils import download
 
 CONTENT, CONFIG, H5 = b"weights of a tiny network", b'{"layers": 1}', b"weights as Keras keeps them"
 
@@ -269,7 +270,7 @@ def kaggle(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     stub.error, stub.model_download, stub.exceptions = None, model_download, refusals
     monkeypatch.setitem(sys.modules, "kagglehub", stub)
     monkeypatch.setitem(sys.modules, "kagglehub.exceptions", refusals)
-    monkeypatch.setattr(fetch, "reachable", lambda address: address == weights.KAGGLE)
+    monkeypatch.setattr(download, "reachable", lambda address: address == weights.KAGGLE)
     return stub
 
 

@@ -124,9 +124,9 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(importlib.import_module(f"tlkit.{_HOME[name]}"), name)
     except Exception:
-        from tlkit import ambient
+        from tlkit.utils import environment
 
-        ambient.check()  # it says in a line what around this process keeps Keras from being imported
+        environment.check()  # it says in a line what around this process keeps Keras from being imported
         raise
     globals()[name] = value
     return value

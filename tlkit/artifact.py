@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import ambient, graphs, inventory, isolation, saved_model
+from tlkit import graphs, inventory, isolation, saved_model
 from tlkit.build import Spec, attach, table
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
@@ -17,6 +17,7 @@ from tlkit.measured import Measured
 from tlkit.networks import read_keras
 from tlkit.spec import Backbone, resolve
 from tlkit.targets import Target
+from tlkit.utils import environment
 
 if TYPE_CHECKING:
     import keras
@@ -66,7 +67,7 @@ class Artifact:
     def model(self) -> keras.Model:
         """The Keras model, with `base`, `head` and `spec` as a factory's has them."""
         self._must_run_here("Keras model")
-        ambient.check()
+        environment.check()
         path = self.path / "model.keras"
         try:
             return saved_model.fitting(attach(read_keras(path), self.spec), self.spec)
@@ -187,7 +188,7 @@ def load(
         >>> artifact = tlkit.load("strangers/", timeout=5, memory=2_000_000_000)  # doctest: +SKIP
         >>> artifact.predict("a.jpg")  # doctest: +SKIP
     """
-    ambient.check()
+    environment.check()
     path = Path(path)
     limits = isolation.limits(isolate, timeout, memory)
     facts = inventory.read(path)

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit import ambient, heads, offline, tagging, targets
+from tlkit import heads, tagging, targets
 from tlkit.errors import InputError, unknown
 from tlkit.spec import Backbone, Input, resolve
+from tlkit.utils import environment, offline
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +54,7 @@ class Spec:
 
 def table() -> dict[str, Backbone]:
     """Return every known backbone by name."""
-    ambient.check()
+    environment.check()
     from tlkit.tabular import TABULAR
     from tlkit.text import TEXT
     from tlkit.vision import VISION
@@ -125,7 +126,7 @@ def classifier(
         InputError: a name that is not known, a head that does not fit, a size the backbone cannot take.
         WeightsError: weights that are missing, damaged or do not fit.
     """
-    ambient.check()
+    environment.check()
     import keras
 
     row, weights = _fitted(find_backbone(backbone), weights)
@@ -161,7 +162,7 @@ def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
 @offline.guard()
 def base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
     """Build `pre` and the frozen backbone with its weights, giving only the features that the head takes."""
-    ambient.check()
+    environment.check()
     import keras
 
     from tlkit.weights import find

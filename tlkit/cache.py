@@ -7,8 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit import files, opening
 from tlkit.errors import RunError
+from tlkit.utils import files, regular_files
 
 MEASURED, MOST = "measured.json", 1000  # in the folder: what was measured on this machine; so many entries of it
 ABOUT = "about.json"  # in each entry: what its features are of, for people
@@ -52,7 +52,7 @@ def _entry(folder: Path) -> Entry | None:
 
 def _about(file: Path) -> str:
     try:
-        return str(opening.read_json(file)["about"])
+        return str(regular_files.read_json(file)["about"])
     except (OSError, ValueError, KeyError, TypeError):
         return "of unknown origin"
 

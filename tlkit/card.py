@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import verdicts
-from tlkit.escaping import line, markdown, yaml
 from tlkit.measured import called
 from tlkit.outcome import blocks
+from tlkit.utils.escaping import line, markdown, yaml
 
 LISTED = 50  # labels that are written out
 # by what the model answers: what a hub files it under, what it is, how its labels are called, and what to look at

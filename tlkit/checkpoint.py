@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import escaping, files, forms, opening
 from tlkit.errors import RunError
-from tlkit.interrupts import Stop, listening
+from tlkit.utils import escaping, files, regular_files, schema
+from tlkit.utils.interrupts import Stop, listening
 
 NAME, METRICS, SCHEMA = "checkpoint.safetensors", "metrics.csv", 1
 RUN = "run.json"  # what a run directory is known by; `tlkit.ledger` writes it
@@ -69,7 +69,7 @@ def read(path: Path) -> State | None:
     if not os.path.lexists(path):
         return None
     try:
-        with opening.regular(path, most=MOST, within=path.parent):
+        with regular_files.regular(path, most=MOST, within=path.parent):
             pass  # what opens it by name next would wait for a pipe
         with safe_open(path, framework="np") as file:
             about = file.metadata()
@@ -78,12 +78,12 @@ def read(path: Path) -> State | None:
             raise ValueError("its digest is another")
         facts = json.loads(about["facts"])
         number = facts["schema"]
-        if number == SCHEMA and (fault := next(forms.mismatches(facts, FORM), None)):
+        if number == SCHEMA and (fault := next(schema.mismatches(facts, FORM), None)):
             raise ValueError(fault)
     # AttributeError: a type of numbers that NumPy lacks
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
-            f"{path} is damaged ({opening.why(error)}); delete it, or start anew in another directory"
+            f"{path} is damaged ({regular_files.why(error)}); delete it, or start anew in another directory"
         ) from error
     if number != SCHEMA:
         raise RunError(f"{path} has schema {number}, this tlkit reads {SCHEMA}; go on with the tlkit that wrote it")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import cache, filling, forms, frontier, keys, precision
+from tlkit import cache, filling, frontier, keys, precision
 from tlkit.errors import InputError, RunError
 from tlkit.spec import Compute
+from tlkit.utils import schema
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +63,7 @@ class Choices:
         Raises:
             RunError: they are not those of such a training.
         """
-        fault = next(forms.mismatches(told, FORM), None)
+        fault = next(schema.mismatches(told, FORM), None)
         names = {str(depth) for depth in depths}
         if fault or set(told) != set(FORM) or not set(told["tails"]) == set(told["stores"]) == names:
             raise RunError(

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__, ambient, console, offline, streams, upkeep
+from tlkit import __version__, console, streams, upkeep
 from tlkit.console import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
-from tlkit.escaping import line
+from tlkit.utils import environment, offline
+from tlkit.utils.escaping import line
 
 
 def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int:
@@ -57,9 +58,9 @@ def _command(arguments: Sequence[str] | None, guard: streams.Guard, inside: bool
     except Exception as error:
         if guard.gave_up:
             return 0  # `Guard.code` makes of it what is right
-        from tlkit import files
+        from tlkit.utils import files
 
-        if (told := ambient.limit(error) or files.remedy(error)) is None:
+        if (told := environment.limit(error) or files.remedy(error)) is None:
             raise  # a mistake of ours: its stack trace says where
         _complain(options, error, f"tlkit: error: {line(told)}")
         return 2

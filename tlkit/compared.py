@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, forms, ledger, opening
+from tlkit import ledger
 from tlkit.errors import RunError
-from tlkit.escaping import from_cell
 from tlkit.measured import REPORTS
+from tlkit.utils import files, regular_files, schema
+from tlkit.utils.escaping import from_cell
 
 # what a comparison reads of each file, as `forms.mismatches` takes it
 PHASE = {"name": str, "trainable": int, "seconds": float}
@@ -112,21 +113,21 @@ def _answers(path: Path, digests: list[str], order: list[int], target: str) -> d
 def _rows(path: Path, *columns: str, test: bool = False) -> Iterator[dict[str, str]]:
     """Yield the rows of a table of a run, all or those of the test split, which has the columns."""
     try:
-        data = opening.content(path, most=opening.MOST_RECORDS, within=path.parent)
+        data = regular_files.content(path, most=regular_files.MOST_RECORDS, within=path.parent)
         for row in csv.DictReader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")):
             if missing := [name for name in columns if row.get(name) is None]:
                 raise _damaged(path, f"a row has no {missing[0]}")
             if not test or row["split"] == "test":
                 yield row
     except OSError as error:
-        raise RunError(f"cannot read {path} ({opening.why(error)}), a part of the run; train it again") from error
+        raise RunError(f"cannot read {path} ({regular_files.why(error)}), a part of the run; train it again") from error
     except csv.Error as error:
         raise _damaged(path, str(error)) from error
 
 
 def _checked(path: Path, form: Any) -> Any:
     found = files.read_json(path, within=path.parent)
-    if fault := next(forms.mismatches(found, form), None):
+    if fault := next(schema.mismatches(found, form), None):
         raise _damaged(path, fault)
     return found
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, intervals, ledger, opening, outcome, page, plots, story
+from tlkit import intervals, ledger, outcome, page, plots, story
 from tlkit.compared import Compared, read
 from tlkit.errors import InputError
-from tlkit.escaping import line
 from tlkit.measured import called
+from tlkit.utils import files, regular_files
+from tlkit.utils.escaping import line
 
 CELL = 48  # characters of a cell in a terminal
 LEVEL = 0.05  # a corrected p-value below it is called more than chance
@@ -148,7 +149,7 @@ def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
     places = [Path(each) for each in directories]
     if len(places) < 2:
         raise InputError(f"{len(places)} run to compare; name the directories of two or more")
-    real = [str(each) if opening.fault(each) else os.path.realpath(each) for each in places]
+    real = [str(each) if regular_files.fault(each) else os.path.realpath(each) for each in places]
     if twice := next((each for n, each in enumerate(places) if real[n] in real[:n]), 0):
         raise InputError(f"{twice} is named twice; name other runs to compare it with")
     runs = tuple(map(read, places))

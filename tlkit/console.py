@@ -11,9 +11,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import IO, Any, NoReturn
 
-from tlkit import ambient
-from tlkit.escaping import json_line, line
-from tlkit.telling import say
+from tlkit.utils import environment
+from tlkit.utils.escaping import json_line, line
+from tlkit.utils.progress import say
 
 DECIMAL = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 SIZES = DECIMAL | {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -24,7 +24,7 @@ def hush() -> None:
 
     Raises InputError where the environment would decide over results, see `ambient.check`.
     """
-    ambient.check()
+    environment.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlkit import labelled, opening, paths, rows, samples, traits
+from tlkit import labelled, rows, samples, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError
 from tlkit.pairing import Pair
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data, Split, joined
+from tlkit.utils import paths, regular_files
 
 PROMPTS = ("prompt", "question", "instruction", "input", "user", "human", "context", "query", "message")
 REPLIES = ("response", "reply", "answer", "completion", "output", "assistant", "bot", "target")
@@ -149,7 +150,7 @@ def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
                 paths.check_name(file.name)
                 named.append((file.name, _decoded(file)))
             except DataError as error:
-                broken.append((opening.shown(file.name), str(error)))
+                broken.append((regular_files.shown(file.name), str(error)))
     else:
         if not os.path.exists(path):
             raise DataError(f"there is no file {path}; check it")
@@ -167,9 +168,11 @@ def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
 
 def _decoded(path: Path) -> str:
     try:
-        data = opening.content(path, most=opening.MOST_TABLE)
+        data = regular_files.content(path, most=regular_files.MOST_TABLE)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {opening.why(error)}; check the path and its permissions") from error
+        raise DataError(
+            f"cannot read {path}: {regular_files.why(error)}; check the path and its permissions"
+        ) from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

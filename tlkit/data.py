@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, pairing, paths, rows, traits, truths
+from tlkit import errors, pairing, rows, traits, truths
 from tlkit.assembly import About, Part, assemble
 from tlkit.conll import is_tagged, tagged_texts
 from tlkit.corpora import dialogues, summaries
@@ -25,6 +25,7 @@ from tlkit.sources import Source
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split
 from tlkit.tables import text_table
+from tlkit.utils import paths
 
 __all__ = [
     "Data",

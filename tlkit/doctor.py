@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit import ambient, checks, choices, duplicates, filling, frontier, pairing, store, suspects
+from tlkit import checks, choices, duplicates, filling, frontier, pairing, store, suspects
 from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
@@ -15,6 +15,7 @@ from tlkit.freeze import unfreeze
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Reading
 from tlkit.splits import Data, Split, joined
+from tlkit.utils import environment
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,7 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     Returns:
         The findings, the worst first. Where the weights of the backbone cannot be had, one of them says so.
     """
-    ambient.check()
+    environment.check()
     judged: list[Finding] = []
     tokens, size = {}, None
     if labels and data.task != "label":

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit import duplicates, opening, strata, traits
+from tlkit import duplicates, strata, traits
 from tlkit.errors import DataError, InputError, unknown
-from tlkit.escaping import from_cell
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Split
 from tlkit.traits import Traits
+from tlkit.utils import regular_files
+from tlkit.utils.escaping import from_cell
 
 SHARE = 0.15  # of a class, for each of val and test
 LEAST_SIDE = 32  # pixels: below it, pictures of different things look alike
@@ -259,11 +260,11 @@ def _as_called(rows: dict[str, tuple[str, str]], names: set[str]) -> dict[str, t
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
     try:
-        text = opening.content(path, most=opening.MOST_RECORDS).decode("utf-8-sig", "surrogateescape")
+        text = regular_files.content(path, most=regular_files.MOST_RECORDS).decode("utf-8-sig", "surrogateescape")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
-            f"cannot read the splits file {path}: {opening.why(error)}; give a splits.csv as a run writes it"
+            f"cannot read the splits file {path}: {regular_files.why(error)}; give a splits.csv as a run writes it"
         ) from error
     if not rows or not {"example", "split"} <= set(rows[0]):
         raise DataError(f"{path} is no table with the columns example and split; give a splits.csv as a run writes it")

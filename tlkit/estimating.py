@@ -16,7 +16,7 @@ from tlkit.build import pieces
 from tlkit.choices import WORTH, Choices
 from tlkit.freeze import unfreeze
 from tlkit.spec import Augment
-from tlkit.telling import duration
+from tlkit.utils.progress import duration
 
 if TYPE_CHECKING:
     import keras

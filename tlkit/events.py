@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tlkit import opening
 from tlkit.errors import RunError
+from tlkit.utils import regular_files
 
 Log = Callable[[int, Mapping[str, Any]], None]
 LEFT_OUT = {"phase", "epoch", "seconds"}  # of the record of an epoch; all else are scalars
@@ -32,7 +32,7 @@ def opened(directory: str | os.PathLike | None) -> Iterator[Log]:
         return
     import tensorflow as tf
 
-    if wrong := opening.fault(directory):
+    if wrong := regular_files.fault(directory):
         raise RunError(f"cannot write TensorBoard's files to {directory} ({wrong}); choose another directory for them")
     with _written(directory):
         Path(directory).mkdir(parents=True, exist_ok=True)

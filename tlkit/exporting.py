@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import ambient, card, checkpoint, files, fresh, graphs, lora, opening, story
+from tlkit import card, checkpoint, fresh, graphs, lora, story
 from tlkit.artifact import Artifact, load
 from tlkit.build import Spec
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
 from tlkit.measured import Measured
+from tlkit.utils import environment, files, regular_files
 
 if TYPE_CHECKING:
     import keras
@@ -68,7 +69,7 @@ def export(
             do more than compute, or answers differently.
         RunError: the directory cannot be written.
     """
-    ambient.check()
+    environment.check()
     out = _opened(Path(out), overwrite, record)
     lora.merge(clf)
     samples = list(report.samples) if report is not None else []
@@ -91,8 +92,8 @@ def export(
 
 def _opened(out: Path, overwrite: bool, record: Mapping[str, Any] | None) -> Path:
     """Make the directory, or refuse one that holds something else; with a record, the caller holds its run."""
-    if not opening.is_utf8(out):
-        raise ArtifactError(f"{opening.shown(out)} is no UTF-8, which TensorFlow needs; choose another directory")
+    if not regular_files.is_utf8(out):
+        raise ArtifactError(f"{regular_files.shown(out)} is no UTF-8, which TensorFlow needs; choose another directory")
     if os.path.exists(out / "tlkit.json") and not overwrite:
         raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
     strange = [name for name in (*OWN, checkpoint.RUN) if os.path.lexists(out / name)]
@@ -262,7 +263,7 @@ def _facts(clf: keras.Model, report: Measured | None, parity: dict[str, Any]) ->
         "weights": {"origin": spec.weights, "licence": row.licence, "source": row.source},
         "metrics": metrics,
         "parity": parity,
-        "versions": ambient.versions(),
+        "versions": environment.versions(),
     }
 
 

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import files, page
-from tlkit.escaping import line
+from tlkit import page
 from tlkit.splits import Data, learned
+from tlkit.utils import files
+from tlkit.utils.escaping import line
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES = ("error", "warning", "note")

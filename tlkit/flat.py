@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tlkit.telling import log
+from tlkit.utils.progress import log
 
 if TYPE_CHECKING:
     import keras

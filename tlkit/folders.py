@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files, opening, paths, traits
+from tlkit import traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError
-from tlkit.escaping import line
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
 from tlkit.traits import LOOK, Traits
+from tlkit.utils import files, paths, regular_files
+from tlkit.utils.escaping import line
 
 NAMED = 50  # letters of a file's name that go into that of its copy, which may be longer
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -54,11 +55,11 @@ def image_folder(path: str | Path, *, seed: int = 0, splitting: Splitting | None
     parts, unreadable = {}, _astray(root, layout)
     for name, classes in layout.items():
         found = [(file, label) for label, group in classes.items() for file in group]
-        odd = [file for file, _ in found if not opening.is_utf8(file)]
+        odd = [file for file, _ in found if not regular_files.is_utf8(file)]
         unreadable += [
-            (opening.shown(file.removeprefix(f"{root}/")), "its name is no UTF-8; rename it") for file in odd
+            (regular_files.shown(file.removeprefix(f"{root}/")), "its name is no UTF-8; rename it") for file in odd
         ]
-        found = [one for one in found if opening.is_utf8(one[0])]
+        found = [one for one in found if regular_files.is_utf8(one[0])]
         sources, labels = [file for file, _ in found], [label for _, label in found]
         names = [source.removeprefix(f"{root}/") for source in sources]
         items, seen, reasons = pictures(sources, names)
@@ -167,8 +168,8 @@ def _classes(folders: Sequence[str]) -> dict[str, list[str]]:
         if not inside:
             raise DataError(f"{folder} has no subfolders; put the pictures of each class into a subfolder of its own")
         for name, path in inside.items():
-            if not opening.is_utf8(name):
-                raise DataError(f"the class folder {opening.shown(path)} has a name that is no UTF-8; rename it")
+            if not regular_files.is_utf8(name):
+                raise DataError(f"the class folder {regular_files.shown(path)} has a name that is no UTF-8; rename it")
             classes.setdefault(name, []).extend(_bar(paths.below(path), f"listing {name}"))
     if empty := [name for name, found in classes.items() if not found]:
         raise DataError(f"the class folder {empty[0]!r} in {folders[0]} is empty; add pictures or remove it")
@@ -181,7 +182,7 @@ def _astray(root: str, layout: dict[str, dict[str, list[str]]]) -> list[tuple[st
     beside = [entry for place in sorted(places) for entry in paths.visible(place) if not entry.folder]
     named = [entry.path for entry in beside if Path(entry.name).suffix.lower() in SUFFIXES]
     return [
-        (opening.shown(path.removeprefix(f"{root}/")), "it lies beside the class folders, in none of them")
+        (regular_files.shown(path.removeprefix(f"{root}/")), "it lies beside the class folders, in none of them")
         for path in named
     ]
 

@@ -12,8 +12,8 @@ import numpy as np
 from tlkit import lora
 from tlkit.build import pieces
 from tlkit.errors import FreezeError, InputError
-from tlkit.markup import cell, table
 from tlkit.spec import Backbone
+from tlkit.utils.html_format import cell, table
 
 if TYPE_CHECKING:
     import keras

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import markup, page
+from tlkit import page
 from tlkit.errors import InputError
 from tlkit.explaining import EXPLAINED as ANSWERS
 from tlkit.explaining import explain
 from tlkit.measured import Measured, Mistake
 from tlkit.nexttoken import WRITTEN
 from tlkit.saliency import Heat, Words
+from tlkit.utils import html_format
 
 SIDE = 144  # pixels of a picture
 EXPLAINED = " explained"  # the class of what shows why
@@ -83,7 +84,7 @@ def _words(item: Any, why: Any, _: page.Album) -> str:
     """Mark the words that speak for the answer, the more the stronger; a long text is cut after a few lines."""
     if not isinstance(why, Words) or not why.pieces:
         return f"<blockquote>{page.text(str(item), 'text')}</blockquote>"
-    most, parts, room = max(max(why.weights), 1e-9), [], 2 * markup.CHARACTERS["text"]
+    most, parts, room = max(max(why.weights), 1e-9), [], 2 * html_format.CHARACTERS["text"]
     for piece, weight in zip(why.pieces, why.weights, strict=True):
         escaped = page.text(piece[:room])
         share = weight / most

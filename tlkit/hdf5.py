@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.archives import DAMAGE, EXPANSION, FLOOR
+from tlkit.utils.archives import DAMAGE, EXPANSION, FLOOR
 
 if TYPE_CHECKING:
     import h5py

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlkit import errors, offline, opening
+from tlkit import errors
 from tlkit.decoding import MAX_PIXELS, decode
 from tlkit.spec import Augment, Reading
+from tlkit.utils import offline, regular_files
 
 RESIZES = ("crop", "pad", "stretch")
 # What Pillow may read for us: it hands EPS to Ghostscript, which is a program for programs.
@@ -118,7 +119,7 @@ def content(path: str | Path) -> bytes:
     try:
         if "://" in str(path):
             return tf.io.gfile.GFile(str(path), "rb").read()
-        return opening.content(path, most=opening.MOST_PICTURE)
+        return regular_files.content(path, most=regular_files.MOST_PICTURE)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", error)
         raise errors.DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tlkit import archives, bio, columns, files, forms, opening
+from tlkit import bio, columns
 from tlkit.errors import ArtifactError, InputError
 from tlkit.families import KINDS
+from tlkit.utils import archives, files, regular_files, schema
 from tlkit.vision import NORMALISATION
 from tlkit.writing import Sampling
 
@@ -76,17 +77,17 @@ def read(path: Path) -> dict[str, Any]:
         ArtifactError: there is no tlkit.json, it is damaged or too large, or of a schema that is not read.
     """
     place = path / "tlkit.json"
-    if not opening.is_utf8(path):
+    if not regular_files.is_utf8(path):
         raise ArtifactError(
-            f"{opening.shown(path)} is no UTF-8, which TensorFlow needs; give the directory another name"
+            f"{regular_files.shown(path)} is no UTF-8, which TensorFlow needs; give the directory another name"
         )
     if not os.path.lexists(place):
         raise ArtifactError(f"{path} is not an artifact: it has no tlkit.json; name a directory tlkit.export wrote")
     try:
-        facts = opening.parsed(opening.content(place, most=MOST_BYTES, within=path))
+        facts = regular_files.parsed(regular_files.content(place, most=MOST_BYTES, within=path))
     except OSError as error:
         more = f", and {MOST_LABELS:,} labels" if error.errno == errno.EFBIG else ""
-        raise _damaged(place, f"{opening.why(error)}{more}") from error
+        raise _damaged(place, f"{regular_files.why(error)}{more}") from error
     except ValueError as error:
         raise _damaged(place, str(error)) from error
     facts = _upgraded(facts, place)
@@ -175,11 +176,11 @@ def _faults(facts: dict[str, Any]) -> Iterator[str]:
     if isinstance(labels, list) and not 1 <= len(labels) <= MOST_LABELS:
         yield f"it has {len(labels):,} labels, not 1 to {MOST_LABELS:,}"
     for key, form in FORM.items():
-        yield from forms.mismatches(facts, {key: form})
+        yield from schema.mismatches(facts, {key: form})
     if len(set(labels)) < len(labels):
         yield "two labels are the same"
     if facts.get("metrics") is not None:
-        yield from forms.mismatches(facts["metrics"], METRICS, "metrics")
+        yield from schema.mismatches(facts["metrics"], METRICS, "metrics")
     yield from _target_faults(facts["target"], len(labels))
     if facts["target"]["name"] == "entities" and (fault := bio.fault(labels)):
         yield f"its labels are no tags of entities: {fault[:200]}"
@@ -190,7 +191,7 @@ def _target_faults(given: dict[str, Any], count: int) -> Iterator[str]:
     if given["name"] not in TARGETS:
         yield f"target.name is {given['name'][:100]!r}, which this tlkit does not know"
     form = _asked(TARGETS[given["name"]], given)
-    yield from forms.mismatches(given, form, "target")
+    yield from schema.mismatches(given, form, "target")
     for key in given.keys() - form.keys() - {"name"}:
         yield f"target.{key[:100]} is not known"
     if count < LEAST[given["name"]] or (given["name"] in ONE and count > 1):
@@ -211,7 +212,7 @@ def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     if given["kind"] not in INPUTS:
         yield f"input.kind is {given['kind'][:100]!r}, which this tlkit does not know"
     form = _asked(INPUTS[given["kind"]], given)
-    yield from forms.mismatches(given, form, "input")
+    yield from schema.mismatches(given, form, "input")
     for key in given.keys() - form.keys() - {"kind", "resize"}:
         yield f"input.{key[:100]} is not known"
     if given["kind"] == "table":

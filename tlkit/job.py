@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
 
-from tlkit import data, forms, heads, ledger, paths, weights
+from tlkit import data, heads, ledger, weights
 from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Phase, Splitting
+from tlkit.utils import paths, schema
 
 READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
 
@@ -225,7 +226,7 @@ def resumed(directory: str, *, data: str | None = None) -> Job:
     form = {name: kind for name, kind in get_type_hints(Job).items() if name != "out"}
     if not isinstance(told, dict) or set(told) != set(form):
         raise RunError(f"{directory} does not say how it was started; give the command it was started with")
-    if fault := next(forms.mismatches(told, form), None):
+    if fault := next(schema.mismatches(told, form), None):
         raise RunError(
             f"{Path(directory) / ledger.LEDGER} is damaged: of the job, {fault}; give the command it was started with"
         )

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import allowed_layers as allowed
-from tlkit import archives, hdf5
+from tlkit import hdf5
+from tlkit.utils import archives
 
 MOST_BYTES = 200_000_000  # of a config: a vocabulary of 250,000 words with its merges has 10 million
 MOST_DEPTH = 100  # the rows' configs have 14

@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import checkpoint, files, forms, opening, weights
-from tlkit.ambient import versions
+from tlkit import checkpoint, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
-from tlkit.escaping import line
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Backbone, Phase
+from tlkit.utils import files, regular_files, schema
+from tlkit.utils.environment import versions
+from tlkit.utils.escaping import line
 
 LEDGER, SPLITS, QUARANTINE, ANSWERS = checkpoint.RUN, "splits.csv", "quarantine.csv", "answers.csv"
 SCHEMA = 1
@@ -57,7 +58,7 @@ def check(out: Path) -> None:
         tempfile.TemporaryDirectory(prefix=".tlkit-", dir=standing).cleanup()
         strange = [path.name for path in out.iterdir() if path.name[:1] != "."] if standing == out else []
     except OSError as error:
-        raise RunError(f"cannot write {out} ({opening.why(error)}); choose another directory as --out") from error
+        raise RunError(f"cannot write {out} ({regular_files.why(error)}); choose another directory as --out") from error
     there = files.read_json(out / LEDGER, within=out) if LEDGER in strange else None
     # other programs, too, write a run.json
     if strange and not (isinstance(there, dict) and {"schema", "status", "settings"} <= set(there)):
@@ -66,7 +67,7 @@ def check(out: Path) -> None:
 
 def check_name(out: Path) -> None:
     """Raise RunError for a path that no directory can have, or none with an artifact."""
-    wrong = opening.fault(out)
+    wrong = regular_files.fault(out)
     if not wrong:
         try:
             os.lstat(out)
@@ -74,8 +75,10 @@ def check_name(out: Path) -> None:
             wrong = "the name is too long" if error.errno == errno.ENAMETOOLONG else ""
     if wrong:
         raise RunError(f"{out} cannot be a directory: {wrong}; choose another as --out")
-    if not opening.is_utf8(out):
-        raise RunError(f"{opening.shown(out)} is no UTF-8, which an artifact needs; choose another directory as --out")
+    if not regular_files.is_utf8(out):
+        raise RunError(
+            f"{regular_files.shown(out)} is no UTF-8, which an artifact needs; choose another directory as --out"
+        )
 
 
 @contextlib.contextmanager
@@ -176,7 +179,7 @@ def load(out: Path) -> dict[str, Any]:
     if not os.path.lexists(path):
         raise RunError(f"{out} holds no run of tlkit (no {LEDGER}); name the directory that was given as --out")
     told = files.read_json(path, within=out)
-    if fault := next(forms.mismatches(OPTIONAL | told if isinstance(told, dict) else told, FORM), None):
+    if fault := next(schema.mismatches(OPTIONAL | told if isinstance(told, dict) else told, FORM), None):
         raise RunError(f"{path} is damaged ({fault}); restore it, or give --overwrite to start anew")
     if told["schema"] != SCHEMA:
         version = str(told.get("environment", {}).get("tlkit", "another version"))[:100]
@@ -269,12 +272,12 @@ def _learned(path: Path) -> list[tuple[str, float]]:
     """Return the figure of the validation split after each epoch, such as accuracy, with its name; none before the
     first. Raise RunError for a damaged file."""
     try:
-        rows = list(csv.DictReader(opening.content(path, within=path.parent).decode("utf-8").splitlines()))
+        rows = list(csv.DictReader(regular_files.content(path, within=path.parent).decode("utf-8").splitlines()))
         names = [[key for key in row if key and key.startswith("val_") and key != "val_loss"] for row in rows]
         return [(own[0].removeprefix("val_"), float(row[own[0]])) for row, own in zip(rows, names, strict=True)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
         raise RunError(
-            f"{path} is damaged ({opening.why(error)}); restore it, or start anew in another directory"
+            f"{path} is damaged ({regular_files.why(error)}); restore it, or start anew in another directory"
         ) from error

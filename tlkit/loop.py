@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import forms, steps
+from tlkit import steps
 from tlkit.checkpoint import Keeper, State, restore, values, variables
 from tlkit.errors import RunError
 from tlkit.spec import Phase
 from tlkit.store import Features
 from tlkit.targets import Target
+from tlkit.utils import schema
 
 if TYPE_CHECKING:
     import keras
@@ -155,7 +156,7 @@ def train(
 def _resumed(tail: keras.Model, optimizer: Any, keeper: Keeper) -> _Standing:
     """Take up the state that another process left in the middle of a phase; raise RunError where it cannot be."""
     kept = keeper.progress
-    fault = next(forms.mismatches(kept.loop, FORM), None)
+    fault = next(schema.mismatches(kept.loop, FORM), None)
     if fault or set(kept.loop) != set(FORM):
         raise RunError(
             f"the checkpoint's state is damaged ({fault or 'it is another'}); start anew in another directory"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import folders, labelled, paths, rows, sheets, traits, truths
+from tlkit import folders, labelled, rows, sheets, traits, truths
 from tlkit.assembly import SHOWN, About, assemble
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
@@ -17,6 +17,7 @@ from tlkit.sources import Source
 from tlkit.spec import Splitting
 from tlkit.splits import Data
 from tlkit.tables import TEXT_COLUMNS
+from tlkit.utils import paths
 
 IMAGE_COLUMNS = (
     *("image", "image_path", "image_file", "img", "img_path", "photo", "picture"),

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import files, opening, plots
+from tlkit import plots
 from tlkit.errors import ArtifactError
-from tlkit.escaping import line
-from tlkit.markup import cell, number, table, text
 from tlkit.spec import resolve
+from tlkit.utils import files, regular_files
+from tlkit.utils.escaping import line
+from tlkit.utils.html_format import cell, number, table, text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -213,14 +214,14 @@ class Measured:
         """
         path = Path(directory) / "report.json"
         try:
-            found = opening.read_json(path, within=path.parent)
+            found = regular_files.read_json(path, within=path.parent)
             kind = resolve(REPORTS[found.pop("target", "label")])  # older ones know of nothing but labels
             return kind.restored(found)
         except FileNotFoundError as error:
             raise ArtifactError(f"{path} is missing; name the directory that Report.save wrote to") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(
-                f"{path} is damaged ({opening.why(error)}); evaluate again and save the report anew"
+                f"{path} is damaged ({regular_files.why(error)}); evaluate again and save the report anew"
             ) from error
 
 

@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import archives, hdf5, keras_configs
+from tlkit import hdf5, keras_configs
 from tlkit.errors import TlkitError, WeightsError
 from tlkit.spec import Backbone, resolve
+from tlkit.utils import archives
 
 if TYPE_CHECKING:
     import keras

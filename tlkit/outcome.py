@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tlkit import charts, gallery, page, plots, verdicts
-from tlkit.markup import cell, number, table
 from tlkit.measured import called
+from tlkit.utils.html_format import cell, number, table
 
 CONFUSIONS = 10  # pairs of classes that are listed
 COLUMNS = {"support": "examples", "average_precision": "average precision"}

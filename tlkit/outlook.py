@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.escaping import line
 from tlkit.freeze import unfreeze
 from tlkit.outcome import blocks
 from tlkit.spec import Phase
-from tlkit.telling import say
+from tlkit.utils.escaping import line
+from tlkit.utils.progress import say
 
 FLOAT = 4  # bytes
 COPIES = 4  # of what trains: its gradient, two averages of the optimizer, and the weights of the best epoch

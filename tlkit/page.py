@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import files
 from tlkit.examples import SPLITS, Examples, gather
-from tlkit.markup import text
 from tlkit.splits import Data
+from tlkit.utils import files
+from tlkit.utils.html_format import text
 
 SIDE = 96  # pixels of a thumbnail
 PICTURES = 2_000_000  # characters of all thumbnails; the rest of a page stays well below a million

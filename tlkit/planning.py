@@ -16,7 +16,7 @@ from tlkit.choices import Choices
 from tlkit.errors import InputError
 from tlkit.freeze import unfreeze
 from tlkit.spec import Compute, Phase, Reading
-from tlkit.telling import Telling
+from tlkit.utils.progress import Telling
 
 if TYPE_CHECKING:
     import os

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import escaping, files
+from tlkit.utils import escaping, files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

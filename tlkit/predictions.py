@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tlkit.escaping import line
+from tlkit.utils.escaping import line
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import ambient, files, flat, hdf5, keras_configs, opening, weights
+from tlkit import flat, hdf5, keras_configs, weights
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.spec import Backbone, Local, Preset
+from tlkit.utils import environment, files, regular_files
 from tlkit.vision import VISION, ImageInput
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     library, colon, preset = text.partition(":")
     if colon and library in LIBRARIES:
         return _preset(library, preset)
-    path = Path(files.unmistakable(ambient.expanded(text, "backbone")))
+    path = Path(files.unmistakable(environment.expanded(text, "backbone")))
     if os.path.isdir(path):
         row = Backbone(f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flat.ends, loader=LOADER)
         return _derived(dataclasses.replace(row, weights=Local(path)), path)
@@ -164,7 +165,7 @@ def _reading(folder: Path) -> Iterator[None]:
 
 
 def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    facts = opening.read_json(folder / name)
+    facts = regular_files.read_json(folder / name)
     if not isinstance(facts, dict):
         raise ValueError(f"{name} is no JSON object")
     return facts

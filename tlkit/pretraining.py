@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import ambient, files, forms, keys
+from tlkit import keys
 from tlkit.columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
 from tlkit.networks import read_keras
 from tlkit.spec import Backbone, Local
 from tlkit.splits import Data
 from tlkit.tabular import TABULAR, TableInput
-from tlkit.telling import say
+from tlkit.utils import environment, files, schema
+from tlkit.utils.progress import say
 
 if TYPE_CHECKING:
     import keras
@@ -78,7 +79,7 @@ def pretrain_autoencoder(
         DataError: fewer than 20 rows.
         RunError: the folder cannot be written.
     """
-    ambient.check()
+    environment.check()
     rows = _rows(data, how := how or Pretraining())
     folder = _kept(data, rows, how) if out is None else Path(out)
     if out is None and os.path.isfile(folder / ABOUT):
@@ -106,7 +107,7 @@ def autoencoder(folder: str | os.PathLike) -> Backbone:
         raise WeightsError(f"{path} holds no autoencoder; name a folder that tlkit.pretrain_autoencoder wrote")
     try:
         facts = files.read_json(path / ABOUT)
-        if fault := next(forms.mismatches(facts, FORM), None):
+        if fault := next(schema.mismatches(facts, FORM), None):
             raise ValueError(fault)
         if fault := next(faults(facts["input"]), None):
             raise ValueError(fault)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import ambient, calibration, intervals, plots, rare, spec
+from tlkit import calibration, intervals, plots, rare, spec
 from tlkit.errors import InputError
 from tlkit.measured import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
+from tlkit.utils import environment
 
 if TYPE_CHECKING:
     import keras
@@ -233,7 +234,7 @@ def evaluate(
     Raises:
         InputError: a model that tlkit does not know, or a split without examples.
     """
-    ambient.check()
+    environment.check()
     about = getattr(clf, "spec", None)
     if about is None:
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")

@@ -14,9 +14,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
-from tlkit import opening, sources
+from tlkit import sources
 from tlkit.errors import DataError
 from tlkit.sources import Source
+from tlkit.utils import regular_files
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 # A first line that is no header may hold long texts, and a table of measurements a thousand columns.
@@ -107,7 +108,7 @@ def _worded(path: str) -> Iterator[None]:
         raise DataError(f"{path} is not sound CSV: {error}; double every quote inside a quoted field") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"cannot read {path}: {opening.why(error)}; check that it is whole and that you may read it"
+            f"cannot read {path}: {regular_files.why(error)}; check that it is whole and that you may read it"
         ) from error
 
 

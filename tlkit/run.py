@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import (
-    ambient,
     amounts,
     artifact,
     calibration,
@@ -21,7 +20,6 @@ from tlkit import (
     doctor,
     exporting,
     ledger,
-    opening,
     outlook,
     pretraining,
     report,
@@ -29,11 +27,12 @@ from tlkit import (
 )
 from tlkit.build import classifier, pieces
 from tlkit.errors import ArtifactError, Interrupted, RunError
-from tlkit.escaping import line
 from tlkit.job import Job, command, completed, inspect, schedule
 from tlkit.measured import Measured
 from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Phase, resolve
+from tlkit.utils import environment, regular_files
+from tlkit.utils.escaping import line
 
 BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
 FIT = (
@@ -94,7 +93,7 @@ def run_job(
         TlkitError: whatever is wrong with the job, its data or its directory; what was there stays as it was.
         Interrupted: Ctrl-C; the same job, or `resumed(out)`, goes on.
     """
-    ambient.check()
+    environment.check()
     watch, out, asked = outlook.Watch(progress, tensorboard), Path(job.out), job
     kind = inspect(job)
     going = not overwrite and os.path.lexists(out / ledger.LEDGER) and ledger.load(out)["status"] == "finished"
@@ -177,13 +176,13 @@ def _place_again(out: Path, examples: data.Data, say: Callable[[str], Any]) -> N
     """Write anew which example went where, of a run that goes on: its data and splits are those that it began with."""
     path = out / ledger.SPLITS
     try:
-        before = opening.content(path, most=opening.MOST_RECORDS, within=out)
+        before = regular_files.content(path, most=regular_files.MOST_RECORDS, within=out)
     except OSError as error:
-        before, reason = None, opening.why(error)
+        before, reason = None, regular_files.why(error)
     examples.write_splits(path)
     if before is None:
         say(f"{path} could not be read ({reason}); it was written anew, of the same data and splits")
-    elif before != opening.content(path, most=opening.MOST_RECORDS):
+    elif before != regular_files.content(path, most=regular_files.MOST_RECORDS):
         say(f"{path} was changed since the run began; it was written anew, of the same data and splits")
     if examples.unreadable:
         examples.write_quarantine(out / ledger.QUARANTINE)
@@ -216,7 +215,7 @@ def _onward(out: Path) -> Iterator[None]:
             raise Interrupted(f"interrupted; {how}") from None
         if isinstance(error, RunError):
             raise RunError(f"{error}; {how}") from error
-        if told := ambient.limit(error):
+        if told := environment.limit(error):
             raise RunError(f"{told}, and then: {how}") from error
         raise
 

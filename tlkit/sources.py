@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from tlkit import opening, paths
 from tlkit.errors import DataError
+from tlkit.utils import paths, regular_files
 
 # A packed table may be so many times as large as its file, or so many bytes; texts shrink to a third, a bomb to a
 # thousandth.
@@ -121,12 +121,12 @@ class Source:
             file, size = io.BytesIO(data), len(data)
             self._most = size
         else:
-            file = self._file.enter_context(opening.regular(self.path, most=opening.MOST_TABLE))
+            file = self._file.enter_context(regular_files.regular(self.path, most=regular_files.MOST_TABLE))
             size = os.fstat(file.fileno()).st_size
-            self._most = opening.MOST_TABLE
+            self._most = regular_files.MOST_TABLE
         if self._is_packed():
             file = self._file.enter_context(gzip.GzipFile(mode="rb", fileobj=file))
-            self._most = min(max(FLOOR, EXPANSION * size), opening.MOST_TABLE)
+            self._most = min(max(FLOOR, EXPANSION * size), regular_files.MOST_TABLE)
         self._stream = file
         return file
 

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tlkit import files, traits
+from tlkit import traits
 from tlkit.columns import Column
-from tlkit.escaping import cell, line
 from tlkit.nexttoken import WRITTEN, Reply, Summary
 from tlkit.tagging import Entities
 from tlkit.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
+from tlkit.utils import files
+from tlkit.utils.escaping import cell, line
 
 SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "valid": "val", "dev": "val", "test": "test"}
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlkit import charts, files, gallery, outcome, page, plots
+from tlkit import charts, gallery, outcome, page, plots
 from tlkit.findings import Finding
 from tlkit.measured import Measured
 from tlkit.nexttoken import WRITTEN
+from tlkit.utils import files
 
 NAME = "report.html"
 STYLE = """

@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Any
 
-from tlkit.telling import say
+from tlkit.utils.progress import say
 
 GONE = 128 + getattr(signal, "SIGPIPE", 13)  # the exit code a shell shows of a program whose reader has gone
 LOST = 2

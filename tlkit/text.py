@@ -13,12 +13,13 @@ from typing import Any
 
 import keras
 
-from tlkit import ambient, text_presets
+from tlkit import text_presets
 from tlkit.errors import WeightsError
 from tlkit.families import FAMILIES
 from tlkit.spec import Backbone, File, Local, Phase, Preset, Wheel
 from tlkit.strings import TextInput
 from tlkit.tokens import Tokens
+from tlkit.utils import environment
 
 __all__ = ["TEXT", "TextInput", "Tokens", "find", "layer_blocks"]
 
@@ -230,7 +231,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     """
     if str(name).startswith("keras_hub:"):
         return _of_preset(str(name).removeprefix("keras_hub:"))
-    folder = ambient.expanded(name, "backbone").absolute()
+    folder = environment.expanded(name, "backbone").absolute()
     if not os.path.isfile(folder / "config.json") or (family := text_presets.family_of(folder)) is None:
         return None
     return _derived(folder.name, family, text_presets.arguments(folder), Local(folder))

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import families, files, hdf5, keras_configs, opening
+from tlkit import families, hdf5, keras_configs
 from tlkit.errors import WeightsError
 from tlkit.families import KINDS
 from tlkit.tokens import HOLE
+from tlkit.utils import files, regular_files
 
 if TYPE_CHECKING:
     import keras
@@ -62,11 +63,11 @@ def arguments(folder: Path) -> dict[str, Any]:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = opening.read_json(folder / "config.json")
+        config = regular_files.read_json(folder / "config.json")
         if not isinstance(config, dict) or not isinstance(config.get("config", {}), dict):
             raise ValueError("it holds no JSON object")
     except (OSError, ValueError, RecursionError) as error:
-        reason = opening.why(error)[:200]
+        reason = regular_files.why(error)[:200]
         raise WeightsError(f"{folder / 'config.json'} cannot be read: {reason}; fetch it again") from error
     return config
 

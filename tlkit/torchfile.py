@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import opening
 from tlkit.errors import WeightsError
+from tlkit.utils import regular_files
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -45,7 +45,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     path = Path(path)
     if not os.path.isfile(path) or not path.stat().st_size:
         raise WeightsError(f"{path} is missing or empty; fetch it again")
-    with opening.regular(path, most=None) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with regular_files.regular(path, most=None) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:4] == b"PK\x03\x04":
             raise WeightsError(f"{path} is a zipped PyTorch file, which is not read; convert it to .safetensors")
         try:

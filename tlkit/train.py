@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import ambient, choices, estimating, events, filling, frontier, loop, options, planning, precision, store
+from tlkit import choices, estimating, events, filling, frontier, loop, options, planning, precision, store
 from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
 from tlkit.freeze import audit, fingerprints, unfreeze
-from tlkit.markup import cell, table
 from tlkit.planning import Plan
 from tlkit.spec import Augment, Compute, Phase
-from tlkit.telling import Progress, Telling
+from tlkit.utils import environment
+from tlkit.utils.html_format import cell, table
+from tlkit.utils.progress import Progress, Telling
 
 if TYPE_CHECKING:
     import os
@@ -99,13 +100,13 @@ def fit(
         compute: precision, room on disk, determinism; `Compute()` by default.
         run_dir: a directory to keep progress in: the same call goes on where it was interrupted, or, where it had been
             finished, gives its weights again. Ctrl-C then stops between two steps.
-        progress, tensorboard: True for lines, or what gets each event (`tlkit.telling`); a directory for TensorBoard.
+        progress, tensorboard: True for lines, or what gets each event (`tlkit.utils.progress`); a directory for TensorBoard.
 
     Raises:
         InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.
         RunError: the disk is full, `tensorboard` cannot be written, or `run_dir` holds another training.
     """
-    ambient.check()
+    environment.check()
     choices.check(compute := compute or Compute())
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
     phases = tuple(phases or clf.spec.backbone.phases)

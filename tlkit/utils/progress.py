@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-from tlkit import escaping
+from tlkit.utils import escaping
 
 Progress = bool | Callable[[dict[str, Any]], Any]
 CLEARED = "\r\x1b[K"  # what wipes a terminal's line

@@ -20,8 +20,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from tlkit import offline
 from tlkit.errors import InputError
+from tlkit.utils import offline
 
 STALL = 60.0  # seconds in which a download must bring
 LEAST = 1 << 14  # bytes

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from tlkit.telling import say
+from tlkit.utils.progress import say
 
 
 class Stop:

@@ -1,0 +1,1 @@
+"""What any program needs: files, downloads, progress, escaping. Knows nothing of learning; imports only errors."""
