@@ -12,9 +12,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 import tlkit
-from tlkit import targets
 from tlkit.baselines import STEPS, _pixels, baseline
 from tlkit.errors import DataError, InputError
+from tlkit.tasks import targets
 
 CITY = ["the train leaves the station", "a bus stops at the station", "the tram and the bus", "a train and a tram"]
 FARM = ["the cow eats green grass", "a sheep eats the hay", "the cow and the sheep", "hay and grass for a cow"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tlkit import bio
 from tlkit.errors import DataError
+from tlkit.tasks import bio_tags
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tlkit.errors import DataError
     ],
 )
 def test_spans(tags: str, expected: list) -> None:
-    assert bio.spans(tags.split()) == expected
+    assert bio_tags.spans(tags.split()) == expected
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_spans(tags: str, expected: list) -> None:
     ],
 )
 def test_schemes_become_bio(tags: str, scheme: str, expected: str, orphans: int) -> None:
-    assert bio.scheme([tags.split()], "x.conll") == scheme
-    assert bio.converted(tags.split()) == (expected.split(), orphans)
+    assert bio_tags.scheme([tags.split()], "x.conll") == scheme
+    assert bio_tags.converted(tags.split()) == (expected.split(), orphans)
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,14 @@ def test_schemes_become_bio(tags: str, scheme: str, expected: str, orphans: int)
 )
 def test_tags_of_no_scheme(tags: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        bio.scheme([tags.split()], "x.conll")
+        bio_tags.scheme([tags.split()], "x.conll")
 
 
 def test_labels_of_types_have_no_fault() -> None:
-    assert bio.labels(["A", "B"]) == ("O", "B-A", "I-A", "B-B", "I-B") and bio.fault(bio.labels(["A"])) == ""
+    assert (
+        bio_tags.labels(["A", "B"]) == ("O", "B-A", "I-A", "B-B", "I-B")
+        and bio_tags.fault(bio_tags.labels(["A"])) == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,4 +74,4 @@ def test_labels_of_types_have_no_fault() -> None:
     ],
 )
 def test_names_that_are_no_bio_tags(names: list[str], message: str) -> None:
-    assert bio.fault(names).startswith(message)
+    assert bio_tags.fault(names).startswith(message)

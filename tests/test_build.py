@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, heads, targets
+from tlkit import build, heads
 from tlkit.errors import InputError, WeightsError
+from tlkit.tasks import targets
 
 
 def test_a_classifier_is_a_plain_functional_model_of_three_parts() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import calibration, targets
+from tlkit import calibration
 from tlkit.errors import InputError
+from tlkit.tasks import targets
 
 TRUTH = np.array([0, 0, 1, 1, 0])
 ANSWERS = np.array([[0.9, 0.1], [0.95, 0.05], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])

@@ -8,9 +8,9 @@ import pytest
 
 import tlkit
 from tlkit.errors import DataError
-from tlkit.nexttoken import Reply, Summary
 from tlkit.pairing import Pair
 from tlkit.spec import Splitting
+from tlkit.tasks.next_token import Reply, Summary
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 

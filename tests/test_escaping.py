@@ -20,8 +20,15 @@ from hypothesis import strategies as st
 import tlkit
 from tlkit import checkpoint, console
 from tlkit.errors import DataError
-from tlkit.predictions import EntitiesPrediction, Prediction, Span, TagsPrediction, TextPrediction, ValuePrediction
 from tlkit.spec import Splitting
+from tlkit.tasks.predictions import (
+    EntitiesPrediction,
+    Prediction,
+    Span,
+    TagsPrediction,
+    TextPrediction,
+    ValuePrediction,
+)
 from tlkit.utils import escaping, files, interrupts, progress
 
 PACKAGE = Path(tlkit.__file__).parent

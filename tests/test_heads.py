@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import heads, targets
+from tlkit import heads
+from tlkit.tasks import targets
 
 
 def layers_of(head: str, backbone: str, **options: object) -> list[str]:
@@ -55,7 +56,7 @@ def test_every_head_says_what_it_is() -> None:
 def test_token_dense_answers_every_token_and_zeros_padding() -> None:
     import keras
 
-    from tlkit.tagging import Entities
+    from tlkit.tasks.entities import Entities
 
     inputs = {
         "sequence": keras.Input((None, 2), name="sequence"),

@@ -193,7 +193,7 @@ def test_inputs_of_texts_old_and_new(place: Path, given: dict[str, Any]) -> None
 @pytest.mark.parametrize(("told", "temperature"), [({}, 1.0), ({"temperature": 1.7}, 1.7)])
 def test_labels_calibrated_or_older_than_calibration(place: Path, told: dict[str, float], temperature: float) -> None:
     from tlkit.artifact import _target
-    from tlkit.targets import Label
+    from tlkit.tasks.targets import Label
 
     read = inventory.read(write(place, changed("target", {"name": "label"} | told)))
     assert _target(read) == Label(("a", "b"), temperature)

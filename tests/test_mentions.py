@@ -12,7 +12,7 @@ import tlkit
 from tlkit import mentions
 from tlkit.errors import InputError
 from tlkit.measured import Measured
-from tlkit.tagging import Entities
+from tlkit.tasks.entities import Entities
 
 TARGET = Entities(("O", "B-LOC", "I-LOC", "B-PER", "I-PER"))
 FACTS = {"split": "test", "history": (), "seconds": 1.0, "notes": ("drawn",)}

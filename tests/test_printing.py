@@ -20,7 +20,7 @@ from PIL import Image
 
 from tlkit import artifact, cache, cli, outlook, run, upkeep
 from tlkit.errors import DataError
-from tlkit.predictions import Prediction, TagsPrediction, TextPrediction
+from tlkit.tasks.predictions import Prediction, TagsPrediction, TextPrediction
 from tlkit.utils import files
 
 ACTIVE = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}

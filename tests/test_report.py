@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 from sklearn import metrics
 
-from tlkit import targets
 from tlkit.errors import ArtifactError, InputError
 from tlkit.plots import confusion_figure, curves_figure
 from tlkit.report import Report, evaluate, score
+from tlkit.tasks import targets
 
 LABELS = ("cat", "dog", "owl")
 TRUTH = [0, 0, 0, 1, 1, 2]

@@ -16,9 +16,9 @@ from test_page import Structure
 
 from tlkit import language, story
 from tlkit.measured import Mistake
-from tlkit.nexttoken import Summary
 from tlkit.report import score
 from tlkit.story import Story
+from tlkit.tasks.next_token import Summary
 
 CHAPTERS = [
     "Result", "Verdicts", "Data", "Training", "Classes", "Confusions", "Mistakes", "Calibration", "Making",

@@ -14,11 +14,12 @@ import pytest
 from test_comparing import two_runs
 
 import tlkit
-from tlkit import checkpoint, exporting, freeze, frontier, heads, tagging
+from tlkit import checkpoint, exporting, freeze, frontier, heads
 from tlkit.build import pieces
 from tlkit.errors import ArtifactError, InputError
 from tlkit.spec import Phase
 from tlkit.splits import Split
+from tlkit.tasks import entities
 
 TAGS = ("O", "B-FIRM", "I-FIRM", "B-PET", "I-PET")
 TEXTS = ["the cat  sat\ton bank loan", "", "\N{ZERO WIDTH SPACE} dog catdog!! mat", "cat " * 40]
@@ -92,13 +93,13 @@ def test_words_beyond_the_size_stand_after_it(clf: Any) -> None:
 def test_texts_and_tags_that_do_not_fit_are_refused(clf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="text 0 has 2 words but 3 tags: 'the cat'"):
         clf.spec.target.truths(clf, split(("the cat", "000")))
-    monkeypatch.setattr(tagging, "_counted", lambda pre, texts: {"the": 2, " cat": 1})
+    monkeypatch.setattr(entities, "_counted", lambda pre, texts: {"the": 2, " cat": 1})
     with pytest.raises(InputError, match="the tokenizer of minilm_l6 cuts words by what stands beside them"):
         clf.spec.target.truths(clf, split(("the cat", "00")))
 
 
 def test_the_loss_is_the_mean_over_the_words_of_a_text() -> None:
-    target = tagging.Entities(TAGS)
+    target = entities.Entities(TAGS)
     answer = np.full((2, 4, 5), 0.1, np.float32)
     answer[..., 0] = 0.6
     truth = np.array([[-1, 0, 3, -1, 1, -2], 6 * [-1]], np.int16)  # two columns lie beyond the answer
@@ -125,14 +126,14 @@ def test_the_loss_is_the_mean_over_the_words_of_a_text() -> None:
 )
 def test_tags_that_cannot_be(given: tuple, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        tagging.Entities(given)
+        entities.Entities(given)
 
 
 def test_heads_answer_tokens_or_the_whole(bert: Path) -> None:
     with pytest.raises(
         InputError, match=r"'mean_dense' answers each picture or text as a whole, .* choose one of: token_dense"
     ):
-        tlkit.classifier("minilm_l6", "mean_dense", tagging.Entities(TAGS), weights=bert)
+        tlkit.classifier("minilm_l6", "mean_dense", entities.Entities(TAGS), weights=bert)
     with pytest.raises(
         InputError, match=r"'token_dense' answers each token, which does not suit the target label; .*cls_dense"
     ):
@@ -232,7 +233,7 @@ def by_hand(clf: Any, text: str) -> list[str]:
     """Tag the words of a text with the Keras model and the alignment of the truths."""
     import tensorflow as tf
 
-    words = tagging.words(text)
+    words = entities.words(text)
     (row,) = clf.spec.target.truths(clf, Split([text], np.arange(len(words), dtype=np.int16)[None]))
     (answer,) = clf(tf.constant([" ".join(words)]), training=False).numpy()
     tags = ["O"] * len(words)

@@ -14,7 +14,7 @@ from PIL import Image
 from tlkit.errors import InputError
 from tlkit.measured import Measured
 from tlkit.tags_report import TagsReport
-from tlkit.targets import Tags
+from tlkit.tasks.targets import Tags
 
 NAMES = ("sun", "sea", "$snow_")
 TRUTH = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)

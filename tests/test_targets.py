@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import options, predictions, targets
+from tlkit import options
 from tlkit.errors import InputError
 from tlkit.spec import Phase
+from tlkit.tasks import predictions, targets
 
 ONES = np.ones(2, np.float32)
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import artifact, cli, targets
+from tlkit import artifact, cli
 from tlkit.errors import DataError, InputError
-from tlkit.predictions import TagsPrediction, ValuePrediction
 from tlkit.spec import Backbone, Phase, Splitting
+from tlkit.tasks import targets
+from tlkit.tasks.predictions import TagsPrediction, ValuePrediction
 from tlkit.vision import VISION, ImageInput
 
 TINY = ("--backbone", "tiny", "--head", "pool_dense", "--weights", "random", "--epochs", "12,1", "--batch-size", "8")

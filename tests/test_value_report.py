@@ -12,7 +12,7 @@ from PIL import Image
 
 from tlkit.errors import InputError
 from tlkit.measured import Measured
-from tlkit.targets import Value
+from tlkit.tasks.targets import Value
 from tlkit.value_report import ValueReport
 
 TRUTH = np.array([1.0, 2.0, 3.0, 6.0], np.float32)

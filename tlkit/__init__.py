@@ -97,8 +97,8 @@ _HOMES = {
     "heads": ("Head",),
     "job": ("Job", "resumed"),
     "mentions": ("EntityReport",),
-    "nexttoken": ("Reply", "Summary"),
-    "predictions": (
+    "tasks.next_token": ("Reply", "Summary"),
+    "tasks.predictions": (
         *("EntitiesPrediction", "Prediction", "Span", "TagsPrediction", "TextPrediction", "ValuePrediction"),
     ),
     "pretraining": ("Pretraining", "autoencoder", "pretrain_autoencoder", "reconstruction_errors"),
@@ -106,9 +106,9 @@ _HOMES = {
     "run": ("Run", "run_job"),
     "saliency": ("Heat", "Words"),
     "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
-    "tagging": ("Entities",),
+    "tasks.entities": ("Entities",),
     "tags_report": ("TagsReport",),
-    "targets": ("Label", "Tags", "Value"),
+    "tasks.targets": ("Label", "Tags", "Value"),
     "train": ("History", "fit"),
     "value_report": ("ValueReport",),
     "writing": ("Sampling", "generate"),

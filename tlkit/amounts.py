@@ -11,9 +11,9 @@ import numpy as np
 from tlkit import filling, frontier, loop, planning, steps
 from tlkit.choices import budget
 from tlkit.freeze import unfreeze
-from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Augment, Compute, Phase
 from tlkit.store import Features
+from tlkit.tasks.next_token import WRITTEN
 
 if TYPE_CHECKING:
     import keras

@@ -16,19 +16,19 @@ from tlkit.explaining import listed
 from tlkit.measured import Measured
 from tlkit.networks import read_keras
 from tlkit.spec import Backbone, resolve
-from tlkit.targets import Target
+from tlkit.tasks.targets import Target
 from tlkit.utils import environment
 
 if TYPE_CHECKING:
     import keras
 
 TARGETS = {
-    "label": "tlkit.targets:Label",
-    "tags": "tlkit.targets:Tags",
-    "value": "tlkit.targets:Value",
-    "entities": "tlkit.tagging:Entities",
-    "reply": "tlkit.nexttoken:Reply",
-    "summary": "tlkit.nexttoken:Summary",
+    "label": "tlkit.tasks.targets:Label",
+    "tags": "tlkit.tasks.targets:Tags",
+    "value": "tlkit.tasks.targets:Value",
+    "entities": "tlkit.tasks.entities:Entities",
+    "reply": "tlkit.tasks.next_token:Reply",
+    "summary": "tlkit.tasks.next_token:Summary",
 }
 INPUTS = {
     "image": "tlkit.vision:ImageInput",

@@ -14,9 +14,9 @@ from tlkit import traits, truths
 from tlkit.drawing import draw, grouped
 from tlkit.drawing import from_file as numbers_from_file
 from tlkit.errors import DataError
-from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split, joined
+from tlkit.tasks.next_token import WRITTEN
 from tlkit.traits import Traits
 
 SHOWN = 5  # names in a message

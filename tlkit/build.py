@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit import heads, tagging, targets
+from tlkit import heads
 from tlkit.errors import InputError, unknown
 from tlkit.spec import Backbone, Input, resolve
+from tlkit.tasks import entities, targets
 from tlkit.utils import environment, offline
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target, pair
     if head.tokens and pairs:
         raise InputError(f"head {head.name!r} answers the tokens of single texts, not of pairs; leave pairs out")
     if head.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
-        return tagging.Entities(tuple(labels))
+        return entities.Entities(tuple(labels))
     return targets.of(labels)
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import assembly, bio, drawing, labelled, rows, traits
+from tlkit import assembly, drawing, labelled, rows, traits
 from tlkit.drawing import settled
 from tlkit.errors import DataError
 from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data, Split
-from tlkit.tagging import NO_WORD, WORD
+from tlkit.tasks import bio_tags
+from tlkit.tasks.entities import NO_WORD, WORD
 
 TAGGED = (".conll", ".bio", ".iob")  # files that hold nothing else
 SUFFIXES = (*TAGGED, ".txt", ".tsv", ".jsonl", ".ndjson")
@@ -89,7 +90,13 @@ def tagged_texts(
     absent = _absent(splits["train"], kinds, source)
     said = " ".join(filter(None, [sentence, *notes, note, absent]))
     return Data(
-        **splits, labels=bio.labels(kinds), kind="text", source=source, splitting=said, unreadable=lost, task="entities"
+        **splits,
+        labels=bio_tags.labels(kinds),
+        kind="text",
+        source=source,
+        splitting=said,
+        unreadable=lost,
+        task="entities",
     )
 
 
@@ -146,7 +153,7 @@ def _sentences(text: str, prefix: str) -> Iterator[Sentence]:
             if lines:
                 yield _of_lines(lines, prefix)
             lines = []
-        elif not line.startswith("# ") or "\t" in line or bio.is_tag(fields[-1]):
+        elif not line.startswith("# ") or "\t" in line or bio_tags.is_tag(fields[-1]):
             lines.append((number, fields))
 
 
@@ -180,18 +187,18 @@ def _checked(name: str, words: Sequence[str], tags: Sequence[str]) -> Sentence:
 def _splits(source: str, given: Mapping[str, list[Sentence]]) -> tuple[dict[str, Split], list[str], str]:
     """Bring the tags of all splits to BIO; return the splits, the types of entities, and what was done to the tags."""
     whole = [one.tags for part in given.values() for one in part]
-    scheme = bio.scheme(whole, source)
-    kinds = sorted({bio.parted(tag)[1] for tags in whole for tag in tags} - {""})
+    scheme = bio_tags.scheme(whole, source)
+    kinds = sorted({bio_tags.parted(tag)[1] for tags in whole for tag in tags} - {""})
     if len(kinds) > MOST_TYPES:
         raise DataError(
             f"{source} has {len(kinds):,} types of entities, such as {kinds[0]!r}; check that tags are the last column"
         )
-    numbers = {tag: number for number, tag in enumerate(bio.labels(kinds))}
+    numbers = {tag: number for number, tag in enumerate(bio_tags.labels(kinds))}
     wide, repaired, splits = max(map(len, whole)), 0, {}
     for split, part in given.items():
         tags = np.full((len(part), wide), NO_WORD, np.int16)
         for row, one in zip(tags, part, strict=True):
-            plain, orphans = bio.converted(one.tags)
+            plain, orphans = bio_tags.converted(one.tags)
             repaired += orphans
             row[: len(plain)] = [numbers[tag] for tag in plain]
         texts = [" ".join(one.words) for one in part]

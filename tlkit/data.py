@@ -18,13 +18,13 @@ from tlkit.datasets import dataset
 from tlkit.drawing import settled
 from tlkit.folders import image_folder
 from tlkit.manifests import image_table, kind_of
-from tlkit.nexttoken import WRITTEN
 from tlkit.samples import bbc_news, digits, tfds
 from tlkit.sheets import table
 from tlkit.sources import Source
 from tlkit.spec import Splitting
 from tlkit.splits import Data, Split
 from tlkit.tables import text_table
+from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths
 
 __all__ = [

@@ -12,9 +12,9 @@ from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
 from tlkit.freeze import unfreeze
-from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Compute, Reading
 from tlkit.splits import Data, Split, joined
+from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment
 
 if TYPE_CHECKING:

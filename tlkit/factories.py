@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tlkit.build import classifier
-from tlkit.targets import Target
+from tlkit.tasks.targets import Target
 
 if TYPE_CHECKING:
     import keras

@@ -13,8 +13,8 @@ from tlkit.errors import InputError
 from tlkit.explaining import EXPLAINED as ANSWERS
 from tlkit.explaining import explain
 from tlkit.measured import Measured, Mistake
-from tlkit.nexttoken import WRITTEN
 from tlkit.saliency import Heat, Words
+from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import html_format
 
 SIDE = 144  # pixels of a picture

@@ -7,12 +7,13 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tlkit import build, lora, nexttoken
+from tlkit import build, lora
 from tlkit.build import Spec
 from tlkit.errors import InputError, unknown
 from tlkit.families import SEQ2SEQ
 from tlkit.prompts import PromptInput
 from tlkit.spec import Backbone, Phase, Preset
+from tlkit.tasks import next_token
 from tlkit.text_presets import Lexicon
 from tlkit.writing import TASKS, Sampling
 
@@ -154,7 +155,7 @@ def generator(
     row = find("reply", backbone, lora=lora)
     given = dataclasses.replace(row.input, separator=separator, sampling=sampling or row.input.sampling)
     given = given.sized(size, length)
-    return _build(row, given, nexttoken.Reply(size=given.size), weights, lora, name)
+    return _build(row, given, next_token.Reply(size=given.size), weights, lora, name)
 
 
 def summarizer(
@@ -184,11 +185,11 @@ def summarizer(
     """
     row = find("summary", backbone, lora=lora)
     given = dataclasses.replace(row.input, sampling=sampling or row.input.sampling).sized(size, length)
-    return _build(row, given, nexttoken.Summary(size=given.length), weights, lora, name)
+    return _build(row, given, next_token.Summary(size=given.length), weights, lora, name)
 
 
 def _build(
-    row: Backbone, given: PromptInput, target: nexttoken.NextToken, weights: Any, rank: int | None, name: str | None
+    row: Backbone, given: PromptInput, target: next_token.NextToken, weights: Any, rank: int | None, name: str | None
 ) -> keras.Model:
     """Put `pre`, the backbone and a head that has nothing to learn together."""
     import keras

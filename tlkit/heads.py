@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tlkit.errors import InputError, unknown
-from tlkit.targets import Target
+from tlkit.tasks.targets import Target
 
 if TYPE_CHECKING:
     import keras

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tlkit import bio, columns
+from tlkit import columns
 from tlkit.errors import ArtifactError, InputError
 from tlkit.families import KINDS
+from tlkit.tasks import bio_tags
 from tlkit.utils import archives, files, regular_files, schema
 from tlkit.vision import NORMALISATION
 from tlkit.writing import Sampling
@@ -182,7 +183,7 @@ def _faults(facts: dict[str, Any]) -> Iterator[str]:
     if facts.get("metrics") is not None:
         yield from schema.mismatches(facts["metrics"], METRICS, "metrics")
     yield from _target_faults(facts["target"], len(labels))
-    if facts["target"]["name"] == "entities" and (fault := bio.fault(labels)):
+    if facts["target"]["name"] == "entities" and (fault := bio_tags.fault(labels)):
         yield f"its labels are no tags of entities: {fault[:200]}"
     yield from _input_faults(facts["input"])
 

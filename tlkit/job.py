@@ -13,8 +13,8 @@ from typing import Literal, get_type_hints
 from tlkit import data, heads, ledger, weights
 from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.errors import InputError, RunError
-from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Phase, Splitting
+from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths, schema
 
 READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")

@@ -19,8 +19,8 @@ from typing import Any
 from tlkit import checkpoint, weights
 from tlkit.build import find_backbone
 from tlkit.errors import RunError
-from tlkit.nexttoken import WRITTEN
 from tlkit.spec import Backbone, Phase
+from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import files, regular_files, schema
 from tlkit.utils.environment import versions
 from tlkit.utils.escaping import line

@@ -15,7 +15,7 @@ from tlkit.checkpoint import Keeper, State, restore, values, variables
 from tlkit.errors import RunError
 from tlkit.spec import Phase
 from tlkit.store import Features
-from tlkit.targets import Target
+from tlkit.tasks.targets import Target
 from tlkit.utils import schema
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tlkit import bio, intervals, plots
+from tlkit import intervals, plots
 from tlkit.errors import InputError
 from tlkit.measured import WORST, Measured
-from tlkit.tagging import NO_TOKEN, WORD
+from tlkit.tasks import bio_tags
+from tlkit.tasks.entities import NO_TOKEN, WORD
 
 SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
 ROWS = 20  # types and pairs of types that a terminal shows
@@ -64,7 +65,9 @@ class EntityReport(Measured):
         said = [[target.labels[tag] for tag in text[1]] for text in texts]
         beyond = [len(tags) - text[2] for tags, text in zip(true, texts, strict=True)]
         cut = sum(
-            end > len(tags) - unread for tags, unread in zip(true, beyond, strict=True) for _, _, end in bio.spans(tags)
+            end > len(tags) - unread
+            for tags, unread in zip(true, beyond, strict=True)
+            for _, _, end in bio_tags.spans(tags)
         )
         words = sum(map(len, true))
         right = sum(a == b for pair in zip(true, said, strict=True) for a, b in zip(*pair, strict=True))
@@ -99,7 +102,7 @@ class EntityReport(Measured):
             return {}
         sums = []
         for true, said in self.tags:
-            here, there = set(bio.spans(true)), set(bio.spans(said))
+            here, there = set(bio_tags.spans(true)), set(bio_tags.spans(said))
             right = sum(a == b for a, b in zip(true, said, strict=True))
             sums.append((len(here & there), len(there), len(here), right, len(true)))
 
@@ -113,13 +116,15 @@ class EntityReport(Measured):
         """How many entities of each text were missed or made up; nothing after loading."""
         if self.tags is None:
             return {}
-        return {"missed": np.array([len(set(bio.spans(a)) ^ set(bio.spans(b))) for a, b in self.tags], np.float64)}
+        return {
+            "missed": np.array([len(set(bio_tags.spans(a)) ^ set(bio_tags.spans(b))) for a, b in self.tags], np.float64)
+        }
 
     def worst(self, items: Sequence[Any] = ()) -> list[tuple[int, str, str, str]]:
         """Return the texts with the most entities that were missed or made up."""
         told = []
         for number, (true, said) in enumerate(self.tags or ()):
-            here, there = set(bio.spans(true)), set(bio.spans(said))
+            here, there = set(bio_tags.spans(true)), set(bio_tags.spans(said))
             if off := len(here ^ there):
                 own = WORD.findall(items[number]) if len(items) else []
                 told.append((number, _named(true, own), _named(said, own), f"{off} missed or made up"))
@@ -160,7 +165,7 @@ def counted(true: Sequence[Sequence[str]], said: Sequence[Sequence[str]], types:
     """
     own, given, both, mixed = Counter(), Counter(), Counter(), Counter()
     for truth, answer in zip(true, said, strict=True):
-        here, there = ({(start, end): kind for kind, start, end in bio.spans(tags)} for tags in (truth, answer))
+        here, there = ({(start, end): kind for kind, start, end in bio_tags.spans(tags)} for tags in (truth, answer))
         own.update(here.values())
         given.update(there.values())
         for place in here.keys() & there.keys():
@@ -180,7 +185,7 @@ def _figures(both: int, given: int, own: int) -> dict[str, float]:
 
 def _named(tags: Sequence[str], words: Sequence[str]) -> str:
     """Name the entities of a text: the type, and its words where these are as many as the tags."""
-    found = [(kind, " ".join(words[start:end])) for kind, start, end in bio.spans(tags)]
+    found = [(kind, " ".join(words[start:end])) for kind, start, end in bio_tags.spans(tags)]
     if len(words) != len(tags):
         return ", ".join(kind for kind, _ in found) or "no entities"
     return ", ".join(f"{kind} {text}" for kind, text in found) or "no entities"

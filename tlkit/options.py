@@ -11,9 +11,9 @@ import numpy as np
 from tlkit import loop
 from tlkit.choices import VIEWS
 from tlkit.errors import InputError, unknown
-from tlkit.nexttoken import WRITTEN
 from tlkit.spec import LIGHT, STRONG, Augment, Phase
-from tlkit.targets import Target
+from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks.targets import Target
 
 NOUNS = {
     "label": "one label",

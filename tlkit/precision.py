@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.build import pieces
 from tlkit.errors import unknown
-from tlkit.targets import OUTPUTS
+from tlkit.tasks.targets import OUTPUTS
 
 if TYPE_CHECKING:
     import keras

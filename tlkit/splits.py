@@ -14,9 +14,9 @@ import numpy as np
 
 from tlkit import traits
 from tlkit.columns import Column
-from tlkit.nexttoken import WRITTEN, Reply, Summary
-from tlkit.tagging import Entities
-from tlkit.targets import Label, Tags, Target, Value
+from tlkit.tasks.entities import Entities
+from tlkit.tasks.next_token import WRITTEN, Reply, Summary
+from tlkit.tasks.targets import Label, Tags, Target, Value
 from tlkit.traits import Traits
 from tlkit.utils import files
 from tlkit.utils.escaping import cell, line

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.targets import Target
+from tlkit.tasks.targets import Target
 
 if TYPE_CHECKING:
     import keras

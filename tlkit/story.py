@@ -11,7 +11,7 @@ from typing import Any
 from tlkit import charts, gallery, outcome, page, plots
 from tlkit.findings import Finding
 from tlkit.measured import Measured
-from tlkit.nexttoken import WRITTEN
+from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import files
 
 NAME = "report.html"

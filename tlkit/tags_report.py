@@ -12,7 +12,7 @@ import numpy as np
 from tlkit import intervals, plots
 from tlkit.errors import InputError
 from tlkit.measured import WORST, Measured, plain
-from tlkit.targets import THRESHOLD
+from tlkit.tasks.targets import THRESHOLD
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

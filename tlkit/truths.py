@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import DataError, InputError, unknown
-from tlkit.targets import Tags, Value
+from tlkit.tasks.targets import Tags, Value
 
 TASKS = ("label", "tags", "value")
 SHOWN = 5  # names in a message

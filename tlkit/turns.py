@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from tlkit.nexttoken import NONE
+from tlkit.tasks.next_token import NONE
 from tlkit.tokens import build_tokenizer, byte_pairs, resources
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from tlkit.predictions import TextPrediction
+    from tlkit.tasks.predictions import TextPrediction
 
 SAMPLERS = ("greedy", "top_k", "top_p")
 AT_ONCE = 16  # prompts that are answered together

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from tlkit.errors import InputError
-from tlkit.predictions import Prediction, TagsPrediction, ValuePrediction
+from tlkit.tasks.predictions import Prediction, TagsPrediction, ValuePrediction
 
 if TYPE_CHECKING:
     import keras

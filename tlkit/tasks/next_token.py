@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tlkit.errors import InputError
-from tlkit.predictions import TextPrediction
+from tlkit.tasks.predictions import TextPrediction
 
 if TYPE_CHECKING:
     import keras

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import bio
 from tlkit.errors import InputError
-from tlkit.predictions import EntitiesPrediction, Span
+from tlkit.tasks import bio_tags
+from tlkit.tasks.predictions import EntitiesPrediction, Span
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +53,7 @@ class Entities:
 
     def __post_init__(self) -> None:
         names = tuple(map(str, self.labels))
-        if fault := bio.fault(names):
+        if fault := bio_tags.fault(names):
             raise InputError(f"{fault}; give O, B-PER, I-PER, ..., as data.labels has them")
         if len(set(names)) < len(names):
             raise InputError(f"tags must differ: {', '.join(names[:10])}")
@@ -62,7 +62,7 @@ class Entities:
     @property
     def types(self) -> tuple[str, ...]:
         """The types of entities, in the order of the tags."""
-        return tuple(dict.fromkeys(bio.parted(tag)[1] for tag in self.labels[1:]))
+        return tuple(dict.fromkeys(bio_tags.parted(tag)[1] for tag in self.labels[1:]))
 
     def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
         """Align the words of a split with the tokens of a classifier: int16 (n, tokens and what lies beyond them).
@@ -221,6 +221,6 @@ def _prediction(tokens: np.ndarray, tags: np.ndarray, probabilities: np.ndarray)
     own, names = ([value.decode("utf-8", "replace") for value in each[:count]] for each in (tokens, tags))
     found = tuple(
         Span(" ".join(own[start:end]), kind, start, end, float(probabilities[start:end].min()))
-        for kind, start, end in bio.spans(names)
+        for kind, start, end in bio_tags.spans(names)
     )
     return EntitiesPrediction(tuple(own), tuple(names), tuple(map(float, probabilities[:count])), found)
