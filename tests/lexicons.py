@@ -12,8 +12,8 @@ from typing import Any
 import models
 import pytest
 
+from tlkit.config import Backbone, resolve
 from tlkit.families import FAMILIES
-from tlkit.spec import Backbone, resolve
 from tlkit.text import TEXT
 from tlkit.text_presets import Lexicon
 

@@ -108,7 +108,7 @@ def tiny_classifier(classes: Any = 2, size: int = 16, **options: Any) -> Any:
     """Build a picture classifier small enough to train in a second; always the same one."""
     import keras
 
-    from tlkit.spec import Backbone
+    from tlkit.config import Backbone
     from tlkit.vision import ImageInput
 
     keras.utils.set_random_seed(0)

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 import tlkit
 from tlkit import decoding, errors, images
-from tlkit.spec import Phase, Reading
+from tlkit.config import Phase, Reading
 from tlkit.vision import ImageInput
 
 SIZE = 64

@@ -11,8 +11,8 @@ import pytest
 
 import tlkit
 from tlkit import cache, choices, frontier, precision
+from tlkit.config import Compute
 from tlkit.errors import InputError, RunError
-from tlkit.spec import Compute
 
 ONE = {0: (40, 20)}  # a cut whose examples take 40 bytes as float32
 TWO = {2: (400, 200), 0: (40, 20)}

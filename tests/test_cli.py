@@ -35,7 +35,7 @@ from tlkit import (
     run,
     weights,
 )
-from tlkit.spec import Backbone
+from tlkit.config import Backbone
 from tlkit.utils import files
 from tlkit.vision import VISION, ImageInput
 

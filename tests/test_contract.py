@@ -17,7 +17,7 @@ import pytest
 
 import tlkit
 from tlkit import build, exporting, families, folding, freeze, frontier
-from tlkit.spec import Phase
+from tlkit.config import Phase
 from tlkit.text import TEXT
 from tlkit.vision import VISION
 

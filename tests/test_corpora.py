@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import tlkit
+from tlkit.config import Splitting
 from tlkit.errors import DataError
 from tlkit.pairing import Pair
-from tlkit.spec import Splitting
 from tlkit.tasks.next_token import Reply, Summary
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tlkit import data, errors, job
-from tlkit.spec import Splitting
+from tlkit.config import Splitting
 
 TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]
 LABELS = ["pos", "neg"] * 3

@@ -13,9 +13,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tlkit import data
+from tlkit.config import Splitting
 from tlkit.datasets import dataset
 from tlkit.errors import DataError, InputError
-from tlkit.spec import Splitting
 
 COUNT = 12
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, 5, 6, 3)).astype(np.uint8)

@@ -11,8 +11,8 @@ import pytest
 
 import tlkit
 from tlkit import drawing, traits
+from tlkit.config import Splitting
 from tlkit.errors import DataError, InputError
-from tlkit.spec import Splitting
 
 TEXTS = [f"{topic} number {number}" for topic in ("fish", "fowl") for number in range(40)]
 LABELS = [topic for topic in ("fish", "fowl") for _ in range(40)]

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import tlkit
 from tlkit import checkpoint, console
+from tlkit.config import Splitting
 from tlkit.errors import DataError
-from tlkit.spec import Splitting
 from tlkit.tasks.predictions import (
     EntitiesPrediction,
     Prediction,

@@ -18,7 +18,7 @@ import tlkit
 from tlkit import build, checkpoint, estimating, filling, freeze, heads, loop, planning, train
 from tlkit.checkpoint import Keeper
 from tlkit.choices import Choices
-from tlkit.spec import Phase
+from tlkit.config import Phase
 from tlkit.utils.progress import Telling
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))

@@ -10,8 +10,8 @@ import pytest
 
 import tlkit
 from tlkit import checkpoint, events
+from tlkit.config import Phase
 from tlkit.errors import RunError
-from tlkit.spec import Phase
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 1, 1e-3, 1))
 

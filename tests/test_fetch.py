@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
+from tlkit.config import File, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, RunError, WeightsError
-from tlkit.spec import File, Wheel
 from tlkit.utils import download, network, offline
 
 BODY = bytes(range(256)) * 2000

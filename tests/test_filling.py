@@ -13,8 +13,8 @@ import pytest
 
 import tlkit
 from tlkit import build, cache, filling, frontier, keys, precision, store
+from tlkit.config import Augment, Backbone, Reading
 from tlkit.errors import InputError, RunError
-from tlkit.spec import Augment, Backbone, Reading
 from tlkit.splits import Split
 from tlkit.vision import ImageInput
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 import tlkit
 from tlkit import folders
+from tlkit.config import Splitting
 from tlkit.errors import DataError
-from tlkit.spec import Splitting
 
 
 def save(path: Path, seed: int = 0) -> Path:

@@ -83,7 +83,7 @@ def test_what_follows_from_stored_tensors_is_not_stored() -> None:
     import keras
     from keras import layers
 
-    from tlkit.spec import Backbone
+    from tlkit.config import Backbone
     from tlkit.vision import ImageInput
 
     def builder(size: int) -> keras.Model:

@@ -45,8 +45,8 @@ from hypothesis import strategies as st
 
 import tlkit
 from tlkit import checkpoint, graphs, inventory, ledger, shards, torchfile
+from tlkit.config import Splitting
 from tlkit.errors import TlkitError
-from tlkit.spec import Splitting
 from tlkit.utils import archives
 
 SECONDS = float(os.environ.get("TLKIT_FUZZ_SECONDS", "600"))

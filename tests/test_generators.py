@@ -13,8 +13,8 @@ import writers
 
 import tlkit
 from tlkit import build, freeze, frontier, lora, networks
+from tlkit.config import Phase
 from tlkit.errors import ArtifactError, FreezeError, InputError
-from tlkit.spec import Phase
 
 PAIRS = [[prompt, "dog cat dog"] for prompt in writers.PROMPTS]
 MAKE = {"reply": writers.decoder, "summary": writers.seq2seq}

@@ -19,8 +19,8 @@ from PIL import Image
 import tlkit
 from tlkit import hdf5
 from tlkit.cli import main
+from tlkit.config import Backbone
 from tlkit.errors import WeightsError
-from tlkit.spec import Backbone
 from tlkit.vision import ImageInput
 
 GIB = 1 << 30

@@ -20,8 +20,8 @@ import pytest
 
 import tlkit
 from tlkit import exporting
+from tlkit.config import Backbone, File, Wheel
 from tlkit.errors import ArtifactError, WeightsError
-from tlkit.spec import Backbone, File, Wheel
 from tlkit.utils import download
 from tlkit.vision import ImageInput
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tlkit import decoding, errors, images
-from tlkit.spec import LIGHT, STRONG, Augment, Reading
+from tlkit.config import LIGHT, STRONG, Augment, Reading
 from tlkit.vision import ImageInput
 
 RNG = np.random.default_rng(0)

@@ -24,9 +24,9 @@ from test_tabular import COLUMNS, ROWS
 import tlkit
 from tlkit import allowed_layers, exporting, families, keras_configs, networks, presets, pretraining, text_presets
 from tlkit.cli import main
+from tlkit.config import Backbone
 from tlkit.errors import ArtifactError, WeightsError
 from tlkit.keras_configs import RefusedError
-from tlkit.spec import Backbone
 from tlkit.tabular import TableInput
 from tlkit.vision import VISION, ImageInput
 

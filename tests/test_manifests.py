@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tlkit import data
+from tlkit.config import Splitting
 from tlkit.errors import DataError, InputError
 from tlkit.manifests import IMAGE_COLUMNS, image_table, kind_of
-from tlkit.spec import Splitting
 
 FILES = [(f"photos/{label}{number}.png", label) for label in ("cat", "dog") for number in range(4)]
 

@@ -16,8 +16,8 @@ import pytest
 
 import tlkit
 from tlkit import cli, data, weights
+from tlkit.config import Backbone, Download, Preset, Wheel
 from tlkit.errors import OfflineError, TlkitError
-from tlkit.spec import Backbone, Download, Preset, Wheel
 from tlkit.utils import download, offline, paths
 from tlkit.vision import VISION, ImageInput
 

@@ -15,9 +15,9 @@ import pytest
 
 import tlkit
 from tlkit import cache, checkpoint, cli, inventory, ledger, rows, shards, text_presets, torchfile, weights
+from tlkit.config import Splitting
 from tlkit.errors import DataError, TlkitError
 from tlkit.measured import Measured
-from tlkit.spec import Splitting
 from tlkit.utils import files, regular_files
 from tlkit.vision import VISION
 

@@ -10,8 +10,8 @@ import stories
 
 from tlkit import outlook, train
 from tlkit.build import pieces
+from tlkit.config import Phase
 from tlkit.errors import InputError
-from tlkit.spec import Phase
 
 
 @pytest.fixture(scope="module")

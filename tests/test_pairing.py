@@ -13,9 +13,9 @@ import pytest
 
 import tlkit
 from tlkit import pairing, traits
+from tlkit.config import Phase, Reading
 from tlkit.errors import InputError
 from tlkit.pairing import Pair
-from tlkit.spec import Phase, Reading
 from tlkit.splits import Split
 from tlkit.text import TextInput
 

@@ -77,7 +77,7 @@ def test_pictures_at_an_address_are_read_like_any(address: str) -> None:
     assert {len(split) for split in data.splits().values()} == {12, 2}
     assert all(item.startswith("ram://photos/") for item in data.train.items)
     assert sorted(data.train.traits.names)[0].startswith("cat/")
-    assert next(iter(images.batches(data.train.items, 32, tlkit.spec.Reading()))).shape == (12, 32, 32, 3)
+    assert next(iter(images.batches(data.train.items, 32, tlkit.config.Reading()))).shape == (12, 32, 32, 3)
 
 
 def test_addresses_that_lead_nowhere() -> None:

@@ -16,8 +16,8 @@ import test_contract
 
 import tlkit
 from tlkit import build, flat, networks, presets
+from tlkit.config import Local, Preset
 from tlkit.errors import InputError, OfflineError, WeightsError
-from tlkit.spec import Local, Preset
 
 SLOW = ("deit", "mit", "darknet", "efficientnet", "densenet")
 MARKS = {"vit": (), "resnet_vd": (), **dict.fromkeys(SLOW, pytest.mark.slow)}

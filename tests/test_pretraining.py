@@ -11,9 +11,9 @@ import pytest
 
 import tlkit
 from tlkit import build, frontier, pretraining
+from tlkit.config import Compute, Phase
 from tlkit.errors import DataError, InputError, WeightsError
 from tlkit.pretraining import Pretraining
-from tlkit.spec import Compute, Phase
 
 HOW = Pretraining(width=16, epochs=12, batch_size=32)
 PHASES = (Phase("head", 30, 2e-2, 0), Phase("top", 2, 1e-3, 1))

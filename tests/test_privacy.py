@@ -16,7 +16,7 @@ from PIL import Image
 
 import tlkit
 from tlkit import exporting, run
-from tlkit.spec import Backbone
+from tlkit.config import Backbone
 from tlkit.utils import files
 from tlkit.vision import VISION, ImageInput
 

@@ -13,8 +13,8 @@ import pytest
 import tlkit
 from tlkit import build, checkpoint, filling, loop
 from tlkit.checkpoint import NAME, Keeper
+from tlkit.config import Compute, Phase
 from tlkit.errors import RunError
-from tlkit.spec import Compute, Phase
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 CLOSING = (Phase("top", 2, 1e-3, 2), Phase("head", 2, 1e-2, 0))  # what was trained first is frozen later

@@ -16,10 +16,10 @@ import pytest
 import tlkit
 from tlkit import checkpoint, exporting, folders, ledger, loop, run, train
 from tlkit import job as jobs
+from tlkit.config import Backbone, Compute
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.job import Job
 from tlkit.run import run_job
-from tlkit.spec import Backbone, Compute
 from tlkit.utils import files
 from tlkit.vision import VISION, ImageInput
 

@@ -10,8 +10,8 @@ import pytest
 
 import tlkit
 from tlkit import frontier, store
+from tlkit.config import Augment, Reading
 from tlkit.shards import Column
-from tlkit.spec import Augment, Reading
 from tlkit.splits import Split
 from tlkit.store import Store, Stream
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tlkit import drawing, strata
-from tlkit.spec import Splitting
+from tlkit.config import Splitting
 from tlkit.splits import Split
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tlkit import data
+from tlkit.config import Splitting
 from tlkit.errors import DataError, InputError
-from tlkit.spec import Splitting
 from tlkit.tables import text_table
 
 TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]

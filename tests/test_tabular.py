@@ -10,8 +10,8 @@ import pytest
 import tlkit
 from tlkit import inventory
 from tlkit.columns import Column
+from tlkit.config import Reading
 from tlkit.errors import InputError
-from tlkit.spec import Reading
 from tlkit.tabular import TABULAR, TableInput
 
 COLUMNS = (Column("amount"), Column("city", ("Oslo", "Rome")), Column("still"))

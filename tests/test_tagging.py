@@ -16,8 +16,8 @@ from test_comparing import two_runs
 import tlkit
 from tlkit import checkpoint, exporting, freeze, frontier, heads
 from tlkit.build import pieces
+from tlkit.config import Phase
 from tlkit.errors import ArtifactError, InputError
-from tlkit.spec import Phase
 from tlkit.splits import Split
 from tlkit.tasks import entities
 

@@ -10,8 +10,8 @@ import pytest
 
 import tlkit
 from tlkit import options
+from tlkit.config import Phase
 from tlkit.errors import InputError
-from tlkit.spec import Phase
 from tlkit.tasks import predictions, targets
 
 ONES = np.ones(2, np.float32)

@@ -14,8 +14,8 @@ import pytest
 
 import tlkit
 from tlkit import artifact, cli
+from tlkit.config import Backbone, Phase, Splitting
 from tlkit.errors import DataError, InputError
-from tlkit.spec import Backbone, Phase, Splitting
 from tlkit.tasks import targets
 from tlkit.tasks.predictions import TagsPrediction, ValuePrediction
 from tlkit.vision import VISION, ImageInput

@@ -9,7 +9,7 @@ import models
 import pytest
 
 import tlkit
-from tlkit.spec import Phase
+from tlkit.config import Phase
 from tlkit.utils.progress import CLEARED, Telling, duration
 
 

@@ -12,9 +12,9 @@ import pytest
 
 import tlkit
 from tlkit import build
+from tlkit.config import Reading
 from tlkit.errors import WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Reading
 from tlkit.splits import Split
 from tlkit.text import TEXT
 from tlkit.tokens import Tokens

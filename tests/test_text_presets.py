@@ -12,9 +12,9 @@ import pytest
 
 import tlkit
 from tlkit import build, text, text_presets
+from tlkit.config import Local
 from tlkit.errors import InputError, WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Local
 from tlkit.text import TEXT
 
 

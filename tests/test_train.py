@@ -16,9 +16,9 @@ import pytest
 import tlkit
 from tlkit import build, cache, choices, estimating, filling, frontier, heads, loop, options, precision, store
 from tlkit.checkpoint import Keeper
+from tlkit.config import Augment, Compute, Phase
 from tlkit.errors import FreezeError, InputError
 from tlkit.shards import Column
-from tlkit.spec import Augment, Compute, Phase
 from tlkit.tasks import targets
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))

@@ -15,8 +15,8 @@ import pytest
 
 import tlkit
 from tlkit import build, vision
+from tlkit.config import Download, Reading, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
-from tlkit.spec import Download, Reading, Wheel
 from tlkit.vision import VISION, ImageInput
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tlkit import weights
+from tlkit.config import Backbone, Download, File, Preset, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
-from tlkit.spec import Backbone, Download, File, Preset, Wheel
 from tlkit.utils import download
 
 CONTENT, CONFIG, H5 = b"weights of a tiny network", b'{"layers": 1}', b"weights as Keras keeps them"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tlkit import networks
+from tlkit.config import Download
 from tlkit.errors import InputError
-from tlkit.spec import Download
 from tlkit.vision import VISION, ImageInput
 from tlkit.zoo import APPLICATIONS, Application
 

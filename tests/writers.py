@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.config import Backbone
 from tlkit.generators import blocks, generator, summarizer
 from tlkit.pairing import Pair
 from tlkit.prompts import PromptInput
-from tlkit.spec import Backbone
 from tlkit.splits import Data, Split
 from tlkit.text_presets import Lexicon, made_up
 

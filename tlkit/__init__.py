@@ -105,7 +105,7 @@ _HOMES = {
     "report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
     "saliency": ("Heat", "Words"),
-    "spec": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
+    "config": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "tasks.entities": ("Entities",),
     "tags_report": ("TagsReport",),
     "tasks.targets": ("Label", "Tags", "Value"),

@@ -10,8 +10,8 @@ import numpy as np
 
 from tlkit import filling, frontier, loop, planning, steps
 from tlkit.choices import budget
+from tlkit.config import Augment, Compute, Phase
 from tlkit.freeze import unfreeze
-from tlkit.spec import Augment, Compute, Phase
 from tlkit.store import Features
 from tlkit.tasks.next_token import WRITTEN
 

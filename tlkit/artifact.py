@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit import graphs, inventory, isolation, saved_model
 from tlkit.build import Spec, attach, table
+from tlkit.config import Backbone, resolve
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
 from tlkit.measured import Measured
 from tlkit.networks import read_keras
-from tlkit.spec import Backbone, resolve
 from tlkit.tasks.targets import Target
 from tlkit.utils import environment
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from tlkit import traits, truths
+from tlkit.config import Splitting
 from tlkit.drawing import draw, grouped
 from tlkit.drawing import from_file as numbers_from_file
 from tlkit.errors import DataError
-from tlkit.spec import Splitting
 from tlkit.splits import Data, Split, joined
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.traits import Traits

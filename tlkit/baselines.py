@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import spec
+from tlkit import config
 from tlkit.errors import DataError, InputError, unknown
 from tlkit.measured import REPORTS, Measured
 
@@ -48,7 +48,7 @@ def baseline(data: Data) -> Measured:
     read = _pixels if data.kind == "image" else _texts
     answers, notes = _answered(data, read(data.train), read(data.test))
     facts = {"split": "test", "history": (), "seconds": time.perf_counter() - start, "notes": tuple(notes)}
-    return spec.resolve(REPORTS[data.task]).of(data.target, data.test.labels, [answers], facts)
+    return config.resolve(REPORTS[data.task]).of(data.target, data.test.labels, [answers], facts)
 
 
 def _answered(data: Data, train: Any, test: Any) -> tuple[np.ndarray, list[str]]:
@@ -122,6 +122,6 @@ def _pixels(split: Split) -> np.ndarray:
     array = split.items if isinstance(split.items, np.ndarray) else None
     side = SIDE if array is None else min(SIDE, *array.shape[1:3])
     grey = array is not None and (array.ndim == 3 or array.shape[-1] == 1)
-    batches = images.batches(split.items, side, spec.Reading(), 0)
+    batches = images.batches(split.items, side, config.Reading(), 0)
     pixels = np.concatenate([np.asarray(batch) for batch in batches])
     return pixels[..., : 1 if grey else 3].reshape(len(pixels), -1)

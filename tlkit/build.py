@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit import heads
+from tlkit.config import Backbone, Input, resolve
 from tlkit.errors import InputError, unknown
-from tlkit.spec import Backbone, Input, resolve
 from tlkit.tasks import entities, targets
 from tlkit.utils import environment, offline
 

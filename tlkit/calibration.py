@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit.config import Reading
 from tlkit.errors import InputError
-from tlkit.spec import Reading
 
 if TYPE_CHECKING:
     import keras

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tlkit import cache, filling, frontier, keys, precision
+from tlkit.config import Compute
 from tlkit.errors import InputError, RunError
-from tlkit.spec import Compute
 from tlkit.utils import schema
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from tlkit import assembly, drawing, labelled, rows, traits
+from tlkit.config import Splitting
 from tlkit.drawing import settled
 from tlkit.errors import DataError
-from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data, Split
 from tlkit.tasks import bio_tags
 from tlkit.tasks.entities import NO_WORD, WORD

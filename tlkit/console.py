@@ -163,8 +163,8 @@ def read(options: argparse.Namespace, *, like: Any = None) -> Any:
         like: the columns of another table, whose order and codes the rows of this one are read in.
     """
     from tlkit import data
+    from tlkit.config import Splitting
     from tlkit.job import READ
-    from tlkit.spec import Splitting
 
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
     if like is not None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from tlkit import labelled, rows, samples, traits
 from tlkit.assembly import About, Part, assemble
+from tlkit.config import Splitting
 from tlkit.drawing import settled
 from tlkit.errors import DataError
 from tlkit.pairing import Pair
-from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data, Split, joined
 from tlkit.utils import paths, regular_files
 

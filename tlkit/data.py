@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit import errors, pairing, rows, traits, truths
 from tlkit.assembly import About, Part, assemble
+from tlkit.config import Splitting
 from tlkit.conll import is_tagged, tagged_texts
 from tlkit.corpora import dialogues, summaries
 from tlkit.datasets import dataset
@@ -21,7 +22,6 @@ from tlkit.manifests import image_table, kind_of
 from tlkit.samples import bbc_news, digits, tfds
 from tlkit.sheets import table
 from tlkit.sources import Source
-from tlkit.spec import Splitting
 from tlkit.splits import Data, Split
 from tlkit.tables import text_table
 from tlkit.tasks.next_token import WRITTEN

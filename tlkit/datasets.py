@@ -11,9 +11,9 @@ import numpy as np
 
 from tlkit import errors, folders, traits, truths
 from tlkit.assembly import About, Part, assemble
+from tlkit.config import Splitting
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
-from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 
 from tlkit import checks, choices, duplicates, filling, frontier, pairing, store, suspects
 from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
+from tlkit.config import Compute, Reading
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
 from tlkit.freeze import unfreeze
-from tlkit.spec import Compute, Reading
 from tlkit.splits import Data, Split, joined
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from tlkit import duplicates, strata, traits
+from tlkit.config import Splitting
 from tlkit.errors import DataError, InputError, unknown
-from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Split
 from tlkit.traits import Traits
 from tlkit.utils import regular_files

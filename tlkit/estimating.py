@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tlkit import filling, frontier, loop, planning, precision, steps
 from tlkit.build import pieces
 from tlkit.choices import WORTH, Choices
+from tlkit.config import Augment
 from tlkit.freeze import unfreeze
-from tlkit.spec import Augment
 from tlkit.utils.progress import duration
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from uuid import uuid4
 import numpy as np
 
 from tlkit import cache, frontier, keys, precision
+from tlkit.config import Augment
 from tlkit.shards import Column, Folder, narrowed
-from tlkit.spec import Augment
 from tlkit.store import Features, Source, Store, Stream
 
 if TYPE_CHECKING:

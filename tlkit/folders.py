@@ -12,9 +12,9 @@ import numpy as np
 
 from tlkit import traits
 from tlkit.assembly import About, Part, assemble
+from tlkit.config import Splitting
 from tlkit.drawing import settled
 from tlkit.errors import DataError
-from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
 from tlkit.traits import LOOK, Traits
 from tlkit.utils import files, paths, regular_files

@@ -11,8 +11,8 @@ import numpy as np
 
 from tlkit import lora
 from tlkit.build import pieces
+from tlkit.config import Backbone
 from tlkit.errors import FreezeError, InputError
-from tlkit.spec import Backbone
 from tlkit.utils.html_format import cell, table
 
 if TYPE_CHECKING:

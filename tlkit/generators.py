@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit import build, lora
 from tlkit.build import Spec
+from tlkit.config import Backbone, Phase, Preset
 from tlkit.errors import InputError, unknown
 from tlkit.families import SEQ2SEQ
 from tlkit.prompts import PromptInput
-from tlkit.spec import Backbone, Phase, Preset
 from tlkit.tasks import next_token
 from tlkit.text_presets import Lexicon
 from tlkit.writing import TASKS, Sampling

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit import errors
+from tlkit.config import Augment, Reading
 from tlkit.decoding import MAX_PIXELS, decode
-from tlkit.spec import Augment, Reading
 from tlkit.utils import offline, regular_files
 
 RESIZES = ("crop", "pad", "stretch")

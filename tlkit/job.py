@@ -12,8 +12,8 @@ from typing import Literal, get_type_hints
 
 from tlkit import data, heads, ledger, weights
 from tlkit.build import DEFAULTS, find_backbone, table
+from tlkit.config import Phase, Splitting
 from tlkit.errors import InputError, RunError
-from tlkit.spec import Phase, Splitting
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths, schema
 
@@ -35,7 +35,7 @@ class Job:
         unfreeze: blocks of the last phase, or "all".
         batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
-        precision, cache_budget, deterministic: as for `tlkit.spec.Compute`; another budget is no other job.
+        precision, cache_budget, deterministic: as for `tlkit.config.Compute`; another budget is no other job.
         target: what the column of the labels holds: "label", "tags" or "value" (tables); or "entities"; or "reply" or
             "summary", for a model that writes, as `tlkit.generator` and `tlkit.summarizer` build them.
         lora: of a model that writes, the rank of low-rank additions; None to train whole blocks.

@@ -18,7 +18,7 @@ from tlkit.errors import RunError
 # These files import others that do not count; tests/test_keys.py gives the reasons.
 FEATURE_SOURCES = (
     # decoding and resizing, the inputs, tokenizers
-    *("spec.py", "decoding.py", "images.py", "vision.py", "pairing.py", "strings.py", "tokens.py", "turns.py"),
+    *("config.py", "decoding.py", "images.py", "vision.py", "pairing.py", "strings.py", "tokens.py", "turns.py"),
     *("prompts.py", "columns.py", "tabular.py"),
     # backbones and their weights
     *("build.py", "networks.py", "zoo.py", "families.py", "text.py", "text_presets.py", "presets.py", "flat.py"),

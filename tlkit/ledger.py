@@ -18,8 +18,8 @@ from typing import Any
 
 from tlkit import checkpoint, weights
 from tlkit.build import find_backbone
+from tlkit.config import Backbone, Phase
 from tlkit.errors import RunError
-from tlkit.spec import Backbone, Phase
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import files, regular_files, schema
 from tlkit.utils.environment import versions

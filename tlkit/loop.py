@@ -12,8 +12,8 @@ import numpy as np
 
 from tlkit import steps
 from tlkit.checkpoint import Keeper, State, restore, values, variables
+from tlkit.config import Phase
 from tlkit.errors import RunError
-from tlkit.spec import Phase
 from tlkit.store import Features
 from tlkit.tasks.targets import Target
 from tlkit.utils import schema

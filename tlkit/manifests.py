@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from tlkit import folders, labelled, rows, sheets, traits, truths
 from tlkit.assembly import SHOWN, About, assemble
+from tlkit.config import Splitting
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
 from tlkit.labelled import Row
 from tlkit.sources import Source
-from tlkit.spec import Splitting
 from tlkit.splits import Data
 from tlkit.tables import TEXT_COLUMNS
 from tlkit.utils import paths

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tlkit import plots
+from tlkit.config import resolve
 from tlkit.errors import ArtifactError
-from tlkit.spec import resolve
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
 from tlkit.utils.html_format import cell, number, table, text

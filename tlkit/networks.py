@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit import hdf5, keras_configs
+from tlkit.config import Backbone, resolve
 from tlkit.errors import TlkitError, WeightsError
-from tlkit.spec import Backbone, resolve
 from tlkit.utils import archives
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.config import Phase
 from tlkit.freeze import unfreeze
 from tlkit.outcome import blocks
-from tlkit.spec import Phase
 from tlkit.utils.escaping import line
 from tlkit.utils.progress import say
 

@@ -13,9 +13,9 @@ import numpy as np
 from tlkit import choices, filling, frontier, keys, precision, steps, store
 from tlkit.build import pieces
 from tlkit.choices import Choices
+from tlkit.config import Compute, Phase, Reading
 from tlkit.errors import InputError
 from tlkit.freeze import unfreeze
-from tlkit.spec import Compute, Phase, Reading
 from tlkit.utils.progress import Telling
 
 if TYPE_CHECKING:

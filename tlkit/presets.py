@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from tlkit import flat, hdf5, keras_configs, weights
+from tlkit.config import Backbone, Local, Preset
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
-from tlkit.spec import Backbone, Local, Preset
 from tlkit.utils import environment, files, regular_files
 from tlkit.vision import VISION, ImageInput
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from tlkit import keys
 from tlkit.columns import FACTS, faults
+from tlkit.config import Backbone, Local
 from tlkit.errors import DataError, InputError, WeightsError
 from tlkit.networks import read_keras
-from tlkit.spec import Backbone, Local
 from tlkit.splits import Data
 from tlkit.tabular import TABULAR, TableInput
 from tlkit.utils import environment, files, schema

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from tlkit import pairing, strings, text_presets
+from tlkit.config import Backbone, Reading, resolve
 from tlkit.errors import InputError
 from tlkit.families import SEQ2SEQ
-from tlkit.spec import Backbone, Reading, resolve
 from tlkit.text_presets import Lexicon
 from tlkit.turns import ReplyTokens, SummaryTokens
 from tlkit.writing import Sampling, writer

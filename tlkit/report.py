@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import calibration, intervals, plots, rare, spec
+from tlkit import calibration, config, intervals, plots, rare
 from tlkit.errors import InputError
 from tlkit.measured import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
 from tlkit.utils import environment
@@ -240,7 +240,7 @@ def evaluate(
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
     start = time.perf_counter()
     batch_size = min(batch_size, getattr(about.target, "scored", batch_size))
-    kind, truth = spec.resolve(REPORTS[about.target.name]), about.target.truths(clf, split)
+    kind, truth = config.resolve(REPORTS[about.target.name]), about.target.truths(clf, split)
     rows: list[np.ndarray] = []
     for number, answer in enumerate(calibration.answered(clf, split, batch_size)):
         part = truth[number * batch_size : (number + 1) * batch_size]

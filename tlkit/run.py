@@ -26,10 +26,10 @@ from tlkit import (
     train,
 )
 from tlkit.build import classifier, pieces
+from tlkit.config import Compute, Phase, resolve
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.job import Job, command, completed, inspect, schedule
 from tlkit.measured import Measured
-from tlkit.spec import Compute, Phase, resolve
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment, regular_files
 from tlkit.utils.escaping import line

@@ -12,8 +12,8 @@ import numpy as np
 
 from tlkit import errors, folders, rows, traits
 from tlkit.assembly import About, Part, assemble
+from tlkit.config import Splitting
 from tlkit.drawing import settled
-from tlkit.spec import Splitting
 from tlkit.splits import SPLIT_NAMES, Data
 from tlkit.utils import download, files, offline
 

@@ -12,10 +12,10 @@ import numpy as np
 from tlkit import columns, labelled, rows, traits
 from tlkit.assembly import About, Part, assemble
 from tlkit.columns import Column
+from tlkit.config import Splitting
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
 from tlkit.sources import Source
-from tlkit.spec import Splitting
 from tlkit.splits import Data
 
 LABELS = (*labelled.LABEL_COLUMNS, "fraud", "is_fraud", "isfraud", "anomaly", "is_anomaly", "outlier", "y")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tlkit.config import Reading
 from tlkit.shards import Column
-from tlkit.spec import Reading
 
 if TYPE_CHECKING:
     import keras

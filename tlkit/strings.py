@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from tlkit import hdf5, pairing, text_presets
+from tlkit.config import Backbone, Local, Reading, Wheel, resolve
 from tlkit.errors import InputError, WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Backbone, Local, Reading, Wheel, resolve
 from tlkit.text_presets import Lexicon
 from tlkit.tokens import Tokens
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from tlkit import labelled, rows, traits, truths
 from tlkit.assembly import About, assemble
+from tlkit.config import Splitting
 from tlkit.drawing import settled
 from tlkit.errors import DataError, InputError
 from tlkit.pairing import Pair
 from tlkit.sources import Source
-from tlkit.spec import Splitting
 from tlkit.splits import Data
 
 PAIR = ("premise", "hypothesis")

@@ -12,8 +12,8 @@ import numpy as np
 
 from tlkit import columns
 from tlkit.columns import MISSING, Column
+from tlkit.config import Backbone, Local, Phase, Reading, resolve
 from tlkit.errors import InputError
-from tlkit.spec import Backbone, Local, Phase, Reading, resolve
 
 if TYPE_CHECKING:
     import keras

@@ -14,9 +14,9 @@ from typing import Any
 import keras
 
 from tlkit import text_presets
+from tlkit.config import Backbone, File, Local, Phase, Preset, Wheel
 from tlkit.errors import WeightsError
 from tlkit.families import FAMILIES
-from tlkit.spec import Backbone, File, Local, Phase, Preset, Wheel
 from tlkit.strings import TextInput
 from tlkit.tokens import Tokens
 from tlkit.utils import environment

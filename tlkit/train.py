@@ -15,9 +15,9 @@ from tlkit import choices, estimating, events, filling, frontier, loop, options,
 from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
+from tlkit.config import Augment, Compute, Phase
 from tlkit.freeze import audit, fingerprints, unfreeze
 from tlkit.planning import Plan
-from tlkit.spec import Augment, Compute, Phase
 from tlkit.utils import environment
 from tlkit.utils.html_format import cell, table
 from tlkit.utils.progress import Progress, Telling

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tlkit.config import Backbone, Download, File, Reading, Wheel, resolve
 from tlkit.errors import InputError
 from tlkit.networks import IMAGENET_MEAN, IMAGENET_STD, load_weights
-from tlkit.spec import Backbone, Download, File, Reading, Wheel, resolve
 from tlkit.zoo import APPLICATIONS, Application
 
 if TYPE_CHECKING:

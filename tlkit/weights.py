@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from tlkit.config import Backbone, Download, File, Local, Preset, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
-from tlkit.spec import Backbone, Download, File, Local, Preset, Wheel
 from tlkit.utils import download, environment, files, offline
 from tlkit.utils.progress import log
 

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tlkit.config import File, Wheel
 from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
-from tlkit.spec import File, Wheel
 from tlkit.utils import archives, files, network, offline
 from tlkit.utils.network import patience, reachable
 
