@@ -22,7 +22,7 @@ import numpy as np
 from generation import data, lexicon, pieces, row, weights
 
 import tlkit
-from tlkit.pairing import Pair
+from tlkit.data.text_pairs import Pair
 
 RATE = 5e-4  # of learning: normalised after each layer, the network stalls where a GPT-2 can take 2e-3
 SIZE, LENGTH, MASKED = 112, 48, 1 / 3  # tokens of a document and of a summary; share of the words

@@ -150,7 +150,8 @@ def changed(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Change one picture at random, by the function and to the extent of tlkit's `light`."""
     import tensorflow as tf
 
-    from tlkit import LIGHT, images
+    from tlkit import LIGHT
+    from tlkit.data import images
 
     seed = tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32)
     return images.augment(image, LIGHT, seed), label

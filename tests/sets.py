@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tlkit import traits
-from tlkit.splits import Data, Split
-from tlkit.traits import LOOK, Traits
+from tlkit.data import example_info
+from tlkit.data.example_info import LOOK, Traits
+from tlkit.data.splits import Data, Split
 
 PATTERN = ("train", "train", "train", "val", "test")
 
 
 def texts(items: Sequence[str], labels: Sequence[int], sides: Sequence[str] | None = None) -> Data:
     """Return texts as data; examples go to the splits as `sides` says, or by PATTERN over and over."""
-    return _data("text", list(items), labels, sides, traits.look(list(items), "text", _names("line", len(items))))
+    return _data("text", list(items), labels, sides, example_info.look(list(items), "text", _names("line", len(items))))
 
 
 def pictures(labels: Sequence[int], sides: Sequence[str] | None = None, *, seed: int = 0) -> Data:
@@ -26,7 +26,12 @@ def pictures(labels: Sequence[int], sides: Sequence[str] | None = None, *, seed:
     looks["width"], looks["height"], looks["format"], looks["mode"] = 300, 200, b"JPEG", b"RGB"
     looks["bytes"] = rng.integers(20_000, 90_000, len(labels))
     names = _names("p", len(labels), ".jpg")
-    seen = Traits(traits.strings(names), traits.digests([traits.digest(name.encode()) for name in names]), None, looks)
+    seen = Traits(
+        example_info.strings(names),
+        example_info.digests([example_info.digest(name.encode()) for name in names]),
+        None,
+        looks,
+    )
     return _data("image", [f"/nowhere/{name}" for name in names], labels, sides, seen)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tlkit import intervals
+from tlkit.data.splits import Data, Split
 from tlkit.measured import Measured, Mistake
 from tlkit.report import Report, score
-from tlkit.splits import Data, Split
 from tlkit.story import Story
 from tlkit.train import History
 

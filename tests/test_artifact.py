@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import graphs, images
+from tlkit import graphs
+from tlkit.data import images
 from tlkit.errors import ArtifactError, DataError, InputError
 
 

@@ -20,12 +20,13 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 import tlkit
-from tlkit import decoding, errors, images
+from tlkit import errors
 from tlkit.config import Phase, Reading
+from tlkit.data import image_decoding, images
 from tlkit.vision import ImageInput
 
 SIZE = 64
-DECODE = tf.function(decoding.decode, input_signature=[tf.TensorSpec((), tf.string)])
+DECODE = tf.function(image_decoding.decode, input_signature=[tf.TensorSpec((), tf.string)])
 
 # === Table ===
 

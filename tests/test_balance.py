@@ -9,9 +9,9 @@ import pytest
 import sets
 
 from tlkit.checks import check
-from tlkit.examples import gather
+from tlkit.data.examples import gather
+from tlkit.data.splits import Data
 from tlkit.findings import Diagnosis, Finding
-from tlkit.splits import Data
 
 
 def made(truths: np.ndarray, names: tuple[str, ...], texts: list[str] | None = None) -> Data:

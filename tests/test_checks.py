@@ -11,8 +11,8 @@ import sets
 
 import tlkit
 from tlkit.checks import check
+from tlkit.data.splits import Data
 from tlkit.findings import Finding
-from tlkit.splits import Data
 
 EVEN = [0, 1] * 50
 

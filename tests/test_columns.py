@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tlkit import columns
-from tlkit.columns import Column
+from tlkit.data import table_columns
+from tlkit.data.table_columns import Column
 from tlkit.errors import InputError
 
 AMOUNT, CITY = Column("amount"), Column("city", ("Oslo", "Rome", "7"))
@@ -61,7 +61,7 @@ def test_a_number_that_float32_does_not_hold_is_refused(cell: Any) -> None:
     ],
 )
 def test_every_form_of_a_row_is_the_same_row(item: Any) -> None:
-    assert columns.row((AMOUNT, CITY), item, 0) == [3.0, 1.0]
+    assert table_columns.row((AMOUNT, CITY), item, 0) == [3.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_every_form_of_a_row_is_the_same_row(item: Any) -> None:
 )
 def test_rows_that_do_not_suit_are_refused(item: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        columns.row((AMOUNT, CITY), item, 4)
+        table_columns.row((AMOUNT, CITY), item, 4)
 
 
 def test_faults_of_facts() -> None:
@@ -89,11 +89,11 @@ def test_faults_of_facts() -> None:
         "edges": [[0.0, 1.0]],
         "gaps": [False],
     }
-    assert list(columns.faults(sound)) == []
-    assert list(columns.faults(sound | {"gaps": []}))
-    assert list(columns.faults({key: [] for key in sound}))
-    assert list(columns.faults(sound | {"means": [math.nan]}))
-    assert list(columns.faults(sound | {"scales": [-1.0]}))
-    assert list(columns.faults(sound | {"edges": [[1.0, 1.0]]})) and list(
-        columns.faults(sound | {"edges": [[0, math.inf]]})
+    assert list(table_columns.faults(sound)) == []
+    assert list(table_columns.faults(sound | {"gaps": []}))
+    assert list(table_columns.faults({key: [] for key in sound}))
+    assert list(table_columns.faults(sound | {"means": [math.nan]}))
+    assert list(table_columns.faults(sound | {"scales": [-1.0]}))
+    assert list(table_columns.faults(sound | {"edges": [[1.0, 1.0]]})) and list(
+        table_columns.faults(sound | {"edges": [[0, math.inf]]})
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import conll
+from tlkit.data.readers import conll
 from tlkit.errors import DataError, InputError
 from tlkit.job import Job, completed, kind_of
 

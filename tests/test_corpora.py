@@ -8,8 +8,8 @@ import pytest
 
 import tlkit
 from tlkit.config import Splitting
+from tlkit.data.text_pairs import Pair
 from tlkit.errors import DataError
-from tlkit.pairing import Pair
 from tlkit.tasks.next_token import Reply, Summary
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import data, errors, job
+from tlkit import errors, job
 from tlkit.config import Splitting
+from tlkit.data import reader_factory
 
 TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]
 LABELS = ["pos", "neg"] * 3
@@ -38,12 +39,12 @@ def table(path: Path, text: str = "", rows: Sequence[tuple[str, str]] = tuple(zi
     return path
 
 
-def of(dataset: data.Data, split: str) -> list[tuple[str, str]]:
+def of(dataset: reader_factory.Data, split: str) -> list[tuple[str, str]]:
     part = getattr(dataset, split)
     return [(item, dataset.labels[label]) for item, label in zip(part.items, part.labels, strict=True)]
 
 
-def everything(dataset: data.Data) -> list[tuple[str, str]]:
+def everything(dataset: reader_factory.Data) -> list[tuple[str, str]]:
     return sorted(of(dataset, "train") + of(dataset, "val") + of(dataset, "test"))
 
 
@@ -51,18 +52,20 @@ def everything(dataset: data.Data) -> list[tuple[str, str]]:
 
 
 def test_drawn_splits() -> None:
-    dataset = data.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40, seed=3)
+    dataset = reader_factory.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40, seed=3)
     assert dataset.counts() == {"train": {"a": 42, "b": 28}, "val": {"a": 9, "b": 6}, "test": {"a": 9, "b": 6}}
     assert "No val or test split was given; 70 % train, 15 % val and 15 % test" in dataset.splitting
     assert "(seed 3)" in dataset.splitting
     assert len(set(map(str, everything(dataset)))) == 100
     assert (len(dataset.train), dataset.train.labels.dtype) == (70, np.int64)
-    assert of(dataset, "train") != of(data.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40), "train")
+    assert of(dataset, "train") != of(
+        reader_factory.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40), "train"
+    )
 
 
 def test_repr_is_short(tmp_path: Path) -> None:
     (folder(tmp_path, {"a": 4, "b": 4}) / "a" / "bad.png").write_bytes(b"")
-    assert repr(data.image_folder(tmp_path)) == (
+    assert repr(reader_factory.image_folder(tmp_path)) == (
         f"Data({tmp_path}: image, 2 classes; train 4, val 2, test 2, 1 unreadable)"
     )
 
@@ -72,7 +75,7 @@ def test_repr_is_short(tmp_path: Path) -> None:
 
 def test_fingerprint_of_texts_changes_with_what_matters() -> None:
     def mark(texts: list[str], labels: list[str], seed: int = 0) -> str:
-        return data.arrays(texts, labels, seed=seed).fingerprint()
+        return reader_factory.arrays(texts, labels, seed=seed).fingerprint()
 
     same = mark(TEXTS, LABELS)
     assert same == mark(list(TEXTS), list(LABELS)) and len(same) == 64
@@ -82,15 +85,15 @@ def test_fingerprint_of_texts_changes_with_what_matters() -> None:
 
 def test_fingerprint_of_arrays_and_files(tmp_path: Path) -> None:
     pixels = np.arange(8 * 4 * 4 * 3, dtype=np.uint8).reshape(8, 4, 4, 3)
-    first = data.arrays(pixels, [0, 1] * 4).fingerprint()
+    first = reader_factory.arrays(pixels, [0, 1] * 4).fingerprint()
     pixels = pixels.copy()
     pixels[3, 0, 0, 0] += 1
-    assert data.arrays(pixels, [0, 1] * 4).fingerprint() != first
+    assert reader_factory.arrays(pixels, [0, 1] * 4).fingerprint() != first
     root = folder(tmp_path / "a", {"x": 3, "y": 3})
     other = folder(tmp_path / "b", {"x": 3, "y": 3})
-    assert data.image_folder(root).fingerprint() == data.image_folder(other).fingerprint()
+    assert reader_factory.image_folder(root).fingerprint() == reader_factory.image_folder(other).fingerprint()
     draw(other / "x" / "1.png", 77)
-    assert data.image_folder(root).fingerprint() != data.image_folder(other).fingerprint()
+    assert reader_factory.image_folder(root).fingerprint() != reader_factory.image_folder(other).fingerprint()
 
 
 # === Folders ===
@@ -102,19 +105,19 @@ def test_folder_of_classes(tmp_path: Path) -> None:
     (root / "dog" / ".DS_Store").write_bytes(b"x")
     (root / "dog" / "Thumbs.db").write_bytes(b"x")
     (root / "README.md").write_text("about")
-    dataset = data.image_folder(root)
+    dataset = reader_factory.image_folder(root)
     assert (dataset.labels, dataset.kind, dataset.unreadable, dataset.flip) == (("cat", "dog"), "image", (), True)
     files = [(str(path), "dog" if "dog" in path.parts else "cat") for path in root.rglob("[0-9].*")]
     assert everything(dataset) == sorted(files)
 
 
 def test_numbered_classes_are_in_order(tmp_path: Path) -> None:
-    assert data.image_folder(folder(tmp_path, {"10": 3, "9": 3})).labels == ("9", "10")
+    assert reader_factory.image_folder(folder(tmp_path, {"10": 3, "9": 3})).labels == ("9", "10")
 
 
 def test_given_splits_are_kept(tmp_path: Path) -> None:
     root = folder(tmp_path, {f"{s}/{c}": 2 for s in ("train", "Validation", "test") for c in "ab"})
-    dataset = data.image_folder(root)
+    dataset = reader_factory.image_folder(root)
     assert [Path(item).parts[-3] for item in dataset.val.items] == ["Validation"] * 4
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [4, 4, 4]
     assert dataset.splitting == "The train, val and test splits were given."
@@ -122,7 +125,9 @@ def test_given_splits_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("other", "sentence"), [("test", "another as test"), ("val", "another as val; it is used as")])
 def test_train_and_one_more_split(tmp_path: Path, other: str, sentence: str) -> None:
-    dataset = data.image_folder(folder(tmp_path, {"train/a": 20, "train/b": 20, f"{other}/a": 2, f"{other}/b": 2}))
+    dataset = reader_factory.image_folder(
+        folder(tmp_path, {"train/a": 20, "train/b": 20, f"{other}/a": 2, f"{other}/b": 2})
+    )
     assert {Path(item).parts[-3] for item in dataset.test.items} == {other}
     assert {Path(item).parts[-3] for item in dataset.val.items} == {"train"}
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [34, 6, 4]
@@ -130,14 +135,14 @@ def test_train_and_one_more_split(tmp_path: Path, other: str, sentence: str) -> 
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
-    assert data.image_folder(folder(tmp_path, {"train": 3, "bus": 3})).labels == ("bus", "train")
+    assert reader_factory.image_folder(folder(tmp_path, {"train": 3, "bus": 3})).labels == ("bus", "train")
 
 
 def test_unreadable_files_are_named_and_left_out(tmp_path: Path) -> None:
     root = folder(tmp_path, {"a": 4, "b": 4})
     (root / "a" / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     (root / "b" / "empty.png").write_bytes(b"")
-    dataset = data.image_folder(root)
+    dataset = reader_factory.image_folder(root)
     assert [name for name, _ in dataset.unreadable] == ["a/cut.jpg", "b/empty.png"]
     assert dataset.unreadable[1][1] == "the file is empty"
     assert len(everything(dataset)) == 8
@@ -146,14 +151,14 @@ def test_unreadable_files_are_named_and_left_out(tmp_path: Path) -> None:
 def test_what_only_pillow_reads_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     root = folder(tmp_path / "data", {"a": 3, "b": 3}, ["{}.tiff"])
-    found = data.image_folder(root)
+    found = reader_factory.image_folder(root)
     for split in (found.train, found.val, found.test):
         for item in split.items:
             assert Path(item).parent == tmp_path / "home" / "pictures"
             with Image.open(item) as picture:
                 assert picture.format == "PNG" and picture.getpixel((0, 0))[0] == int(Path(item).name[0])
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "pictures").iterdir()}
-    assert data.image_folder(root).fingerprint() == found.fingerprint()
+    assert reader_factory.image_folder(root).fingerprint() == found.fingerprint()
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "pictures").iterdir()}
 
 
@@ -173,30 +178,30 @@ def test_what_only_pillow_reads_is_converted_once(tmp_path: Path, monkeypatch: p
 )
 def test_folders_that_cannot_be_read(tmp_path: Path, counts: dict[str, int], message: str) -> None:
     with pytest.raises(errors.DataError, match=message):
-        data.image_folder(folder(tmp_path, counts))
+        reader_factory.image_folder(folder(tmp_path, counts))
 
 
 def test_other_folders_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(errors.DataError, match=r"there is no folder .*none; check the path"):
-        data.image_folder(tmp_path / "none")
+        reader_factory.image_folder(tmp_path / "none")
     (tmp_path / "file").write_text("x")
     with pytest.raises(errors.DataError, match="file is a file; give a folder"):
-        data.image_folder(tmp_path / "file")
+        reader_factory.image_folder(tmp_path / "file")
     root = folder(tmp_path / "r", {"a": 3})
     (root / "b").mkdir()
     with pytest.raises(errors.DataError, match=r"the class folder 'b' in .* is empty; add pictures or remove it"):
-        data.image_folder(root)
+        reader_factory.image_folder(root)
     (root / "b" / "x.png").write_bytes(b"")
     with pytest.raises(errors.DataError, match=r"no file of the class 'b' .*\(b/x.png: the file is empty\); replace"):
-        data.image_folder(root)
+        reader_factory.image_folder(root)
     for path in (root / "a").iterdir():
         path.write_bytes(b"")
     with pytest.raises(errors.DataError, match=r"no readable example to train on \(4 could not be read; a/0.png: the"):
-        data.image_folder(root)
+        reader_factory.image_folder(root)
 
 
 def test_trashnet(shared: Path) -> None:
-    dataset = data.image_folder(shared / "trashnet")
+    dataset = reader_factory.image_folder(shared / "trashnet")
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1769, 379, 379]
     assert dataset.unreadable == () and len(dataset.labels) == 6
 
@@ -207,7 +212,7 @@ def test_trashnet(shared: Path) -> None:
 @pytest.mark.parametrize("shape", [(8, 4, 4), (8, 4, 4, 1), (8, 4, 4, 3)])
 def test_arrays_of_pictures(shape: tuple[int, ...]) -> None:
     pixels = np.arange(np.prod(shape)).reshape(shape) % 256
-    dataset = data.arrays(pixels, np.array([0, 1] * 4), labels=["even", "odd"])
+    dataset = reader_factory.arrays(pixels, np.array([0, 1] * 4), labels=["even", "odd"])
     assert (dataset.labels, dataset.kind) == (("even", "odd"), "image")
     for split in (dataset.train, dataset.val, dataset.test):
         for image, label in zip(split.items, split.labels, strict=True):
@@ -216,11 +221,11 @@ def test_arrays_of_pictures(shape: tuple[int, ...]) -> None:
 
 
 def test_labels_of_arrays() -> None:
-    assert data.arrays(TEXTS, np.array(LABELS)).labels == ("neg", "pos")
-    assert data.arrays(TEXTS, LABELS, labels=["pos", "neg"]).labels == ("pos", "neg")
-    assert data.arrays(np.array(TEXTS), [10, 9] * 3).labels == ("9", "10")
-    assert data.arrays(TEXTS, [True, False] * 3).labels == ("False", "True")
-    unused = data.arrays(TEXTS, [2, 0] * 3, labels=["a", "b", "c"])
+    assert reader_factory.arrays(TEXTS, np.array(LABELS)).labels == ("neg", "pos")
+    assert reader_factory.arrays(TEXTS, LABELS, labels=["pos", "neg"]).labels == ("pos", "neg")
+    assert reader_factory.arrays(np.array(TEXTS), [10, 9] * 3).labels == ("9", "10")
+    assert reader_factory.arrays(TEXTS, [True, False] * 3).labels == ("False", "True")
+    unused = reader_factory.arrays(TEXTS, [2, 0] * 3, labels=["a", "b", "c"])
     assert unused.labels == ("a", "c") and "Left out for want of examples: b." in unused.splitting
     assert dict(everything(unused))["good film"] == "c"
 
@@ -245,55 +250,55 @@ def test_labels_of_arrays() -> None:
 )
 def test_arrays_that_cannot_be_used(x: object, y: object, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
-        data.arrays(x, y)
+        reader_factory.arrays(x, y)
 
 
 @pytest.mark.parametrize(("y", "labels"), [([0, 5] * 3, ["a", "b"]), (["a", "c"] * 3, ["a", "b"])])
 def test_labels_outside_the_given_ones(y: list, labels: list[str]) -> None:
     with pytest.raises(errors.DataError, match=r"has the label (5|'c'), which is not among the 2 in labels="):
-        data.arrays(TEXTS, y, labels=labels)
+        reader_factory.arrays(TEXTS, y, labels=labels)
 
 
 # === read ===
 
 
 def test_read_chooses_by_what_is_there(tmp_path: Path) -> None:
-    assert data.read(str(folder(tmp_path / "p", {"a": 3, "b": 3}))).kind == "image"
+    assert reader_factory.read(str(folder(tmp_path / "p", {"a": 3, "b": 3}))).kind == "image"
     path = table(tmp_path / "t.csv", "x,y\n" + "".join(f"{a},{b}\n" for a, b in zip(TEXTS, LABELS, strict=True)))
-    dataset = data.read(str(path), text_column="x", label_column="y", seed=4)
+    dataset = reader_factory.read(str(path), text_column="x", label_column="y", seed=4)
     assert dataset.kind == "text" and "(seed 4)" in dataset.splitting
-    assert data.read("digits", seed=4).source == "digits"
+    assert reader_factory.read("digits", seed=4).source == "digits"
 
 
 def test_a_path_wins_over_a_sample_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder(tmp_path / "digits", {"a": 3, "b": 3})
-    dataset = data.read("digits")
+    dataset = reader_factory.read("digits")
     assert dataset.labels == ("a", "b")
     assert "The folder digits was read, not the packaged sample of the same name." in dataset.splitting
     folder(tmp_path / "other", {"a": 3, "b": 3})
-    assert "packaged" not in data.read("other").splitting
+    assert "packaged" not in reader_factory.read("other").splitting
 
 
 def test_read_passes_names_to_tfds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "tfds", lambda name, *, splitting, strict: (name, splitting, strict))
-    assert data.read("tfds:glue:sst2", seed=2, strict=True) == ("glue:sst2", Splitting(2), True)
+    monkeypatch.setattr(reader_factory, "tfds", lambda name, *, splitting, strict: (name, splitting, strict))
+    assert reader_factory.read("tfds:glue:sst2", seed=2, strict=True) == ("glue:sst2", Splitting(2), True)
 
 
 def test_read_says_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(errors.InputError, match="unknown data set 'digts'; did you mean digits"):
-        data.read("digts")
+        reader_factory.read("digts")
     for missing in (str(tmp_path / "photos"), "photos/", "t.csv"):
         with pytest.raises(errors.DataError, match=r"there is no file or folder .*; check the path"):
-            data.read(missing)
+            reader_factory.read(missing)
     with pytest.raises(errors.InputError, match=r"digits is not a table file; leave out text_column and root$"):
-        data.read("digits", text_column="a", root="b")
+        reader_factory.read("digits", text_column="a", root="b")
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a\0b", "a/" * 3000])
 def test_names_that_no_file_can_have(name: str) -> None:
     with pytest.raises(errors.TlkitError, match=r"there is no file or folder a|unknown data set 'a"):
-        data.read(name)
+        reader_factory.read(name)
     assert job.kind_of(job.Job(data=name, out="x")) is None
 
 
@@ -301,30 +306,36 @@ def test_read_tells_pictures_from_texts(tmp_path: Path) -> None:
     folder(tmp_path / "p", {"a": 3, "b": 3})
     lines = [f"{label}/{number}.png,{label}" for label in "ab" for number in range(3)]
     manifest = table(tmp_path / "p" / "t.csv", "\n".join(["file,label", *lines]))
-    assert data.read(str(manifest), seed=3).fingerprint() == data.image_table(manifest, seed=3).fingerprint()
+    assert (
+        reader_factory.read(str(manifest), seed=3).fingerprint()
+        == reader_factory.image_table(manifest, seed=3).fingerprint()
+    )
     moved = table(tmp_path / "t.csv", "\n".join(["where,label", *lines]))
-    assert data.read(str(moved), image_column="where", root=str(tmp_path / "p")).kind == "image"
+    assert reader_factory.read(str(moved), image_column="where", root=str(tmp_path / "p")).kind == "image"
     texts = table(tmp_path / "u.csv", "\n".join(["file,text,label", *(f"x.png,{line}" for line in lines)]))
-    assert data.read(str(texts)).kind == "text"
+    assert reader_factory.read(str(texts)).kind == "text"
     with pytest.raises(errors.InputError, match=r"u.csv holds texts, which have no folder; leave out root, or name an"):
-        data.read(str(texts), root="p")
+        reader_factory.read(str(texts), root="p")
 
 
 def test_read_is_strict_where_it_is_asked_to(tmp_path: Path) -> None:
     rows = [*zip(TEXTS, LABELS, strict=True), ("", "pos")]
     path = table(tmp_path / "t.csv", rows=rows)
-    assert len(data.read(str(path)).unreadable) == 1
+    assert len(reader_factory.read(str(path)).unreadable) == 1
     with pytest.raises(errors.DataError, match="1 could not be read; line 8: an empty text"):
-        data.read(str(path), strict=True)
+        reader_factory.read(str(path), strict=True)
 
 
 def test_a_table_at_an_address_is_read(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv")
     address = f"file://{path}"
-    assert everything(data.read(address)) == everything(data.text_table(path))
+    assert everything(reader_factory.read(address)) == everything(reader_factory.text_table(path))
     manifest = "\n".join(["image,label", *(f"p/{label}/{n}.png,{label}" for label in "ab" for n in range(3))])
     table(tmp_path / "m.csv", manifest)
     folder(tmp_path / "p", {"a": 3, "b": 3})
-    assert data.read(f"file://{tmp_path}/m.csv").fingerprint() == data.image_table(tmp_path / "m.csv").fingerprint()
+    assert (
+        reader_factory.read(f"file://{tmp_path}/m.csv").fingerprint()
+        == reader_factory.image_table(tmp_path / "m.csv").fingerprint()
+    )
     with pytest.raises(errors.DataError, match=r"there is no file file:///none/t.csv; check it"):
-        data.read("file:///none/t.csv")
+        reader_factory.read("file:///none/t.csv")

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, ImageOps
 
 import tlkit
-from tlkit import doctor, drawing
+from tlkit import doctor
+from tlkit.data import splitting
+from tlkit.data.splits import joined
 from tlkit.errors import OfflineError
-from tlkit.splits import joined
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_changed_copies_across_train_and_val_are_found_and_little_else(shared: P
     made = made_folder(shared / "trashnet", tmp_path / "photos")
     data = tlkit.image_folder(tmp_path / "photos")
     seen = joined(list(data.splits().values())).traits
-    pairs = {frozenset((seen.names[a], seen.names[b])) for a, b in drawing.near(seen)}
+    pairs = {frozenset((seen.names[a], seen.names[b])) for a, b in splitting.near(seen)}
     wanted = {frozenset(pair) for pair in made.items()}
     assert len(wanted) == 60 and len(wanted - pairs) <= 1
     assert len(pairs - wanted) <= 0.01 * len(seen.names)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import drawing, traits
 from tlkit.config import Splitting
+from tlkit.data import example_info, splitting
 from tlkit.errors import DataError, InputError
 
 TEXTS = [f"{topic} number {number}" for topic in ("fish", "fowl") for number in range(40)]
@@ -32,23 +32,23 @@ def read(texts: list[str] = TEXTS, labels: list[str] = LABELS, **options: object
 
 def test_carve_is_stratified_seeded_and_complete() -> None:
     labels = np.repeat([0, 1, 2], [100, 40, 20])
-    parts = drawing.carve(labels, 5, 0.15, 0.15)
+    parts = splitting.carve(labels, 5, 0.15, 0.15)
     assert sorted(np.concatenate(parts)) == list(range(160))
     assert [np.bincount(labels[part]).tolist() for part in parts] == [[70, 28, 14], [15, 6, 3], [15, 6, 3]]
-    assert all(np.array_equal(a, b) for a, b in zip(parts, drawing.carve(labels, 5, 0.15, 0.15), strict=True))
-    assert not np.array_equal(parts[0], drawing.carve(labels, 6, 0.15, 0.15)[0])
+    assert all(np.array_equal(a, b) for a, b in zip(parts, splitting.carve(labels, 5, 0.15, 0.15), strict=True))
+    assert not np.array_equal(parts[0], splitting.carve(labels, 6, 0.15, 0.15)[0])
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(1, [1, 0, 0]), (2, [1, 0, 1]), (3, [1, 1, 1]), (10, [6, 2, 2])])
 def test_carve_of_small_classes(size: int, sizes: list[int]) -> None:
-    assert [len(part) for part in drawing.carve(np.zeros(size, int), 0, 0.15, 0.15)] == sizes
+    assert [len(part) for part in splitting.carve(np.zeros(size, int), 0, 0.15, 0.15)] == sizes
 
 
 def test_units_are_never_parted_and_the_shares_are_kept() -> None:
     rng = np.random.default_rng(0)
     units = np.sort(rng.integers(0, 120, 600))
     labels = units % 3  # a unit is of one class
-    parts = drawing.carve(labels, 1, 0.15, 0.15, units=units)
+    parts = splitting.carve(labels, 1, 0.15, 0.15, units=units)
     sides = [set(units[part]) for part in parts]
     assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
     assert [round(len(part) / 600, 2) for part in parts] == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
@@ -57,12 +57,12 @@ def test_units_are_never_parted_and_the_shares_are_kept() -> None:
 
 def test_a_unit_larger_than_a_part_stays_in_train() -> None:
     units = np.array([0] * 60 + list(range(1, 41)))
-    train, val, test = drawing.carve(np.zeros(100, int), 0, 0.15, 0.15, units=units)
+    train, val, test = splitting.carve(np.zeros(100, int), 0, 0.15, 0.15, units=units)
     assert set(range(60)) <= set(train) and len(val) == len(test) == 15
 
 
 def test_a_mixed_unit_counts_as_of_its_larger_class() -> None:
-    assert drawing._owners(np.array([1, 0, 0, 2, 1]), np.array([0, 0, 0, 1, 1])).tolist() == [0, 1]
+    assert splitting._owners(np.array([1, 0, 0, 2, 1]), np.array([0, 0, 0, 1, 1])).tolist() == [0, 1]
 
 
 # === Copies ===
@@ -87,9 +87,9 @@ def test_near_copies_of_pictures_stay_on_one_side(photos: dict[str, np.ndarray])
     data = tlkit.arrays(pixels, np.arange(len(pixels)) % len(cuts) % 2)
     side = {name: {int(n) % len(cuts) for n in split.traits.names} for name, split in data.splits().items()}
     assert not (side["train"] & side["test"] or side["train"] & side["val"] or side["val"] & side["test"])
-    assert len(drawing.near(traits.look(pixels, "image"))) >= len(cuts)
-    small = traits.look(pixels[:, :24, :24], "image")
-    assert len(drawing.near(small)) == 0  # too small to tell things apart
+    assert len(splitting.near(example_info.look(pixels, "image"))) >= len(cuts)
+    small = example_info.look(pixels[:, :24, :24], "image")
+    assert len(splitting.near(small)) == 0  # too small to tell things apart
 
 
 # === Groups ===
@@ -106,13 +106,15 @@ def test_groups_of_arrays_never_straddle() -> None:
 
 
 def test_a_pattern_groups_files(tmp_path: Path) -> None:
-    seen = traits.Traits(traits.strings(["a/p1-x.png", "a/p1-y.png", "b/p2-x.png", "b/q.png"]), np.zeros(4, "S16"))
-    assert drawing.grouped(seen, r"p(\d)", "d").groups.tolist() == ["1", "1", "2", ""]
-    assert drawing.grouped(seen, r"p\d", "d").groups.tolist() == ["p1", "p1", "p2", ""]
+    seen = example_info.Traits(
+        example_info.strings(["a/p1-x.png", "a/p1-y.png", "b/p2-x.png", "b/q.png"]), np.zeros(4, "S16")
+    )
+    assert splitting.grouped(seen, r"p(\d)", "d").groups.tolist() == ["1", "1", "2", ""]
+    assert splitting.grouped(seen, r"p\d", "d").groups.tolist() == ["p1", "p1", "p2", ""]
     with pytest.raises(DataError, match=r"group_by 'z' matches no example of d, such as 'a/p1-x.png'; give a column"):
-        drawing.grouped(seen, "z", "d")
+        splitting.grouped(seen, "z", "d")
     with pytest.raises(InputError, match=r"group_by '\(' is no regular expression: .*; mend it"):
-        drawing.grouped(seen, "(", "d")
+        splitting.grouped(seen, "(", "d")
 
 
 def test_too_few_examples_or_groups() -> None:
@@ -242,4 +244,4 @@ def test_options_that_cannot_be() -> None:
         read(splitting=Splitting(near_duplicates="apart"))
     with pytest.raises(InputError, match=r"seed=3 and splitting.seed=0 differ; give it in the splitting alone"):
         read(seed=3, splitting=Splitting())
-    assert drawing.settled(3, replace(Splitting(), seed=3)).seed == 3
+    assert splitting.settled(3, replace(Splitting(), seed=3)).seed == 3

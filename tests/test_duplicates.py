@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from tlkit import duplicates
+from tlkit.data import near_duplicates
 from tlkit.errors import InputError
 
 COUNT = 60
@@ -55,7 +55,7 @@ KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 def copied(pictures: list[Image.Image], kind: str) -> list[list[int]]:
     """Return the pairs found among pictures and copies of them behind these."""
-    return duplicates.near(thumbs(pictures + [KINDS[kind](image) for image in pictures])).tolist()
+    return near_duplicates.near(thumbs(pictures + [KINDS[kind](image) for image in pictures])).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -81,27 +81,27 @@ def test_copies_of_photographs_are_found(shared: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("turn", [ImageOps.flip, lambda image: image.rotate(180), ImageOps.invert])
 def test_other_changes_are_not_copies(pictures: list[Image.Image], turn: Callable) -> None:
-    assert duplicates.near(thumbs(pictures + [turn(image) for image in pictures])).tolist() == []
+    assert near_duplicates.near(thumbs(pictures + [turn(image) for image in pictures])).tolist() == []
 
 
 def test_a_symmetric_picture_is_no_copy_of_itself() -> None:
     half = thumbs([picture(0)])
     symmetric = np.maximum(half, half[:, :, ::-1])
-    assert len(duplicates.near(symmetric)) == 0
-    assert duplicates.near(np.concatenate([symmetric, symmetric ^ 1])).tolist() == [[0, 1]]
+    assert len(near_duplicates.near(symmetric)) == 0
+    assert near_duplicates.near(np.concatenate([symmetric, symmetric ^ 1])).tolist() == [[0, 1]]
 
 
 def test_pictures_without_structure_match_none() -> None:
     rng, ramp = np.random.default_rng(0), np.linspace(0, 40, 16)
     noise = 120 + rng.normal(0, 1, (10, 16, 16))
     blank = np.concatenate([noise, noise, noise + ramp, noise + ramp[:, None], np.full((5, 16, 16), 255)])
-    assert duplicates.near(blank.round().astype(np.uint8)).tolist() == []
+    assert near_duplicates.near(blank.round().astype(np.uint8)).tolist() == []
 
 
 @pytest.mark.parametrize(("contrast", "expected"), [(0.04, []), (0.15, [[0, 1]])])
 def test_faint_pictures_match_as_far_as_they_hold_something(contrast: float, expected: list) -> None:
     faint = picture(0, contrast)
-    assert duplicates.near(thumbs([faint, encoded(ImageOps.mirror(faint), 60)])).tolist() == expected
+    assert near_duplicates.near(thumbs([faint, encoded(ImageOps.mirror(faint), 60)])).tolist() == expected
 
 
 def test_a_common_shade_does_not_make_copies() -> None:
@@ -110,7 +110,7 @@ def test_a_common_shade_does_not_make_copies() -> None:
     pictures = (60 + shade + objects).round().astype(np.uint8)
     left, right = np.triu_indices(20, 1)
     assert np.corrcoef(pictures.reshape(20, -1))[left, right].min() > 0.9
-    assert duplicates.near(pictures).tolist() == []
+    assert near_duplicates.near(pictures).tolist() == []
 
 
 def test_none_is_missed_that_comparing_all_with_all_would_find() -> None:
@@ -118,12 +118,12 @@ def test_none_is_missed_that_comparing_all_with_all_would_find() -> None:
     sources = thumbs([picture(seed) for seed in range(100)])
     noise = rng.normal(0, 1, (100, 16, 16)) * rng.uniform(0, 6, (100, 1, 1))
     many = np.concatenate([sources, np.clip(sources[:, :, ::-1] + noise, 0, 255).round().astype(np.uint8)])
-    waves, mirrored = duplicates._waves(many)[0], duplicates._waves(many[:, :, ::-1])[0]
+    waves, mirrored = near_duplicates._waves(many)[0], near_duplicates._waves(many[:, :, ::-1])[0]
     left, right = np.triu_indices(len(many), 1)
     apart = [np.sqrt(((which[left] - waves[right]) ** 2).sum((1, 2))) for which in (waves, mirrored)]
-    close = np.minimum(*apart) <= duplicates.LIMIT
+    close = np.minimum(*apart) <= near_duplicates.LIMIT
     assert 30 < close.sum() < 90  # the noise is too much for some
-    np.testing.assert_array_equal(duplicates.near(many), np.stack([left, right], axis=1)[close])
+    np.testing.assert_array_equal(near_duplicates.near(many), np.stack([left, right], axis=1)[close])
 
 
 def crowd(seed: int, count: int, noise: float) -> np.ndarray:
@@ -133,10 +133,10 @@ def crowd(seed: int, count: int, noise: float) -> np.ndarray:
 
 def test_crowds_are_linked_without_all_their_pairs() -> None:
     many = np.concatenate([crowd(0, 700, 1), crowd(1, 600, 1), crowd(0, 200, 1)[:, :, ::-1]])
-    pairs = duplicates.near(many)
+    pairs = near_duplicates.near(many)
     assert len(pairs) < 40 * len(many)  # of 600,000
     expected = np.repeat([0, 700, 0], [700, 600, 200])
-    np.testing.assert_array_equal(duplicates.clusters(len(many), pairs), expected)
+    np.testing.assert_array_equal(near_duplicates.clusters(len(many), pairs), expected)
 
 
 def test_crowds_are_linked_with_one_another() -> None:
@@ -145,31 +145,31 @@ def test_crowds_are_linked_with_one_another() -> None:
     rng = np.random.default_rng(0)
     many = np.concatenate([part + rng.normal(0, 0.3, (100, 16, 16)) for part in (still, moved)]).round()
     many = many.clip(0, 255).astype(np.uint8)
-    assert not duplicates.clusters(len(many), duplicates.near(many)).any()
+    assert not near_duplicates.clusters(len(many), near_duplicates.near(many)).any()
 
 
 def test_a_crowd_hides_no_copy() -> None:
     many = np.concatenate([crowd(0, 600, 1), thumbs([picture(2), ImageOps.mirror(picture(2))])])
-    pairs = duplicates.near(many)
+    pairs = near_duplicates.near(many)
     assert pairs[-1].tolist() == [600, 601] and pairs[-2, 1] < 600
 
 
 def test_identical_thumbnails_are_paired_with_the_first() -> None:
     many = thumbs([picture(0), *[picture(1)] * 50])
-    assert duplicates.near(many).tolist() == [[1, number] for number in range(2, 51)]
+    assert near_duplicates.near(many).tolist() == [[1, number] for number in range(2, 51)]
 
 
 def test_pairs_do_not_depend_on_the_blocks(pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch) -> None:
     many = thumbs(pictures + pictures[::-1])[:, :, ::-1]
-    whole = duplicates.near(many)
-    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    whole = near_duplicates.near(many)
+    monkeypatch.setattr(near_duplicates, "BLOCK", 7)
     assert not many.flags.c_contiguous
-    np.testing.assert_array_equal(duplicates.near(many), whole)
+    np.testing.assert_array_equal(near_duplicates.near(many), whole)
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_pictures_have_no_pairs(count: int) -> None:
-    pairs = duplicates.near(thumbs([picture(0)])[:count])
+    pairs = near_duplicates.near(thumbs([picture(0)])[:count])
     assert pairs.shape == (0, 2) and pairs.dtype == np.int64
 
 
@@ -178,7 +178,7 @@ def test_few_pictures_have_no_pairs(count: int) -> None:
 )
 def test_other_thumbnails_are_named(shape: tuple[int, ...], dtype: str) -> None:
     with pytest.raises(InputError, match=rf"must be uint8 of the shape \(n, 16, 16\), not {dtype} \({shape[0]}, .*;"):
-        duplicates.near(np.zeros(shape, dtype))
+        near_duplicates.near(np.zeros(shape, dtype))
 
 
 # === exact ===
@@ -187,14 +187,14 @@ def test_other_thumbnails_are_named(shape: tuple[int, ...], dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["S16", object])
 def test_exact_names_the_first_of_each_digest(dtype: type) -> None:
     digests = np.array([b"b", b"a", b"b", b"c", b"a", b"b"], dtype)
-    first = duplicates.exact(digests)
+    first = near_duplicates.exact(digests)
     assert first.tolist() == [0, 1, 0, 3, 1, 0] and first.dtype == np.int64
-    assert duplicates.exact(digests[:0]).shape == (0,)
+    assert near_duplicates.exact(digests[:0]).shape == (0,)
 
 
 def test_exact_refuses_other_shapes() -> None:
     with pytest.raises(InputError, match=r"digests must have the shape \(n,\), not \(2, 1\); give one for each"):
-        duplicates.exact(np.array([[b"a"], [b"b"]]))
+        near_duplicates.exact(np.array([[b"a"], [b"b"]]))
 
 
 # === clusters ===
@@ -209,14 +209,14 @@ def test_exact_refuses_other_shapes() -> None:
     ],
 )
 def test_clusters_follow_chains(pairs: list, expected: list) -> None:
-    found = duplicates.clusters(6, np.array(pairs))
+    found = near_duplicates.clusters(6, np.array(pairs))
     assert found.tolist() == expected and found.dtype == np.int64
 
 
 def test_clusters_of_no_pairs() -> None:
     none = np.zeros((0, 2), np.int64)
-    assert duplicates.clusters(3, none).tolist() == [0, 1, 2]
-    assert duplicates.clusters(0, none).shape == (0,)
+    assert near_duplicates.clusters(3, none).tolist() == [0, 1, 2]
+    assert near_duplicates.clusters(0, none).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_clusters_of_no_pairs() -> None:
 )
 def test_clusters_refuse_other_pairs(pairs: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        duplicates.clusters(3, pairs)
+        near_duplicates.clusters(3, pairs)
 
 
 # === normalised ===
@@ -249,10 +249,10 @@ def test_clusters_refuse_other_pairs(pairs: np.ndarray, message: str) -> None:
     ],
 )
 def test_texts_are_normalised(text: str, expected: str) -> None:
-    assert duplicates.normalised(text) == expected
+    assert near_duplicates.normalised(text) == expected
 
 
 def test_normalising_twice_changes_nothing() -> None:
     letters = [chr(code) for code in range(sys.maxunicode) if unicodedata.category(chr(code))[0] in "LMNPSZ"]
-    once = [duplicates.normalised(letter) for letter in letters]
-    assert [duplicates.normalised(letter) for letter in once] == once
+    once = [near_duplicates.normalised(letter) for letter in letters]
+    assert [near_duplicates.normalised(letter) for letter in once] == once

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import sets
 
-from tlkit.examples import GROUPS, MEMBERS, SPLITS, gather
-from tlkit.splits import Data, Split
+from tlkit.data.examples import GROUPS, MEMBERS, SPLITS, gather
+from tlkit.data.splits import Data, Split
 
 
 def test_examples_come_split_by_split() -> None:

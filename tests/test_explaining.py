@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.columns import Column
+from tlkit.data.table_columns import Column
 from tlkit.errors import InputError
 from tlkit.saliency import Asked, Words, cells, words
 

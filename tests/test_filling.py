@@ -14,8 +14,8 @@ import pytest
 import tlkit
 from tlkit import build, cache, filling, frontier, keys, precision, store
 from tlkit.config import Augment, Backbone, Reading
+from tlkit.data.splits import Split
 from tlkit.errors import InputError, RunError
-from tlkit.splits import Split
 from tlkit.vision import ImageInput
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import folders
 from tlkit.config import Splitting
+from tlkit.data.readers import image_folder
 from tlkit.errors import DataError
 
 
@@ -98,7 +98,7 @@ def test_given_splits_and_a_splits_file(tmp_path: Path) -> None:
 
 def test_blank_files_in_quantity_do_not_wait_in_memory(tmp_path: Path) -> None:
     sources = [b""] * 1500
-    kept, seen, reasons = folders.pictures(sources)
+    kept, seen, reasons = image_folder.pictures(sources)
     assert not kept and not len(seen.names) and set(reasons) == set(range(1500))
 
 
@@ -106,7 +106,7 @@ def test_a_long_name_does_not_make_a_longer_one(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     name = "ü" * 125 + ".tif"  # as long as a name may be
     Image.new("RGB", (9, 9), "red").save(tmp_path / name, "TIFF")
-    (copy,), _, reasons = folders.pictures([str(tmp_path / name)])
+    (copy,), _, reasons = image_folder.pictures([str(tmp_path / name)])
     assert not reasons and Path(copy).is_file() and Path(copy).name.startswith("ü" * 50 + "-")
 
 

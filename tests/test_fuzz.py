@@ -180,7 +180,7 @@ PICTURE_TABLES = (
 
 
 def picture_tables() -> Strategy:
-    from tlkit import images
+    from tlkit.data import images
 
     for data in pictures().values():
         images.examine(data)  # TensorFlow compiles the decoder, for which it writes files of its own

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tlkit import gallery, page
-from tlkit.columns import Column
+from tlkit.data.splits import Data, Split
+from tlkit.data.table_columns import Column
+from tlkit.data.text_pairs import Pair
 from tlkit.errors import InputError
 from tlkit.measured import Mistake
-from tlkit.pairing import Pair
 from tlkit.saliency import Heat, Words
-from tlkit.splits import Data, Split
 
 CLF = SimpleNamespace(spec=SimpleNamespace(target=SimpleNamespace(name="label")))
 

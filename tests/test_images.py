@@ -13,12 +13,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from tlkit import decoding, errors, images
+from tlkit import errors
 from tlkit.config import LIGHT, STRONG, Augment, Reading
+from tlkit.data import image_decoding, images
 from tlkit.vision import ImageInput
 
 RNG = np.random.default_rng(0)
-DECODE = tf.function(decoding.decode, input_signature=[tf.TensorSpec((), tf.string)])
+DECODE = tf.function(image_decoding.decode, input_signature=[tf.TensorSpec((), tf.string)])
 
 
 def noise(height: int = 12, width: int = 20, channels: int = 3) -> np.ndarray:
@@ -255,22 +256,22 @@ def test_scale_leaves_twice_the_size_of_the_deciding_side(
     shape: tuple[int, int], size: int | None, how: str, expected: tuple[int, int]
 ) -> None:
     data = tf.constant(encoded(noise(*shape), "JPEG"))
-    assert decoding.decode(data, size, how).shape == (*expected, 3)
+    assert image_decoding.decode(data, size, how).shape == (*expected, 3)
     if size is not None:
-        assert decoding.decode(data, tf.constant(size), how).shape == (*expected, 3)
+        assert image_decoding.decode(data, tf.constant(size), how).shape == (*expected, 3)
 
 
 def test_other_formats_are_not_scaled() -> None:
-    np.testing.assert_array_equal(decoding.decode(tf.constant(encoded(noise(64, 160), "PNG")), 4), noise(64, 160))
+    np.testing.assert_array_equal(image_decoding.decode(tf.constant(encoded(noise(64, 160), "PNG")), 4), noise(64, 160))
 
 
 @pytest.mark.parametrize("how", images.RESIZES)
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket"])
 def test_scaled_decoding_agrees_with_full_decoding(photos: dict[str, Any], name: str, how: str) -> None:
     data = tf.constant(enlarged(photos[name], 1200, 800, quality=90))
-    small = decoding.decode(data, 100, how)
+    small = image_decoding.decode(data, 100, how)
     assert small.shape == (200, 300, 3)
-    scaled, full = (images.resize(pixels, 100, how).numpy() for pixels in (small, decoding.decode(data)))
+    scaled, full = (images.resize(pixels, 100, how).numpy() for pixels in (small, image_decoding.decode(data)))
     assert 0 < np.abs(scaled - full).mean() < 1 and np.abs(scaled - full).max() < 20
     assert np.abs(scaled[:, ::-1] - full).mean() > 10
 
@@ -280,7 +281,7 @@ def test_scaled_decoding_agrees_with_full_decoding(photos: dict[str, Any], name:
 def test_scaled_decoding_is_upright(orientation: int, how: str) -> None:
     data = encoded(QUARTERS, "JPEG", exif=exif(orientation))
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
-    np.testing.assert_allclose(decoding.decode(tf.constant(data), 24, how), expected[2::4, 2::4], atol=2)
+    np.testing.assert_allclose(image_decoding.decode(tf.constant(data), 24, how), expected[2::4, 2::4], atol=2)
 
 
 @pytest.mark.parametrize("how", images.RESIZES)
@@ -290,7 +291,7 @@ def test_training_and_serving_scale_alike(photos: dict[str, Any], how: str) -> N
     served = tf.function(read, takes)(tf.constant([data])).numpy()
     trained = next(iter(images.batches([data], 64, Reading(resize=how)))).numpy()
     np.testing.assert_array_equal(served, trained)
-    full = images.resize(decoding.decode(tf.constant(data)), 64, how).numpy()
+    full = images.resize(image_decoding.decode(tf.constant(data)), 64, how).numpy()
     assert not np.array_equal(full, trained[0]) and np.abs(full - trained[0]).mean() < 1
 
 

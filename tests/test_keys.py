@@ -132,7 +132,7 @@ def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
     assert keys.code() == keys.source(PACKAGE) == keys.source(package)
 
 
-@pytest.mark.parametrize("name", ["images.py", "tokens.py", "networks.py", "folding.py", "shards.py", "keys.py"])
+@pytest.mark.parametrize("name", ["data/images.py", "tokens.py", "networks.py", "folding.py", "shards.py", "keys.py"])
 def test_what_features_depend_on_changes_the_digest(package: Path, name: str) -> None:
     assert edited(package, name) != keys.code()
 
@@ -146,7 +146,7 @@ def test_modules_in_nested_folders_count(package: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(keys, "FEATURE_SOURCES", (*keys.FEATURE_SOURCES, "models/**/*.py"))
     nested = package / "models" / "vision"
     nested.mkdir(parents=True)
-    (package / "models" / "rows.py").write_text("ROWS = ()\n")
+    (package / "models" / "data/table_file.py").write_text("ROWS = ()\n")
     (nested / "nets.py").write_text("DEPTH = 1\n")
     before = keys.source(package)
     changed = edited(package, "models/vision/nets.py")

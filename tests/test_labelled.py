@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tlkit import labelled, rows, traits
+from tlkit.data import example_info, table_file, table_labels
 from tlkit.errors import DataError
 
 
 def read(
     held: list[dict[str, Any]], group: str | None = None, task: str = "label"
-) -> tuple[list[labelled.Row], list, str]:
+) -> tuple[list[table_labels.Row], list, str]:
     lines = list(enumerate(held, 1))
-    table = rows.Table("t.jsonl", list(held[0]), lines, [("line 99", "broken")], "Said before.")
-    return labelled.examples(table, "label", group, lambda row: (row["text"], "" if row["text"] else "no text"), task)
+    table = table_file.Table("t.jsonl", list(held[0]), lines, [("line 99", "broken")], "Said before.")
+    return table_labels.examples(
+        table, "label", group, lambda row: (row["text"], "" if row["text"] else "no text"), task
+    )
 
 
 def told(cells: list[Any], task: str) -> tuple[list[Any], list[tuple[str, str]]]:
@@ -39,9 +41,11 @@ def test_examples_and_what_is_none() -> None:
 
 
 def test_strings_that_nothing_could_take() -> None:
-    assert labelled.unfit("naïve 😀") == ""
-    assert labelled.unfit("a\0") == "a NUL character"
-    assert labelled.unfit("\udce9") == labelled.unfit("\ud800") == "bytes that are not characters of its encoding"
+    assert table_labels.unfit("naïve 😀") == ""
+    assert table_labels.unfit("a\0") == "a NUL character"
+    assert (
+        table_labels.unfit("\udce9") == table_labels.unfit("\ud800") == "bytes that are not characters of its encoding"
+    )
 
 
 # === Labels ===
@@ -155,11 +159,11 @@ def test_a_split_column() -> None:
 
 
 def test_a_split_column_may_hold_the_labels() -> None:
-    table = rows.Table("t.csv", ["text", "split"], [(2, {"text": "a", "split": "train"})], [])
-    found, _, note = labelled.examples(table, "split", None, lambda row: (row["text"], ""))
+    table = table_file.Table("t.csv", ["text", "split"], [(2, {"text": "a", "split": "train"})], [])
+    found, _, note = table_labels.examples(table, "split", None, lambda row: (row["text"], ""))
     assert (found[0].label, found[0].split, note) == ("train", "train", "")
     table.rows[0][1]["split"] = "test"
-    assert labelled.examples(table, "split", None, lambda row: (row["text"], ""))[0][0].split == "train"
+    assert table_labels.examples(table, "split", None, lambda row: (row["text"], ""))[0][0].split == "train"
 
 
 def test_groups() -> None:
@@ -168,15 +172,15 @@ def test_groups() -> None:
 
 
 def test_parts() -> None:
-    found = [labelled.Row(n, f"t{n}", n, "test" if n == 1 else "train", f"g{n}") for n in range(3)]
+    found = [table_labels.Row(n, f"t{n}", n, "test" if n == 1 else "train", f"g{n}") for n in range(3)]
     items = [row.value for row in found]
-    parts = labelled.parts(found, items, traits.look(items, "text", ["a", "b", "c"]), grouped=True)
+    parts = table_labels.parts(found, items, example_info.look(items, "text", ["a", "b", "c"]), grouped=True)
     assert {split: (part.items, part.labels) for split, part in parts.items()} == {
         "train": (["t0", "t2"], [0, 2]),
         "test": (["t1"], [1]),
     }
     assert parts["train"].traits.names.tolist() == ["a", "c"] and parts["test"].traits.groups.tolist() == ["g1"]
-    ungrouped = labelled.parts(found, items, traits.look(items, "text"), grouped=False)
+    ungrouped = table_labels.parts(found, items, example_info.look(items, "text"), grouped=False)
     assert ungrouped["train"].traits.groups is None
     assert np.array_equal(ungrouped["train"].traits.digests, parts["train"].traits.digests)
 
@@ -184,7 +188,7 @@ def test_parts() -> None:
 def test_a_table_of_json_lines_from_end_to_end(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text("\n".join(json.dumps({"text": "\ud800", "label": label}) for label in "ab"))
-    found, lost, _ = labelled.examples(
-        rows.read(path), "label", None, lambda row: (row["text"], labelled.unfit(row["text"]))
+    found, lost, _ = table_labels.examples(
+        table_file.read(path), "label", None, lambda row: (row["text"], table_labels.unfit(row["text"]))
     )
     assert found == [] and lost[0] == ("line 1", "bytes that are not characters of its encoding")

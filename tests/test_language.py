@@ -13,8 +13,8 @@ import writers
 
 import tlkit
 from tlkit import language
+from tlkit.data.text_pairs import Pair
 from tlkit.measured import Measured
-from tlkit.pairing import Pair
 from tlkit.tasks.next_token import Reply, Summary
 
 FACTS = {"split": "test", "history": (), "seconds": 1.0, "notes": ("as given",)}

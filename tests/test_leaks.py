@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import sets
 
-from tlkit.examples import gather
+from tlkit.data.examples import gather
+from tlkit.data.splits import Data
 from tlkit.findings import Finding
 from tlkit.leaks import copies
-from tlkit.splits import Data
 
 SAME = b"0123456789abcdef"
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cli, data, weights
+from tlkit import cli, weights
 from tlkit.config import Backbone, Download, Preset, Wheel
+from tlkit.data import reader_factory
 from tlkit.errors import OfflineError, TlkitError
 from tlkit.utils import download, offline, paths
 from tlkit.vision import VISION, ImageInput
@@ -76,7 +77,7 @@ UNKNOWN = Backbone("mine", "nowhere:nothing", ImageInput("none"), (), weights=Pr
 
 def flowers() -> Any:
     pytest.importorskip("tensorflow_datasets", reason="needs tensorflow-datasets")
-    return data.read("tfds:mnist")
+    return reader_factory.read("tfds:mnist")
 
 
 DOORS = {
@@ -90,7 +91,7 @@ DOORS = {
     "a summarizer": lambda: tlkit.summarizer("bart_base_en"),
     "a row of one's own": lambda: weights.find(UNKNOWN),
     "an address": lambda: download.url(f"{LOOPBACK}/w.h5", Path(os.environ["TLKIT_HOME"]) / "w.h5", ""),
-    "bbc_news": lambda: data.read("bbc_news"),
+    "bbc_news": lambda: reader_factory.read("bbc_news"),
     "tfds:mnist": flowers,
 }
 
@@ -148,7 +149,8 @@ def test_offline_no_command_leads_to_a_socket(
 def test_offline_no_address_reaches_tensorflow(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    from tlkit import images, samples
+    from tlkit.data import images
+    from tlkit.data.readers import tfds
 
     def asked(*_: Any) -> None:
         raise AssertionError("TensorFlow was asked")
@@ -157,12 +159,12 @@ def test_offline_no_address_reaches_tensorflow(place: str, monkeypatch: pytest.M
         monkeypatch.setattr(tf.io.gfile, name, asked)
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     ways = (
-        lambda: data.read(place),
-        lambda: data.read(f"{place}.csv"),
+        lambda: reader_factory.read(place),
+        lambda: reader_factory.read(f"{place}.csv"),
         lambda: paths.exists(place),
         lambda: paths.visible(place),
         lambda: images.content(f"{place}/a.png"),
-        lambda: samples.tfds("mnist", data_dir=place),
+        lambda: tfds.tfds("mnist", data_dir=place),
     )
     for way in ways:
         with pytest.raises(OfflineError, match=r"TLKIT_OFFLINE is set, so .* is not read; copy it to this m") as caught:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cache, checkpoint, cli, inventory, ledger, rows, shards, text_presets, torchfile, weights
+from tlkit import cache, checkpoint, cli, inventory, ledger, shards, text_presets, torchfile, weights
 from tlkit.config import Splitting
+from tlkit.data import table_file
 from tlkit.errors import DataError, TlkitError
 from tlkit.measured import Measured
 from tlkit.utils import files, regular_files
@@ -177,10 +178,10 @@ def own_run(place: Path) -> None:
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
-    "t.csv": rows.read,
+    "t.csv": table_file.read,
     "t.tsv": tlkit.text_table,
     "t.jsonl": lambda path: tlkit.read(str(path)),
-    "t.csv.gz": rows.read,
+    "t.csv.gz": table_file.read,
     "m.csv": tlkit.image_table,
     "n.csv": lambda path: tlkit.table(path),
     "a.conll": lambda path: tlkit.read(str(path), task="entities"),
@@ -297,7 +298,7 @@ def test_an_error_of_no_such_kind_passes(tmp_path: Path) -> None:
         pass
     assert caught.value.errno == errno.ENOENT
     with pytest.raises(DataError, match=r"there is no file .*none\.csv; check it"):
-        rows.read(tmp_path / "none.csv")
+        table_file.read(tmp_path / "none.csv")
 
 
 @pytest.mark.parametrize(

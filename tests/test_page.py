@@ -16,8 +16,8 @@ import sets
 from PIL import Image
 
 from tlkit import page
+from tlkit.data.splits import Data, Split
 from tlkit.findings import Diagnosis, Finding
-from tlkit.splits import Data, Split
 
 VOID = {"meta", "img", "br"}
 HOSTILE = '<script>alert("x")</script>&"\''

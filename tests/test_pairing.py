@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import pairing, traits
 from tlkit.config import Phase, Reading
+from tlkit.data import example_info, text_pairs
+from tlkit.data.splits import Split
+from tlkit.data.text_pairs import Pair
 from tlkit.errors import InputError
-from tlkit.pairing import Pair
-from tlkit.splits import Split
 from tlkit.text import TextInput
 
 
@@ -38,21 +38,21 @@ def test_a_pair_is_a_text() -> None:
     ],
 )
 def test_what_is_a_pair(item: object, expected: bool) -> None:
-    assert pairing.is_pair(item) is expected
+    assert text_pairs.is_pair(item) is expected
     if expected:
-        assert pairing.parts(item) == ("a", "b")
+        assert text_pairs.parts(item) == ("a", "b")
 
 
 @pytest.mark.parametrize(
     ("line", "expected"), [("a\tb", ("a", "b")), ("ab", "ab"), ("a\tb\tc", "a\tb\tc"), (Pair("a\tb", ""), "a\tb")]
 )
 def test_a_line_is_parted_at_its_tab(line: str, expected: object) -> None:
-    assert pairing.parted(line) == expected
+    assert text_pairs.parted(line) == expected
 
 
 def test_pairs_that_read_alike_differ_in_their_digest() -> None:
     one, other = Pair("a\nb", "c"), Pair("a", "b\nc")
-    assert one == other and traits.encoded(one) != traits.encoded(other)
+    assert one == other and example_info.encoded(one) != example_info.encoded(other)
     alike = [Split([pair], np.array([0])).digest("text") for pair in (one, other, Pair("a\nb", "c"))]
     assert alike[0] != alike[1] and alike[0] == alike[2]
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tlkit
-from tlkit import images
+from tlkit.data import images
 from tlkit.errors import DataError
 from tlkit.utils import paths
 

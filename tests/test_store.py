@@ -11,8 +11,8 @@ import pytest
 import tlkit
 from tlkit import frontier, store
 from tlkit.config import Augment, Reading
+from tlkit.data.splits import Split
 from tlkit.shards import Column
-from tlkit.splits import Split
 from tlkit.store import Store, Stream
 
 ORDER = np.random.default_rng(0).permutation(10)[:9].reshape(3, 3)

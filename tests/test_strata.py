@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlkit import drawing, strata
 from tlkit.config import Splitting
-from tlkit.splits import Split
+from tlkit.data import splitting, strata
+from tlkit.data.splits import Split
 
 
 def tagged(count: int, shares: list[float], seed: int = 0) -> np.ndarray:
@@ -57,7 +57,7 @@ def test_ranges_of_a_number() -> None:
 
 def draw(labels: np.ndarray, task: str, how: str) -> tuple[list[np.ndarray], str]:
     items = [f"text {number}" for number in range(len(labels))]
-    return drawing.draw(Split(items, labels), "text", Splitting(0, how), 2, task)
+    return splitting.draw(Split(items, labels), "text", Splitting(0, how), 2, task)
 
 
 @pytest.mark.parametrize("how", ["random", "stable"])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import data
 from tlkit.config import Splitting
+from tlkit.data import reader_factory
+from tlkit.data.readers.text_table import text_table
 from tlkit.errors import DataError, InputError
-from tlkit.tables import text_table
 
 TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]
 LABELS = ["pos", "neg"] * 3
@@ -24,7 +24,7 @@ def table(path: Path, text: str = "", rows: Sequence[tuple[str, str]] = tuple(zi
     return path
 
 
-def everything(dataset: data.Data) -> list[tuple[str, str]]:
+def everything(dataset: reader_factory.Data) -> list[tuple[str, str]]:
     parts = dataset.splits().values()
     return sorted((item, dataset.labels[i]) for part in parts for item, i in zip(part.items, part.labels, strict=True))
 

@@ -9,8 +9,8 @@ import pytest
 
 import tlkit
 from tlkit import inventory
-from tlkit.columns import Column
 from tlkit.config import Reading
+from tlkit.data.table_columns import Column
 from tlkit.errors import InputError
 from tlkit.tabular import TABULAR, TableInput
 

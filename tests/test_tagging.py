@@ -17,8 +17,8 @@ import tlkit
 from tlkit import checkpoint, exporting, freeze, frontier, heads
 from tlkit.build import pieces
 from tlkit.config import Phase
+from tlkit.data.splits import Split
 from tlkit.errors import ArtifactError, InputError
-from tlkit.splits import Split
 from tlkit.tasks import entities
 
 TAGS = ("O", "B-FIRM", "I-FIRM", "B-PET", "I-PET")

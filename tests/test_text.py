@@ -13,9 +13,9 @@ import pytest
 import tlkit
 from tlkit import build
 from tlkit.config import Reading
+from tlkit.data.splits import Split
 from tlkit.errors import WeightsError
 from tlkit.families import FAMILIES
-from tlkit.splits import Split
 from tlkit.text import TEXT
 from tlkit.tokens import Tokens
 

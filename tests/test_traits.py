@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import duplicates, images, traits
-from tlkit.splits import Split, joined
+from tlkit.data import example_info, images, near_duplicates
+from tlkit.data.splits import Split, joined
 
 
 def png(pixels: np.ndarray, **options: object) -> bytes:
@@ -23,7 +23,7 @@ def png(pixels: np.ndarray, **options: object) -> bytes:
 def test_a_picture_file(tmp_path: Path, photos: dict[str, np.ndarray]) -> None:
     photo = next(iter(photos.values()))
     (tmp_path / "a.jpg").write_bytes(png(photo, format="JPEG"))
-    seen = traits.look([str(tmp_path / "a.jpg"), png(photo[..., 0])], "image")
+    seen = example_info.look([str(tmp_path / "a.jpg"), png(photo[..., 0])], "image")
     assert seen.names.tolist() == [str(tmp_path / "a.jpg"), "1"]
     content = (tmp_path / "a.jpg").read_bytes()
     assert seen.hexdigest(0) == hashlib.sha256(content).hexdigest()[:32]
@@ -37,29 +37,29 @@ def test_a_picture_file(tmp_path: Path, photos: dict[str, np.ndarray]) -> None:
 
 def test_arrays_and_files_look_alike(photos: dict[str, np.ndarray]) -> None:
     photo = next(iter(photos.values()))
-    (array,), (file,) = traits.look(photo[None], "image").looks, traits.look([png(photo)], "image").looks
+    (array,), (file,) = example_info.look(photo[None], "image").looks, example_info.look([png(photo)], "image").looks
     assert abs(array["thumb"].astype(int) - file["thumb"]).max() <= 12
     assert (array["width"], array["height"], array["format"]) == (photo.shape[1], photo.shape[0], b"")
 
 
 def test_the_thumbnails_are_those_that_are_compared() -> None:
-    assert images.THUMB == duplicates.SIDE
+    assert images.THUMB == near_duplicates.SIDE
 
 
 def test_texts_have_the_digest_of_what_is_compared() -> None:
-    seen = traits.look(["Good  morning", "good morning", "good evening"], "text", ["line 2", "line 3", "line 4"])
+    seen = example_info.look(["Good  morning", "good morning", "good evening"], "text", ["line 2", "line 3", "line 4"])
     assert seen.digests[0] == seen.digests[1] != seen.digests[2] and seen.looks is None
     assert seen.names.tolist() == ["line 2", "line 3", "line 4"]
 
 
 def test_a_digest_that_ends_in_zeros_keeps_its_length() -> None:
-    seen = traits.Traits(traits.strings(["a"]), traits.digests([b"\x01" * 14 + b"\x00\x00"]))
+    seen = example_info.Traits(example_info.strings(["a"]), example_info.digests([b"\x01" * 14 + b"\x00\x00"]))
     assert seen.hexdigest(0) == "01" * 14 + "0000"
 
 
 def test_taken_and_joined() -> None:
-    left = Split(["a", "b"], np.array([0, 1]), traits.look(["a", "b"], "text"))
-    right = Split(["c"], np.array([1]), traits.look(["c"], "text", ["other"]))
+    left = Split(["a", "b"], np.array([0, 1]), example_info.look(["a", "b"], "text"))
+    right = Split(["c"], np.array([1]), example_info.look(["c"], "text", ["other"]))
     whole = joined([left, right])
     assert whole.items == ["a", "b", "c"] and whole.traits.names.tolist() == ["0", "1", "other"]
     assert whole.take(np.array([2, 0])).traits.names.tolist() == ["other", "0"]
@@ -69,13 +69,13 @@ def test_taken_and_joined() -> None:
 
 
 def test_blocks_keep_their_order_and_do_not_run_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traits, "BLOCK", 4)
+    monkeypatch.setattr(example_info, "BLOCK", 4)
     started: list[int] = []
-    results = traits.in_blocks(lambda n: started.append(n) or n * 2, range(20))
+    results = example_info.in_blocks(lambda n: started.append(n) or n * 2, range(20))
     assert next(results) == 0 and len(started) <= 4
     assert list(results) == [n * 2 for n in range(1, 20)]
 
 
 def test_unreadable_content_of_pillow_says_nothing() -> None:
-    _, width, height, size, form, mode = traits.of_file(b"nothing", np.zeros((16, 16), np.uint8))
+    _, width, height, size, form, mode = example_info.of_file(b"nothing", np.zeros((16, 16), np.uint8))
     assert (width, height, size, form, mode) == (0, 0, 7, b"", b"")

@@ -181,7 +181,8 @@ def test_offline_names_the_file_and_what_is_here(published: Path, monkeypatch: p
 @pytest.mark.slow
 def test_the_lite0_weights_are_real(photos: dict) -> None:
     """Apply the classification layer that comes with the weights: its top answer names what is in each photo."""
-    from tlkit import images, torchfile, weights
+    from tlkit import torchfile, weights
+    from tlkit.data import images
 
     row = VISION["efficientnet_lite0"]
     tensors = torchfile.read(weights.find(row).path)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tlkit.config import Backbone
+from tlkit.data.splits import Data, Split
+from tlkit.data.text_pairs import Pair
 from tlkit.generators import blocks, generator, summarizer
-from tlkit.pairing import Pair
 from tlkit.prompts import PromptInput
-from tlkit.splits import Data, Split
 from tlkit.text_presets import Lexicon, made_up
 
 BYTES = made_up("gpt2", False).words

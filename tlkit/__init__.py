@@ -30,8 +30,8 @@ _HOMES = {
     "build": ("classifier",),
     "calibration": ("calibrate",),
     "comparing": ("Comparison", "compare"),
-    "corpora": ("dialogues", "summaries"),
-    "data": (
+    "data.readers.text_generation": ("dialogues", "summaries"),
+    "data.reader_factory": (
         "Data",
         "Split",
         "arrays",

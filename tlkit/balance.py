@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tlkit.examples import GROUPS, SPLITS, Examples
+from tlkit.data.examples import GROUPS, SPLITS, Examples
 from tlkit.findings import Finding, listed
 
 TINY = 10  # training examples: with fewer a tag is hardly learned

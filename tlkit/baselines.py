@@ -14,7 +14,7 @@ from tlkit.errors import DataError, InputError, unknown
 from tlkit.measured import REPORTS, Measured
 
 if TYPE_CHECKING:
-    from tlkit.splits import Data, Split
+    from tlkit.data.splits import Data, Split
 
 SIDE = 32  # pixels of a side; a larger picture is shrunk
 STEPS = {"image": 100, "text": 1000}  # of the solver; a step on pixels takes many times as long as one on words
@@ -117,7 +117,7 @@ def _texts(split: Split) -> list[str]:
 
 def _pixels(split: Split) -> np.ndarray:
     """Return float32 rows (n, side * side * channels), 0..255; of an array of grey pictures one channel is kept."""
-    from tlkit import images
+    from tlkit.data import images
 
     array = split.items if isinstance(split.items, np.ndarray) else None
     side = SIDE if array is None else min(SIDE, *array.shape[1:3])

@@ -9,11 +9,11 @@ import numpy as np
 
 from tlkit import balance
 from tlkit.balance import TINY
-from tlkit.examples import GROUPS, MEMBERS, SPLITS, Examples, gather
+from tlkit.data.examples import GROUPS, MEMBERS, SPLITS, Examples, gather
+from tlkit.data.splits import Data
 from tlkit.findings import Finding, Severity, listed
 from tlkit.leaks import copies
 from tlkit.shortcuts import shortcuts
-from tlkit.splits import Data
 from tlkit.typechecks import entity_types
 
 # Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls

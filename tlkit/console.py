@@ -162,13 +162,13 @@ def read(options: argparse.Namespace, *, like: Any = None) -> Any:
         options: what the command was given.
         like: the columns of another table, whose order and codes the rows of this one are read in.
     """
-    from tlkit import data
     from tlkit.config import Splitting
+    from tlkit.data import reader_factory
     from tlkit.job import READ
 
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
     if like is not None:
         about = {"label_column": options.label_column, "strict": options.strict}
-        return data.table(options.data, like=like, splitting=splitting, **about)
+        return reader_factory.table(options.data, like=like, splitting=splitting, **about)
     columns = {name: getattr(options, name) for name in READ}
-    return data.read(options.data, splitting=splitting, task=options.target, **columns)
+    return reader_factory.read(options.data, splitting=splitting, task=options.target, **columns)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit import checks, choices, duplicates, filling, frontier, pairing, store, suspects
+from tlkit import checks, choices, filling, frontier, store, suspects
 from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.config import Compute, Reading
+from tlkit.data import near_duplicates, text_pairs
+from tlkit.data.splits import Data, Split, joined
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
 from tlkit.freeze import unfreeze
-from tlkit.splits import Data, Split, joined
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment
 
@@ -51,7 +52,7 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
         try:
             if find_backbone(backbone).prepare:
                 raise WeightsError("there is no backbone that knows this table before it is trained")
-            clf = classifier(backbone, head, data.target, pairs=pairing.are_pairs(data.train.items))
+            clf = classifier(backbone, head, data.target, pairs=text_pairs.are_pairs(data.train.items))
         except WeightsError as error:
             judged.append(_unjudged(str(error)))
         else:
@@ -84,7 +85,7 @@ def _labels(clf: keras.Model, data: Data, lengths: Lengths, seed: int, progress:
     splits = {name: split for name, split in data.splits().items() if len(split)}
     vectors = np.concatenate([_vectors(clf, split, lengths[name], progress) for name, split in splits.items()])
     seen = whole.seen(data.kind)
-    copies = duplicates.exact(seen.digests)[rows]
+    copies = near_duplicates.exact(seen.digests)[rows]
     try:
         found = suspects.find(vectors[rows], whole.labels[rows], groups=copies, seed=seed)
     except DataError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tlkit import page
-from tlkit.splits import Data, learned
+from tlkit.data.splits import Data, learned
 from tlkit.utils import files
 from tlkit.utils.escaping import line
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tlkit import columns
+from tlkit.data import table_columns
 from tlkit.errors import ArtifactError, InputError
 from tlkit.families import KINDS
 from tlkit.tasks import bio_tags
@@ -52,7 +52,7 @@ INPUTS = {
         "size": int, "limit": int, "length": int, "separator": str, "family": str,
         "sampling": {"sampler": str, "k": int, "p": float, "temperature": float, "seed": int},
     },
-    "table": columns.FACTS,
+    "table": table_columns.FACTS,
 }  # fmt: skip
 ADDED = {"family", "segments", "temperature"}  # older artifacts lack them, and are what the defaults say
 CHOICES = {"resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
@@ -217,7 +217,7 @@ def _input_faults(given: dict[str, Any]) -> Iterator[str]:
     for key in given.keys() - form.keys() - {"kind", "resize"}:
         yield f"input.{key[:100]} is not known"
     if given["kind"] == "table":
-        yield from columns.faults(given)
+        yield from table_columns.faults(given)
     for key, known in CHOICES.items():
         if key in given and given[key] not in known:
             yield f"input.{key} is {given[key]!r:.100}, which this tlkit does not know"

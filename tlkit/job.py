@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
 
-from tlkit import data, heads, ledger, weights
+from tlkit import heads, ledger, weights
 from tlkit.build import DEFAULTS, find_backbone, table
 from tlkit.config import Phase, Splitting
+from tlkit.data import reader_factory
 from tlkit.errors import InputError, RunError
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths, schema
@@ -90,7 +91,7 @@ class Job:
         """Read the data; raises as `tlkit.read` does."""
         splitting = Splitting(self.seed, self.split, self.splits, self.group_by, self.near_duplicates)
         columns = {name: getattr(self, name) for name in READ}
-        return data.read(self.data, splitting=splitting, task=self.target, **columns)
+        return reader_factory.read(self.data, splitting=splitting, task=self.target, **columns)
 
 
 def schedule(job: Job) -> tuple[Phase, ...]:
@@ -122,12 +123,14 @@ def kind_of(job: Job) -> str | None:
     if os.path.isdir(job.data) or job.kind is not None:
         return job.kind or "image"
     if os.path.exists(job.data):
-        return data.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
+        return reader_factory.kind_of(
+            job.data, text_column=job.text_column, image_column=job.image_column, root=job.root
+        )
     return {"digits": "image", "bbc_news": "text"}.get(job.data)
 
 
 def _is_tagged(job: Job) -> bool:
-    return job.target == "entities" or data.is_tagged(job.data)
+    return job.target == "entities" or reader_factory.is_tagged(job.data)
 
 
 def _writes(job: Job) -> bool:
@@ -207,7 +210,7 @@ def inspect(job: Job) -> str | None:
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
     kind = kind_of(job)
     if kind is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
-        data.read(job.data)  # it says what is missing
+        reader_factory.read(job.data)  # it says what is missing
     ledger.check(out)
     return kind
 

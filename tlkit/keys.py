@@ -18,8 +18,17 @@ from tlkit.errors import RunError
 # These files import others that do not count; tests/test_keys.py gives the reasons.
 FEATURE_SOURCES = (
     # decoding and resizing, the inputs, tokenizers
-    *("config.py", "decoding.py", "images.py", "vision.py", "pairing.py", "strings.py", "tokens.py", "turns.py"),
-    *("prompts.py", "columns.py", "tabular.py"),
+    *(
+        "config.py",
+        "data/image_decoding.py",
+        "data/images.py",
+        "vision.py",
+        "data/text_pairs.py",
+        "strings.py",
+        "tokens.py",
+        "turns.py",
+    ),
+    *("prompts.py", "data/table_columns.py", "tabular.py"),
     # backbones and their weights
     *("build.py", "networks.py", "zoo.py", "families.py", "text.py", "text_presets.py", "presets.py", "flat.py"),
     *("generators.py", "pretraining.py", "weights.py", "torchfile.py", "hdf5.py", "keras_configs.py"),

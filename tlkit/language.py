@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import intervals, pairing, writing
+from tlkit import intervals, writing
+from tlkit.data import text_pairs
 from tlkit.measured import Measured
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class SummaryReport(ReplyReport):
     def beyond(cls, clf: keras.Model, split: Any) -> dict[str, Any]:
         """Summarize the documents, or 200 of many, spread over the split, and compare."""
         found = super().beyond(clf, split)
-        chosen = [pairing.parts(split.items[number]) for number in _spread(len(split.items), MOST)]
+        chosen = [text_pairs.parts(split.items[number]) for number in _spread(len(split.items), MOST)]
         documents, truths = zip(*chosen, strict=True)
         written = writing.generate(clf, documents)
         lead = [SENTENCE.split(document.strip())[0] for document in documents]
@@ -177,7 +178,7 @@ def _written(clf: keras.Model, items: Sequence[Any]) -> list[dict[str, str]]:
     named = {output: raw for _, output, raw in clf.spec.input.asked(items)} if items else {"text": []}
     prompts = [prompt.decode() for prompt in named["text"]]
     texts = writing.generate(clf, prompts) if prompts else []
-    truths = [pairing.parts(item)[1] if pairing.is_pair(item) else str(item) for item in items]
+    truths = [text_pairs.parts(item)[1] if text_pairs.is_pair(item) else str(item) for item in items]
     rows = zip(prompts, truths, texts, strict=True)
     return [{"prompt": _short(p), "truth": _short(t), "model": _short(w)} for p, t, w in rows]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlkit import drawing, duplicates, traits
-from tlkit.examples import SPLITS, Examples
+from tlkit.data import example_info, near_duplicates, splitting
+from tlkit.data.examples import SPLITS, Examples
 from tlkit.findings import Finding
 
 # Which side is spoiled by which; the first is the one that makes the result wrong.
@@ -97,12 +97,12 @@ def copies(examples: Examples) -> list[Finding]:
 
 def _clusters(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """Return the number of each example's copies (n,), and of all that are alike, copies included."""
-    same = duplicates.exact(examples.seen.digests)
+    same = near_duplicates.exact(examples.seen.digests)
     if examples.data.kind == "text":
-        whole = traits.digests([traits.digest(traits.encoded(text)) for text in examples.items])
-        return duplicates.exact(whole), same
+        whole = example_info.digests([example_info.digest(example_info.encoded(text)) for text in examples.items])
+        return near_duplicates.exact(whole), same
     links = np.stack([same, np.arange(len(examples))], axis=1)
-    return same, duplicates.clusters(len(examples), np.concatenate([links, drawing.near(examples.seen)]))
+    return same, near_duplicates.clusters(len(examples), np.concatenate([links, splitting.near(examples.seen)]))
 
 
 # === Which ===

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.examples import SPLITS, Examples, gather
-from tlkit.splits import Data
+from tlkit.data.examples import SPLITS, Examples, gather
+from tlkit.data.splits import Data
 from tlkit.utils import files
 from tlkit.utils.html_format import text
 
@@ -192,7 +192,7 @@ def _pixels(array: np.ndarray) -> Any:
 def _opened(item: str | bytes, side: int) -> Any:
     from PIL import Image
 
-    from tlkit import images
+    from tlkit.data import images
 
     content = io.BytesIO(item if isinstance(item, bytes) else images.content(item))
     with Image.open(content, formats=images.FORMATS) as picture:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit import keys
-from tlkit.columns import FACTS, faults
 from tlkit.config import Backbone, Local
+from tlkit.data.splits import Data
+from tlkit.data.table_columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
 from tlkit.networks import read_keras
-from tlkit.splits import Data
 from tlkit.tabular import TABULAR, TableInput
 from tlkit.utils import environment, files, schema
 from tlkit.utils.progress import say

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
-from tlkit import pairing, strings, text_presets
+from tlkit import strings, text_presets
 from tlkit.config import Backbone, Reading, resolve
+from tlkit.data import text_pairs
 from tlkit.errors import InputError
 from tlkit.families import SEQ2SEQ
 from tlkit.text_presets import Lexicon
@@ -114,9 +115,9 @@ class PromptInput:
         import tensorflow as tf
 
         for number, item in enumerate(items):
-            if not isinstance(item, str) and not pairing.is_pair(item):
+            if not isinstance(item, str) and not text_pairs.is_pair(item):
                 raise InputError(f"item {number} is a {type(item).__name__}, not a text or a pair of texts")
-        raw = [list(pairing.parts(item)) if pairing.is_pair(item) else ["", str(item)] for item in items]
+        raw = [list(text_pairs.parts(item)) if text_pairs.is_pair(item) else ["", str(item)] for item in items]
         return tf.data.Dataset.from_tensor_slices(tf.constant(raw, tf.string, (len(raw), 2)))
 
     def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
@@ -168,7 +169,7 @@ class PromptInput:
 
     def asked(self, samples: Sequence[Any]) -> list[tuple[str, str, list[Any]]]:
         """List what an exported model is proved by: the logits of pairs, and the texts it writes to their prompts."""
-        raw = [[part.encode() for part in pairing.parts(item)] if pairing.is_pair(item) else [b"", item.encode()]
+        raw = [[part.encode() for part in text_pairs.parts(item)] if text_pairs.is_pair(item) else [b"", item.encode()]
                for item in samples]  # fmt: skip
         prompts = [prompt.strip() or b" ".join(text.split()[:OPENING]) or b"a" for prompt, text in raw]
         return [("logits", "logits", raw), ("serving_default", "text", prompts)]

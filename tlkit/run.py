@@ -16,7 +16,6 @@ from tlkit import (
     calibration,
     checkpoint,
     checks,
-    data,
     doctor,
     exporting,
     ledger,
@@ -27,6 +26,7 @@ from tlkit import (
 )
 from tlkit.build import classifier, pieces
 from tlkit.config import Compute, Phase, resolve
+from tlkit.data import reader_factory
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.job import Job, command, completed, inspect, schedule
 from tlkit.measured import Measured
@@ -125,7 +125,7 @@ def run_job(
             return _finish(clf, out, examples, history)
 
 
-def _builder(job: Job, examples: data.Data, progress: bool) -> Callable[[], Any]:
+def _builder(job: Job, examples: reader_factory.Data, progress: bool) -> Callable[[], Any]:
     """Return what builds the model, always the same, the backbone first fitted to the data where it has to be."""
     import keras
 
@@ -147,14 +147,16 @@ def _builder(job: Job, examples: data.Data, progress: bool) -> Callable[[], Any]
     return build
 
 
-def _measured(clf: Any, examples: data.Data, history: train.History) -> Measured:
+def _measured(clf: Any, examples: reader_factory.Data, history: train.History) -> Measured:
     """Set the probabilities of labels right, then measure."""
     if clf.spec.target.name == "label":
         calibration.calibrate(clf, examples.val)
     return report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
 
 
-def _amounts(build: Callable[[], Any], examples: data.Data, history: train.History, say: Callable) -> list[dict]:
+def _amounts(
+    build: Callable[[], Any], examples: reader_factory.Data, history: train.History, say: Callable
+) -> list[dict]:
     """Learn from parts of the examples, with a model that is not trained yet."""
     found = amounts.learning_curve(build(), examples, history=history)
     name = f"val_{examples.target.figure}"
@@ -164,7 +166,7 @@ def _amounts(build: Callable[[], Any], examples: data.Data, history: train.Histo
     return found
 
 
-def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: data.Data) -> None:
+def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: reader_factory.Data) -> None:
     """Begin a run once all that can be refused was not: its ledger, which example goes where, what was left out."""
     ledger.begin(out, facts | {"choices": choices})
     examples.write_splits(out / ledger.SPLITS)
@@ -172,7 +174,7 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
         examples.write_quarantine(out / ledger.QUARANTINE)
 
 
-def _place_again(out: Path, examples: data.Data, say: Callable[[str], Any]) -> None:
+def _place_again(out: Path, examples: reader_factory.Data, say: Callable[[str], Any]) -> None:
     """Write anew which example went where, of a run that goes on: its data and splits are those that it began with."""
     path = out / ledger.SPLITS
     try:
@@ -188,7 +190,7 @@ def _place_again(out: Path, examples: data.Data, say: Callable[[str], Any]) -> N
         examples.write_quarantine(out / ledger.QUARANTINE)
 
 
-def _finish(clf: Any, out: Path, examples: data.Data, history: train.History) -> Run:
+def _finish(clf: Any, out: Path, examples: reader_factory.Data, history: train.History) -> Run:
     """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
     measured = _measured(clf, examples, history)
     told = ledger.load(out)
@@ -229,7 +231,12 @@ def _resuming(there: dict[str, Any]) -> str:
 
 
 def _fit(
-    clf: Any, examples: data.Data, phases: Sequence[Phase], job: Job, keeper: checkpoint.Keeper, watch: outlook.Watch
+    clf: Any,
+    examples: reader_factory.Data,
+    phases: Sequence[Phase],
+    job: Job,
+    keeper: checkpoint.Keeper,
+    watch: outlook.Watch,
 ) -> train.History:
     """Train as the job says."""
     options = {name: getattr(job, name) for name in FIT}
@@ -239,7 +246,7 @@ def _fit(
     )
 
 
-def _notes(clf: Any, examples: data.Data, history: train.History) -> tuple[str, ...]:
+def _notes(clf: Any, examples: reader_factory.Data, history: train.History) -> tuple[str, ...]:
     """Say what a reader of the figures has to know: splits, what was left out or cut, phases that brought nothing."""
     notes = [examples.splitting]
     given, pre = clf.spec.input, pieces(clf)[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.columns import Column
+from tlkit.data.table_columns import Column
 
 if TYPE_CHECKING:
     import keras

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlkit.examples import Examples
+from tlkit.data.examples import Examples
 from tlkit.findings import Finding
 
 FOLDS, BINS = 5, 32

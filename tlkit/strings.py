@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tlkit import hdf5, pairing, text_presets
+from tlkit import hdf5, text_presets
 from tlkit.config import Backbone, Local, Reading, Wheel, resolve
+from tlkit.data import text_pairs
 from tlkit.errors import InputError, WeightsError
 from tlkit.families import FAMILIES
 from tlkit.text_presets import Lexicon
@@ -122,22 +123,22 @@ class TextInput:
 
     def _raw(self, items: Sequence[Any]) -> list[Any]:
         """Return examples as TensorFlow takes them, naming the first that is none."""
-        if self.segments == 1 and pairing.are_pairs(items):
+        if self.segments == 1 and text_pairs.are_pairs(items):
             raise InputError(
                 "the examples are pairs, and this backbone was built for single texts; build it with pairs=True, or "
                 "read them without, each as one text"
             )
         if self.segments == 2:
-            items = [pairing.parted(item) for item in items]
+            items = [text_pairs.parted(item) for item in items]
         for number, item in enumerate(items):
-            if self.segments == 2 and not pairing.is_pair(item):
+            if self.segments == 2 and not text_pairs.is_pair(item):
                 raise InputError(
                     f"item {number} is a {type(item).__name__}, not a pair; give a list of pairs of texts, such as "
                     f'[("a question", "an answer")]'
                 )
             if self.segments == 1 and not isinstance(item, str):
                 raise InputError(f"item {number} is a {type(item).__name__}, not a text; give strings")
-        return [list(pairing.parts(item)) for item in items] if self.segments == 2 else list(items)
+        return [list(text_pairs.parts(item)) for item in items] if self.segments == 2 else list(items)
 
     def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
         """Describe the endpoints: strings for serving and for embedding."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import columns
-from tlkit.columns import MISSING, Column
 from tlkit.config import Backbone, Local, Phase, Reading, resolve
+from tlkit.data import table_columns
+from tlkit.data.table_columns import MISSING, Column
 from tlkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -223,10 +223,10 @@ class TableInput:
             InputError: a column is missing, there are more or fewer of them, or a cell does not suit its column.
         """
         if not isinstance(items, np.ndarray) or items.dtype.kind not in "uif":
-            items = [columns.row(self.table, item, number) for number, item in enumerate(items)]
+            items = [table_columns.row(self.table, item, number) for number, item in enumerate(items)]
         rows = np.asarray(items, np.float32).reshape(len(items), -1) if len(items) else np.zeros((0, self.size))
         if rows.shape[1] != self.size:
-            raise InputError(columns.unlike("each row", rows.shape[1], self.columns))
+            raise InputError(table_columns.unlike("each row", rows.shape[1], self.columns))
         if np.isinf(rows).any():
             row, place = np.argwhere(np.isinf(rows))[0]
             raise InputError(f"row {row}: the column {self.columns[place]!r} is infinite; give a finite number or NaN")

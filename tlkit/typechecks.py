@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tlkit.data.splits import Data
 from tlkit.findings import Finding
-from tlkit.splits import Data
 
 FEW = 10  # entities in train: with fewer a type is hardly learned
 SHOWN = 5  # types in a title

@@ -98,7 +98,7 @@ class ImageInput:
         """
         import numpy as np
 
-        from tlkit import images
+        from tlkit.data import images
 
         if isinstance(split.items, np.ndarray):
             images.check_pixels(split.items)
@@ -117,7 +117,7 @@ class ImageInput:
         """Describe the endpoints: encoded bytes for serving and embedding, pixels for `serve_array`."""
         import tensorflow as tf
 
-        from tlkit import images
+        from tlkit.data import images
 
         def read(image_bytes: tf.Tensor) -> tf.Tensor:
             return images.decode_batch(image_bytes, self.size, resize)
@@ -140,7 +140,7 @@ class ImageInput:
         import numpy as np
         import tensorflow as tf
 
-        from tlkit import images
+        from tlkit.data import images
 
         if not any(isinstance(item, np.ndarray) for item in items):
             return "serving_default", tf.constant(self.served(items))
@@ -161,7 +161,7 @@ class ImageInput:
         import numpy as np
         import tensorflow as tf
 
-        from tlkit import images
+        from tlkit.data import images
 
         def one(item: Any) -> bytes:
             if not isinstance(item, np.ndarray):
@@ -175,7 +175,8 @@ class ImageInput:
         """Show where in pictures the scores come from: a `Heat` each."""
         import tensorflow as tf
 
-        from tlkit import images, saliency
+        from tlkit import saliency
+        from tlkit.data import images
 
         return saliency.heats(asked, images.decode_batch(tf.constant(self.served(items)), self.size, asked.resize))
 

@@ -14,9 +14,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
-from tlkit import sources
+from tlkit.data import table_source
+from tlkit.data.table_source import Source
 from tlkit.errors import DataError
-from tlkit.sources import Source
 from tlkit.utils import regular_files
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -62,7 +62,7 @@ def read(path: str | Path | Source, first: int | None = None) -> Table:
     Raises:
         DataError: no such file, not a table, or no row that can be read.
     """
-    with sources.opened(path) as source:
+    with table_source.opened(path) as source:
         source.check()
         if not is_table(source.path):
             raise DataError(

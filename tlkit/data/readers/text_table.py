@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import labelled, rows, traits, truths
-from tlkit.assembly import About, assemble
 from tlkit.config import Splitting
-from tlkit.drawing import settled
+from tlkit.data import example_info, label_parsing, table_file, table_labels
+from tlkit.data.assemble import About, assemble
+from tlkit.data.splits import Data
+from tlkit.data.splitting import settled
+from tlkit.data.table_source import Source
+from tlkit.data.text_pairs import Pair
 from tlkit.errors import DataError, InputError
-from tlkit.pairing import Pair
-from tlkit.sources import Source
-from tlkit.splits import Data
 
 PAIR = ("premise", "hypothesis")
 TEXT_COLUMNS = ("text", "sentence", "review", "message", "content", "document", "body", "question", "utterance")
@@ -56,20 +56,20 @@ def text_table(
             task, or nothing to learn from.
         InputError: an option that cannot be.
     """
-    table = rows.read(path)
+    table = table_file.read(path)
     columns = _text_columns(table, text_column, pairs)
-    label = rows.column(table, label_column, labelled.COLUMNS[truths.known(task)], "label_column")
+    label = table_file.column(table, label_column, table_labels.COLUMNS[label_parsing.known(task)], "label_column")
     splitting = settled(seed, splitting)
-    group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
-    found, lost, note = labelled.examples(table, label, group, lambda row: _text(row, columns, pairs), task)
+    group = None if splitting.group_by is None else table_file.column(table, splitting.group_by, (), "group_by")
+    found, lost, note = table_labels.examples(table, label, group, lambda row: _text(row, columns, pairs), task)
     texts = [row.value for row in found]
-    seen = traits.look(texts, "text", [f"line {row.line}" for row in found])
-    parts = labelled.parts(found, texts, seen, grouped=group is not None)
+    seen = example_info.look(texts, "text", [f"line {row.line}" for row in found])
+    parts = table_labels.parts(found, texts, seen, grouped=group is not None)
     about = About("text", str(path), note, tuple(lost), task=task)
     return assemble(parts, about, splitting, strict=strict, labels=[label] if task == "value" else None)
 
 
-def _text_columns(table: rows.Table, given: str | Sequence[str] | None, pairs: bool) -> list[str]:
+def _text_columns(table: table_file.Table, given: str | Sequence[str] | None, pairs: bool) -> list[str]:
     """Return the columns of the texts, which hold no numbers."""
     if isinstance(given, str) and given not in table.columns and "," in given:
         given = [name.strip() for name in given.split(",")]
@@ -80,7 +80,7 @@ def _text_columns(table: rows.Table, given: str | Sequence[str] | None, pairs: b
         )
     if pairs and len(names) != 2:
         raise InputError(f"pairs of texts stand in two columns; name both, such as text_column={PAIR}")
-    columns = [rows.column(table, name, TEXT_COLUMNS, "text_column") for name in names]
+    columns = [table_file.column(table, name, TEXT_COLUMNS, "text_column") for name in names]
     for name in columns:
         if all(_is_number(row.get(name)) for _, row in table.rows):
             raise DataError(
@@ -113,5 +113,5 @@ def _text(row: dict[str, Any], columns: Sequence[str], pairs: bool) -> tuple[str
     if len(full) < (2 if pairs else 1):
         return "", f"an empty text in {where}"
     text = Pair(*full) if pairs else "\n".join(full)
-    wrong = labelled.unfit(text)
+    wrong = table_labels.unfit(text)
     return text, f"{wrong} in {where}" if wrong else ""

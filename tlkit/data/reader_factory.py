@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, pairing, rows, traits, truths
-from tlkit.assembly import About, Part, assemble
+from tlkit import errors
 from tlkit.config import Splitting
-from tlkit.conll import is_tagged, tagged_texts
-from tlkit.corpora import dialogues, summaries
-from tlkit.datasets import dataset
-from tlkit.drawing import settled
-from tlkit.folders import image_folder
-from tlkit.manifests import image_table, kind_of
-from tlkit.samples import bbc_news, digits, tfds
-from tlkit.sheets import table
-from tlkit.sources import Source
-from tlkit.splits import Data, Split
-from tlkit.tables import text_table
+from tlkit.data import example_info, label_parsing, table_file, text_pairs
+from tlkit.data.assemble import About, Part, assemble
+from tlkit.data.readers.conll import is_tagged, tagged_texts
+from tlkit.data.readers.image_folder import image_folder
+from tlkit.data.readers.image_table import image_table, kind_of
+from tlkit.data.readers.tabular import table
+from tlkit.data.readers.text_generation import dialogues, summaries
+from tlkit.data.readers.text_table import text_table
+from tlkit.data.readers.tf_dataset import dataset
+from tlkit.data.readers.tfds import bbc_news, digits, tfds
+from tlkit.data.splits import Data, Split
+from tlkit.data.splitting import settled
+from tlkit.data.table_source import Source
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths
 
@@ -75,10 +76,10 @@ def arrays(
             nor texts.
         DataError: labels of mixed type or too few examples, as from every reader.
     """
-    if truths.known(task) == "label":
+    if label_parsing.known(task) == "label":
         values = y.tolist() if hasattr(y, "tolist") else list(y)
     else:
-        values, labels = truths.held(task, y, labels)
+        values, labels = label_parsing.held(task, y, labels)
     if task == "label" and any(isinstance(value, list | tuple) for value in values):
         raise errors.InputError(
             "y must hold one label for each example; turn one-hot rows into numbers with argmax, and give task='tags' "
@@ -87,24 +88,24 @@ def arrays(
     items, kind = _examples(x)
     if len(items) != len(values):
         raise errors.InputError(f"x has {len(items)} examples and y has {len(values)} labels; make them match")
-    seen, splitting = traits.look(items, kind), settled(seed, splitting)
+    seen, splitting = example_info.look(items, kind), settled(seed, splitting)
     if groups is not None:
         if len(groups) != len(items):
             raise errors.InputError(f"x has {len(items)} examples and groups has {len(groups)} values; make them match")
-        seen = replace(seen, groups=traits.strings([str(group) for group in groups]))
+        seen = replace(seen, groups=example_info.strings([str(group) for group in groups]))
         splitting = replace(splitting, group_by="groups")
     return assemble({"train": Part(items, values, seen)}, About(kind, "arrays", task=task), splitting, labels=labels)
 
 
 def _examples(x: Any) -> tuple[list[str] | np.ndarray, str]:
     if isinstance(x, np.ndarray) and x.dtype.kind in "uif" and x.ndim > 1:
-        from tlkit import images
+        from tlkit.data import images
 
         images.check_pixels(x)
         return x, "image"
     texts = x.tolist() if hasattr(x, "tolist") else list(x)
-    if texts and all(map(pairing.is_pair, texts)):
-        return [pairing.Pair(*pairing.parts(text)) for text in texts], "text"
+    if texts and all(map(text_pairs.is_pair, texts)):
+        return [text_pairs.Pair(*text_pairs.parts(text)) for text in texts], "text"
     if strange := next((repr(text)[:60] for text in texts if not isinstance(text, str)), ""):
         raise errors.InputError(
             f"x holds {strange}; give texts, or pairs of them, as a list of strings, or pictures as one array (n, "
@@ -155,7 +156,7 @@ def read(
     if task == "entities" or (is_tagged(source) and paths.exists(source)):
         return _tagged(source, columns, options, task)
     there = os.path.exists(source) and not os.path.isdir(source)  # a pipe is there, too, and is told so
-    if there or (paths.is_remote(source) and rows.is_table(source)):
+    if there or (paths.is_remote(source) and table_file.is_table(source)):
         with Source(source) as opened:  # once, to tell what it holds and to read it
             return _table(opened, columns, options, task)
     _check_options(source, columns, task)
@@ -174,7 +175,7 @@ def _known(source: str, options: dict[str, Any]) -> Data:
         return tfds(source.removeprefix("tfds:"), **options)
     path = Path(source)
     if len(path.parts) > 1 or path.suffix or source.endswith("/"):
-        tables = ", ".join(rows.SUFFIXES)
+        tables = ", ".join(table_file.SUFFIXES)
         raise errors.DataError(f"there is no file or folder {source}; check the path (tables end in {tables})")
     raise errors.unknown("data set", source, [*SAMPLES, "tfds:NAME", "a path"])
 
@@ -203,7 +204,7 @@ def _check_options(source: str, columns: dict[str, str], task: str) -> None:
     """Raise InputError for options that are for tables."""
     if columns:
         raise errors.InputError(f"{source} is not a table file; leave out {' and '.join(columns)}")
-    if truths.known(task) != "label":
+    if label_parsing.known(task) != "label":
         raise errors.InputError(f"{source} has one label for each example; only tables hold {task}: give a table of it")
 
 
@@ -230,6 +231,6 @@ def _table(path: Source, columns: dict[str, Any], options: dict[str, Any], task:
 def _sheet(path: Source, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
     if strange := sorted(columns.keys() - {"label_column"}):
         raise errors.InputError(f"{path} holds numbers and categories; leave out {' and '.join(strange)}")
-    if truths.known(task) != "label":
+    if label_parsing.known(task) != "label":
         raise errors.InputError(f"{path} holds numbers and categories, of which one label is learned, not {task}")
     return table(path, **columns, **options)

@@ -115,7 +115,7 @@ class Source:
         if self._stream is not None:
             return self._stream
         if paths.is_remote(self.path):
-            from tlkit import images
+            from tlkit.data import images
 
             data = images.content(self.path)
             file, size = io.BytesIO(data), len(data)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import traits
-from tlkit.assembly import About, Part, assemble
 from tlkit.config import Splitting
-from tlkit.drawing import settled
+from tlkit.data import example_info
+from tlkit.data.assemble import About, Part, assemble
+from tlkit.data.example_info import LOOK, Traits
+from tlkit.data.splits import SPLIT_NAMES, Data
+from tlkit.data.splitting import settled
 from tlkit.errors import DataError
-from tlkit.splits import SPLIT_NAMES, Data
-from tlkit.traits import LOOK, Traits
 from tlkit.utils import files, paths, regular_files
 from tlkit.utils.escaping import line
 
@@ -90,7 +90,7 @@ def pictures(
     """
     names = [str(number) for number in range(len(sources))] if names is None else names
     kept, digests, looks, called, reasons = [], [], [], [], {}
-    answers = traits.in_blocks(_picture, sources)
+    answers = example_info.in_blocks(_picture, sources)
     for number, answer in enumerate(_bar(answers, "checking pictures", len(sources))):
         if isinstance(answer, DataError):
             reasons[number] = str(answer)
@@ -100,7 +100,7 @@ def pictures(
         digests.append(digest)
         looks.append(look)
         called.append(names[number])
-    seen = Traits(traits.strings(called), traits.digests(digests), None, np.array(looks, LOOK))
+    seen = Traits(example_info.strings(called), example_info.digests(digests), None, np.array(looks, LOOK))
     return kept, seen, reasons
 
 
@@ -113,14 +113,14 @@ def _bar(values: Iterable[Any], what: str, total: int | None = None) -> Iterable
 
 def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataError:
     """Return what is read in place of a source, its digest and its look; or why it cannot be read."""
-    from tlkit import images
+    from tlkit.data import images
 
     try:
         data = source if isinstance(source, bytes) else images.content(source)
         ready, thumb = images.examine(data)
     except DataError as error:
         return DataError(str(error).removeprefix("cannot read the picture: ").removeprefix(f"cannot read {source}: "))
-    facts = (traits.digest(data), traits.of_file(data, thumb))
+    facts = (example_info.digest(data), example_info.of_file(data, thumb))
     if isinstance(source, bytes):
         return ready, *facts
     if ready is data:

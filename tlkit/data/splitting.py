@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit import duplicates, strata, traits
 from tlkit.config import Splitting
+from tlkit.data import example_info, near_duplicates, strata
+from tlkit.data.example_info import Traits
+from tlkit.data.splits import SPLIT_NAMES, Split
 from tlkit.errors import DataError, InputError, unknown
-from tlkit.splits import SPLIT_NAMES, Split
-from tlkit.traits import Traits
 from tlkit.utils import regular_files
 from tlkit.utils.escaping import from_cell
 
@@ -62,13 +62,13 @@ def draw(
     pairs = [_same(seen.digests)] if splitting.near_duplicates == "together" or splitting.how == "stable" else []
     if splitting.near_duplicates == "together" and splitting.how == "random":
         pairs.append(near(seen))
-    alike = duplicates.clusters(len(split), np.concatenate(pairs)) if pairs else np.arange(len(split))
+    alike = near_duplicates.clusters(len(split), np.concatenate(pairs)) if pairs else np.arange(len(split))
     if copies := len(alike) - len(np.unique(alike)):
         what = "copies" if splitting.how == "stable" else "copies or near copies"
         said.append(f"{copies:,} examples are {what} of others and stay on their side.")
     units = alike
     if seen.groups is not None:
-        units = duplicates.clusters(len(split), np.concatenate([_same(seen.groups), _same(alike)]))
+        units = near_duplicates.clusters(len(split), np.concatenate([_same(seen.groups), _same(alike)]))
         count = len(np.unique(seen.groups[seen.groups != ""]))
         said.append(f"Grouped by {splitting.group_by}: {count:,} groups, none of which straddles.")
     labels = strata.ranges(split.labels, units) if task == "value" else split.labels
@@ -89,7 +89,7 @@ def near(seen: Traits) -> np.ndarray:
     if seen.looks is None or not len(seen.looks):
         return np.zeros((0, 2), np.int64)
     large = np.flatnonzero(np.minimum(seen.looks["width"], seen.looks["height"]) >= LEAST_SIDE)
-    return large[duplicates.near(seen.looks["thumb"][large])]
+    return large[near_duplicates.near(seen.looks["thumb"][large])]
 
 
 def _same(values: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ def grouped(seen: Traits, pattern: str, source: str) -> Traits:
             f"group_by {pattern!r} matches no example of {source}, such as {seen.names[0]!r}; give a column of the "
             f"table, or a regular expression that finds in each name what its group has in common"
         )
-    return Traits(seen.names, seen.digests, traits.strings(found), seen.looks)
+    return Traits(seen.names, seen.digests, example_info.strings(found), seen.looks)
 
 
 # === Drawn ===
@@ -180,7 +180,10 @@ def _owners(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
 def _keys(seen: Traits) -> list[bytes]:
     if seen.groups is None:
         return list(seen.digests)
-    return [traits.encoded(group) if group else digest for group, digest in zip(seen.groups, seen.digests, strict=True)]
+    return [
+        example_info.encoded(group) if group else digest
+        for group, digest in zip(seen.groups, seen.digests, strict=True)
+    ]
 
 
 def _stable(

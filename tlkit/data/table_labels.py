@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import rows, traits, truths
-from tlkit.assembly import Part
+from tlkit.data import example_info, label_parsing, table_file
+from tlkit.data.assemble import Part
+from tlkit.data.example_info import Traits
+from tlkit.data.splits import SPLIT_NAMES
 from tlkit.errors import DataError
-from tlkit.splits import SPLIT_NAMES
-from tlkit.traits import Traits
 
 LABEL_COLUMNS = ("label", "category", "class", "target", "topic", "intent", "sentiment")
 # by task, what the column is probably called
@@ -52,7 +52,7 @@ def unfit(text: str) -> str:
 
 
 def examples(
-    table: rows.Table,
+    table: table_file.Table,
     label: str,
     group: str | None,
     value: Callable[[dict[str, Any]], tuple[str, str]],
@@ -81,7 +81,7 @@ def examples(
         else:
             kept.append((line, found, known, row))
     _CHECKS[task]([known for _, _, known, _ in kept], f"the column {label!r} of {table.path}")
-    place = rows.guess(table, ["split"])
+    place = table_file.guess(table, ["split"])
     splits, note = _splits([row.get(place) for *_, row in kept]) if place not in {None, label} else ([], "")
     splits = splits or ["train"] * len(kept)
     made = [
@@ -94,7 +94,7 @@ def examples(
 def parts(found: Sequence[Row], items: Sequence[Any], seen: Traits, *, grouped: bool) -> dict[str, Part]:
     """Sort examples by their splits; `items` and `seen` are what was read for `found`."""
     if grouped:
-        seen = replace(seen, groups=traits.strings([row.group for row in found]))
+        seen = replace(seen, groups=example_info.strings([row.group for row in found]))
     places: dict[str, list[int]] = {}
     for number, row in enumerate(found):
         places.setdefault(row.split, []).append(number)
@@ -115,11 +115,11 @@ def _splits(values: list[Any]) -> tuple[list[str], str]:
 # === Labels ===
 
 
-def _truth(table: rows.Table, label: str, task: str) -> Callable[[Any], tuple[Any, str]]:
+def _truth(table: table_file.Table, label: str, task: str) -> Callable[[Any], tuple[Any, str]]:
     """Return what reads a cell of the column: its label, tags or value, and why it holds none."""
     if task == "tags":
-        between = truths.separator(row.get(label) for _, row in table.rows)
-        return lambda cell: _sound(*truths.tags(cell, between))
+        between = label_parsing.separator(row.get(label) for _, row in table.rows)
+        return lambda cell: _sound(*label_parsing.tags(cell, between))
     if task == "value":
         _insist_on_numbers([row.get(label) for _, row in table.rows], f"the column {label!r} of {table.path}")
         return _number
@@ -137,7 +137,7 @@ def _label(cell: Any) -> tuple[Any, str]:
 def _number(cell: Any) -> tuple[Any, str]:
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None, "no number"
-    return truths.number(cell)
+    return label_parsing.number(cell)
 
 
 def _sound(names: tuple[str, ...] | None, wrong: str) -> tuple[Any, str]:
@@ -158,7 +158,7 @@ def _check_labels(values: list[Any], where: str) -> None:
 
 
 def _check_tags(values: list[Any], where: str) -> None:
-    if several := truths.by_commas(values):
+    if several := label_parsing.by_commas(values):
         raise DataError(f"{where} parts tags by commas, as in {several!r}; part them by | or ;")
 
 
@@ -179,7 +179,7 @@ def _several(values: list[Any]) -> list[Any]:
     if listed := [value for value in values if isinstance(value, list | dict)]:
         return listed
     written = {value for value in values if isinstance(value, str)}
-    if listed := [value for value in sorted(written) if truths.is_list(value)]:
+    if listed := [value for value in sorted(written) if label_parsing.is_list(value)]:
         return listed
     cells = {value: {part.strip() for part in re.split("[|;]", value)} for value in sorted(written)}
     cells = {value: parts - {""} for value, parts in cells.items() if len(parts) > 1}

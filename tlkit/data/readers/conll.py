@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import assembly, drawing, labelled, rows, traits
 from tlkit.config import Splitting
-from tlkit.drawing import settled
+from tlkit.data import assemble, example_info, splitting, table_file, table_labels
+from tlkit.data.splits import SPLIT_NAMES, Data, Split
+from tlkit.data.splitting import settled
 from tlkit.errors import DataError
-from tlkit.splits import SPLIT_NAMES, Data, Split
 from tlkit.tasks import bio_tags
 from tlkit.tasks.entities import NO_WORD, WORD
 
@@ -78,15 +78,15 @@ def tagged_texts(
     if "train" not in given:
         told = f" ({lost[0][0]}: {lost[0][1]})" if lost else ""
         raise DataError(f"{source} holds no text to train on{told}; give lines of word and tag, and a file for train")
-    assembly.refuse(source, lost, strict=strict)
+    assemble.refuse(source, lost, strict=strict)
     splits, kinds, note = _splits(source, given)
     if splitting.group_by is not None:
         splits = {name: _grouped(part, splitting.group_by, source) for name, part in splits.items()}
     if splitting.file is not None:
-        splits, sentence = assembly.from_file(splits, "text", splitting.file)
+        splits, sentence = assemble.from_file(splits, "text", splitting.file)
     else:
-        about = assembly.About("text", source, task="entities")
-        splits, sentence = assembly.drawn(splits, about, splitting, by=_rarest)
+        about = assemble.About("text", source, task="entities")
+        splits, sentence = assemble.drawn(splits, about, splitting, by=_rarest)
     absent = _absent(splits["train"], kinds, source)
     said = " ".join(filter(None, [sentence, *notes, note, absent]))
     return Data(
@@ -131,16 +131,16 @@ def _split_of(name: str) -> str:
 
 
 def _read(path: str, prefix: str) -> tuple[list[Sentence], str]:
-    if rows.is_json(path):
-        table = rows.read(path)
-        tokens = rows.column(table, None, TOKEN_COLUMNS, "tokens")
-        tags = rows.column(table, None, TAG_COLUMNS, "tags")
+    if table_file.is_json(path):
+        table = table_file.read(path)
+        tokens = table_file.column(table, None, TOKEN_COLUMNS, "tokens")
+        tags = table_file.column(table, None, TAG_COLUMNS, "tags")
         found = [_sentence(f"{prefix}line {line}", row.get(tokens), row.get(tags)) for line, row in table.rows]
         found += [Sentence(f"{prefix}{name}", [], [], reason) for name, reason in table.broken]
         return found, table.note
     if not path.lower().removesuffix(".gz").endswith(SUFFIXES) and not _split_of(os.path.basename(path)):
         raise DataError(f"{path} is no file of tagged words; call it by one of {', '.join(SUFFIXES)}")
-    text, note = rows.text(path)
+    text, note = table_file.text(path)
     return list(_sentences(text, prefix)), note
 
 
@@ -178,7 +178,7 @@ def _sentence(name: str, tokens: Any, tags: Any) -> Sentence:
 
 def _checked(name: str, words: Sequence[str], tags: Sequence[str]) -> Sentence:
     words = [SPACE.join(WORD.findall(word)) for word in words]
-    return Sentence(name, words, list(tags), labelled.unfit(" ".join(words)))
+    return Sentence(name, words, list(tags), table_labels.unfit(" ".join(words)))
 
 
 # === Tags ===
@@ -202,7 +202,7 @@ def _splits(source: str, given: Mapping[str, list[Sentence]]) -> tuple[dict[str,
             repaired += orphans
             row[: len(plain)] = [numbers[tag] for tag in plain]
         texts = [" ".join(one.words) for one in part]
-        splits[split] = Split(texts, tags, traits.look(texts, "text", [one.name for one in part]))
+        splits[split] = Split(texts, tags, example_info.look(texts, "text", [one.name for one in part]))
     told = [f"The tags were converted from {scheme} to BIO."] if scheme != "BIO" else []
     if repaired:
         why = "as they do in IOB1" if scheme == "IOB1" else "after no tag of their type"
@@ -211,7 +211,7 @@ def _splits(source: str, given: Mapping[str, list[Sentence]]) -> tuple[dict[str,
 
 
 def _grouped(split: Split, pattern: str, source: str) -> Split:
-    return Split(split.items, split.labels, drawing.grouped(split.seen("text"), pattern, source))
+    return Split(split.items, split.labels, splitting.grouped(split.seen("text"), pattern, source))
 
 
 def _rarest(split: Split) -> np.ndarray:

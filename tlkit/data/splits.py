@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tlkit import traits
-from tlkit.columns import Column
+from tlkit.data import example_info
+from tlkit.data.example_info import Traits
+from tlkit.data.table_columns import Column
 from tlkit.tasks.entities import Entities
 from tlkit.tasks.next_token import WRITTEN, Reply, Summary
 from tlkit.tasks.targets import Label, Tags, Target, Value
-from tlkit.traits import Traits
 from tlkit.utils import files
 from tlkit.utils.escaping import cell, line
 
@@ -65,7 +65,7 @@ class Split:
         """Return the traits of the examples; where nobody looked yet, look."""
         kept = self.__dict__
         if self.traits is None and "_seen" not in kept:
-            kept["_seen"] = traits.look(self.items, kind)
+            kept["_seen"] = example_info.look(self.items, kind)
         return self.traits or kept["_seen"]
 
 
@@ -214,7 +214,7 @@ def joined(splits: Sequence[Split]) -> Split:
     if all(isinstance(split.items, np.ndarray) for split in splits):
         items = np.concatenate([split.items for split in splits])
     seen = [split.traits for split in splits]
-    whole = traits.joined(seen) if None not in seen else None
+    whole = example_info.joined(seen) if None not in seen else None
     return Split(items, np.concatenate([split.labels for split in splits]), whole)
 
 
@@ -225,7 +225,9 @@ def _digest(split: Split, kind: str) -> str:
         total.update(np.ascontiguousarray(items))
         return total.hexdigest()
     if kind == "text":
-        return hashlib.sha256(b"".join(hashlib.sha256(traits.encoded(item)).digest() for item in items)).hexdigest()
+        return hashlib.sha256(
+            b"".join(hashlib.sha256(example_info.encoded(item)).digest() for item in items)
+        ).hexdigest()
     total = hashlib.sha256()
     for item, digest in zip(items, split.seen(kind).digests, strict=True):
         total.update(f"{Path(item).name if isinstance(item, str) else ''} {digest.hex()} ".encode())

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tlkit import traits, truths
 from tlkit.config import Splitting
-from tlkit.drawing import draw, grouped
-from tlkit.drawing import from_file as numbers_from_file
+from tlkit.data import example_info, label_parsing
+from tlkit.data.example_info import Traits
+from tlkit.data.splits import Data, Split, joined
+from tlkit.data.splitting import draw, grouped
+from tlkit.data.splitting import from_file as numbers_from_file
 from tlkit.errors import DataError
-from tlkit.splits import Data, Split, joined
 from tlkit.tasks.next_token import WRITTEN
-from tlkit.traits import Traits
 
 SHOWN = 5  # names in a message
 FROM = {
@@ -125,7 +125,7 @@ def refuse(source: str, unreadable: Sequence[tuple[str, str]], *, strict: bool) 
 
 def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: About, splitting: Splitting) -> Split:
     labels = encode(part.labels)
-    seen = part.traits or traits.look(part.items, about.kind)
+    seen = part.traits or example_info.look(part.items, about.kind)
     if splitting.group_by is not None and seen.groups is None and len(labels):
         seen = grouped(seen, splitting.group_by, about.source)
     return Split(part.items, labels, seen)
@@ -137,7 +137,7 @@ def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
         return
     there = np.unique(train.labels) if about.task == "label" else np.flatnonzero(train.labels.any(0))
     if lacking := [names[number] for number in np.setdiff1d(range(len(names)), there)]:
-        some = _some(lacking) if about.task == "label" else truths.some(lacking)
+        some = _some(lacking) if about.task == "label" else label_parsing.some(lacking)
         raise DataError(
             f"no example of {some} in {about.source} is left for train: all belong to groups, or to examples "
             f"they are copies of, that went elsewhere. Add some, do without group_by, or draw copies on their own with "
@@ -208,7 +208,7 @@ def _named(
 ) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
     """Return the names of the classes or tags, or of the value, and what turns raw truths into an array."""
     if about.task not in ("label", *WRITTEN):
-        return truths.reader(about.task, found, about.source, labels)
+        return label_parsing.reader(about.task, found, about.source, labels)
     order, names = _order(found, about, labels)
     return names, lambda rows: np.array([order[name] for name in rows], np.int64)
 
@@ -243,7 +243,7 @@ def _settled(
         used = np.unique(given["train"].labels)
         kept = tuple(names[number] for number in used)
         return {key: Split(s.items, np.searchsorted(used, s.labels), s.traits) for key, s in given.items()}, kept
-    used, kept = truths.settled(about.task, {key: s.labels for key, s in given.items()}, names, about.source)
+    used, kept = label_parsing.settled(about.task, {key: s.labels for key, s in given.items()}, names, about.source)
     if about.task == "value":
         return dict(given), kept
     return {key: Split(s.items, s.labels[:, used], s.traits) for key, s in given.items()}, kept

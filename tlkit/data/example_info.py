@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.duplicates import SIDE, normalised
-from tlkit.pairing import Pair
+from tlkit.data.near_duplicates import SIDE, normalised
+from tlkit.data.text_pairs import Pair
 
 DIGEST = 16  # bytes of a SHA-256 that are kept
 # Of a picture: how it looks in grey, its sides in pixels as stored, the bytes, format and mode of its file.
@@ -81,7 +81,7 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
         pixels = [np.ascontiguousarray(picture) for picture in items]
         looks = np.array([_of_pixels(picture) for picture in pixels], LOOK)
         return Traits(strings(names), digests([digest(picture) for picture in pixels]), None, looks)
-    from tlkit import images
+    from tlkit.data import images
 
     def one(item: str | bytes) -> tuple[bytes, Any]:
         content = item if isinstance(item, bytes) else images.content(item)
@@ -112,7 +112,7 @@ def of_file(content: bytes, thumb: np.ndarray) -> tuple:
     """Return a row of LOOK for a picture file that can be read."""
     from PIL import Image
 
-    from tlkit import images
+    from tlkit.data import images
 
     try:
         with Image.open(io.BytesIO(content), formats=images.FORMATS) as picture:

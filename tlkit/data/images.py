@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tlkit import errors
 from tlkit.config import Augment, Reading
-from tlkit.decoding import MAX_PIXELS, decode
+from tlkit.data.image_decoding import MAX_PIXELS, decode
 from tlkit.utils import offline, regular_files
 
 RESIZES = ("crop", "pad", "stretch")

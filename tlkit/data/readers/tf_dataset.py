@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import errors, folders, traits, truths
-from tlkit.assembly import About, Part, assemble
+from tlkit import errors
 from tlkit.config import Splitting
-from tlkit.drawing import settled
+from tlkit.data import example_info, label_parsing
+from tlkit.data.assemble import About, Part, assemble
+from tlkit.data.readers import image_folder
+from tlkit.data.splits import SPLIT_NAMES, Data
+from tlkit.data.splitting import settled
 from tlkit.errors import DataError, InputError
-from tlkit.splits import SPLIT_NAMES, Data
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -58,7 +60,7 @@ def dataset(
         DataError: nothing to learn from, labels that no classifier learns, or a pipeline that fails.
     """
     given = _given(ds)
-    read = {split: _read(one, where, truths.known(task)) for split, (one, where) in given.items()}
+    read = {split: _read(one, where, label_parsing.known(task)) for split, (one, where) in given.items()}
     items = [item for found, _ in read.values() for item in found]
     kind, prepare = _form(items)
     parts, lost = {}, []
@@ -136,7 +138,9 @@ def _held(task: str, parts: dict[str, Part], labels: Sequence[str] | None) -> tu
         rows = [np.asarray(row) for row in part.labels]
         if task == "tags" and rows and rows[0].dtype.kind in "OSU":
             rows = [[name.decode("utf-8", "replace") for name in row.tolist() if name] for row in rows]
-        found, names = truths.held(task, [row.tolist() if isinstance(row, np.ndarray) else row for row in rows], labels)
+        found, names = label_parsing.held(
+            task, [row.tolist() if isinstance(row, np.ndarray) else row for row in rows], labels
+        )
         made[split] = Part(part.items, found, part.traits)
     return made, names
 
@@ -180,13 +184,13 @@ def _form(items: Sequence[Any]) -> tuple[str, Any]:
     if not any(encoded):
         return "image", _pixels(items)
     if 2 * sum(_PICTURE.match(item) is not None for item in items) > len(items):
-        return "image", folders.pictures
+        return "image", image_folder.pictures
     return "text", _texts
 
 
 def _pixels(items: Sequence[np.ndarray]) -> Any:
     """Check all pictures; return the function that makes one array of a split's, or files where sizes differ."""
-    from tlkit import images
+    from tlkit.data import images
 
     for one in {(item.shape, item.dtype): item for item in items}.values():
         images.check_rank(one[None])
@@ -196,9 +200,9 @@ def _pixels(items: Sequence[np.ndarray]) -> Any:
     images.check_pixels(extremes[None])
     form = np.stack if len({item.shape for item in items}) == 1 else lambda found: [_png(item) for item in found]
 
-    def prepare(found: list[np.ndarray], called: list[str]) -> tuple[Any, traits.Traits, dict[int, str]]:
+    def prepare(found: list[np.ndarray], called: list[str]) -> tuple[Any, example_info.Traits, dict[int, str]]:
         made = form(found)
-        return made, traits.look(made, "image", called), {}
+        return made, example_info.look(made, "image", called), {}
 
     return prepare
 
@@ -212,7 +216,7 @@ def _png(picture: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def _texts(items: Sequence[bytes], called: Sequence[str]) -> tuple[list[str], traits.Traits, dict[int, str]]:
+def _texts(items: Sequence[bytes], called: Sequence[str]) -> tuple[list[str], example_info.Traits, dict[int, str]]:
     texts, reasons = [], {}
     for number, item in enumerate(items):
         try:
@@ -225,4 +229,4 @@ def _texts(items: Sequence[bytes], called: Sequence[str]) -> tuple[list[str], tr
         else:
             reasons[number] = "an empty text"
     names = [name for number, name in enumerate(called) if number not in reasons]
-    return texts, traits.look(texts, "text", names), reasons
+    return texts, example_info.look(texts, "text", names), reasons

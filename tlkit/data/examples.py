@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import traits
-from tlkit.splits import Data
-from tlkit.traits import Traits
+from tlkit.data import example_info
+from tlkit.data.example_info import Traits
+from tlkit.data.splits import Data
 
 SPLITS = ("train", "val", "test")
 GROUPS, MEMBERS = 20, 6  # of a finding, as many as a person looks through
@@ -64,10 +64,10 @@ class Examples:
 def gather(data: Data) -> Examples:
     """Put the examples of all splits after one another. Where names are used twice, the split goes before them."""
     splits = data.splits()
-    seen = traits.joined([split.seen(data.kind) for split in splits.values()])
+    seen = example_info.joined([split.seen(data.kind) for split in splits.values()])
     labels = np.concatenate([split.labels for split in splits.values()])
     sides = np.repeat(np.arange(len(SPLITS)), [len(splits[name]) for name in SPLITS])
     names = seen.names
     if len(set(names)) < len(names):
-        names = traits.strings([f"{SPLITS[side]} {name}" for side, name in zip(sides, names, strict=True)])
+        names = example_info.strings([f"{SPLITS[side]} {name}" for side, name in zip(sides, names, strict=True)])
     return Examples(data, names, labels, sides, seen)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlkit import labelled, rows, samples, traits
-from tlkit.assembly import About, Part, assemble
 from tlkit.config import Splitting
-from tlkit.drawing import settled
+from tlkit.data import example_info, table_file, table_labels
+from tlkit.data.assemble import About, Part, assemble
+from tlkit.data.readers import tfds
+from tlkit.data.splits import SPLIT_NAMES, Data, Split, joined
+from tlkit.data.splitting import settled
+from tlkit.data.text_pairs import Pair
 from tlkit.errors import DataError
-from tlkit.pairing import Pair
-from tlkit.splits import SPLIT_NAMES, Data, Split, joined
 from tlkit.utils import paths, regular_files
 
 PROMPTS = ("prompt", "question", "instruction", "input", "user", "human", "context", "query", "message")
@@ -92,13 +93,15 @@ def _pairs(
     lost: list[tuple[str, str]] = []
     notes: list[str] = []
     for split, table in _tables(path).items():
-        names = [rows.column(table, *column) for column in columns]
-        group = None if splitting.group_by is None else rows.column(table, splitting.group_by, (), "group_by")
+        names = [table_file.column(table, *column) for column in columns]
+        group = None if splitting.group_by is None else table_file.column(table, splitting.group_by, (), "group_by")
         table = replace(table, rows=[(line, {**row, TASK: task}) for line, row in table.rows])
-        found, broken, note = labelled.examples(table, TASK, group, lambda row, names=names: _pair(row, names))
+        found, broken, note = table_labels.examples(table, TASK, group, lambda row, names=names: _pair(row, names))
         called = [f"{split} line {row.line}".strip() for row in found]
         items = [row.value for row in found]
-        for side, part in labelled.parts(found, items, traits.look(items, "text", called), grouped=bool(group)).items():
+        for side, part in table_labels.parts(
+            found, items, example_info.look(items, "text", called), grouped=bool(group)
+        ).items():
             given.setdefault(split or side, []).append(part)
         lost += [(f"{split} {name}".strip(), reason) for name, reason in broken]
         notes += [note] if note else []
@@ -106,17 +109,17 @@ def _pairs(
     return assemble({side: _joined(parts) for side, parts in given.items()}, about, splitting, strict=strict)
 
 
-def _tables(path: Path) -> Mapping[str, rows.Table]:
+def _tables(path: Path) -> Mapping[str, table_file.Table]:
     """Read the tables, by the split that they hold; "" where a table itself tells."""
     if str(path).startswith("tfds:"):
-        return samples.tables(str(path).removeprefix("tfds:"))
+        return tfds.tables(str(path).removeprefix("tfds:"))
     if not os.path.isdir(path):
-        return {"": rows.read(path)}
-    files = [file for file in sorted(path.iterdir()) if rows.is_table(file.name)]
+        return {"": table_file.read(path)}
+    files = [file for file in sorted(path.iterdir()) if table_file.is_table(file.name)]
     found = {SPLIT_NAMES.get(file.name.split(".")[0].lower(), ""): file for file in files}
     if "train" not in found:
         raise DataError(f"{path} holds no table called train; name a table, or call them train, val and test")
-    return {split: rows.read(file) for split, file in found.items() if split}
+    return {split: table_file.read(file) for split, file in found.items() if split}
 
 
 def _pair(row: dict[str, Any], names: Sequence[str]) -> tuple[str, str]:
@@ -125,7 +128,7 @@ def _pair(row: dict[str, Any], names: Sequence[str]) -> tuple[str, str]:
         value = row.get(name)
         if not isinstance(value, str) or not value.strip():
             return "", f"no text in the column {name!r}"
-        if wrong := labelled.unfit(value):
+        if wrong := table_labels.unfit(value):
             return "", f"{wrong} in the column {name!r}"
     return Pair(row[names[0]].strip(), row[names[1]].strip()), ""
 
@@ -156,12 +159,12 @@ def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
             raise DataError(f"there is no file {path}; check it")
         texts = [text for text in _decoded(path).replace("\r\n", "\n").split("\n\n") if text.strip()]
         named = [(f"text {number}", text) for number, text in enumerate(texts, 1)]
-    kept = [(name, text.strip()) for name, text in named if text.strip() and not labelled.unfit(text)]
+    kept = [(name, text.strip()) for name, text in named if text.strip() and not table_labels.unfit(text)]
     lost = broken + [
-        (name, labelled.unfit(text) or "an empty text") for name, text in named if (name, text.strip()) not in kept
+        (name, table_labels.unfit(text) or "an empty text") for name, text in named if (name, text.strip()) not in kept
     ]
     items = [text for _, text in kept]
-    part = Part(items, ["reply"] * len(items), traits.look(items, "text", [name for name, _ in kept]))
+    part = Part(items, ["reply"] * len(items), example_info.look(items, "text", [name for name, _ in kept]))
     about = About("text", str(path), unreadable=tuple(lost), task="reply")
     return assemble({"train": part}, about, splitting, strict=strict)
 
