@@ -116,7 +116,7 @@ class Ordered:
 def by_length(clf: Any, split: Any) -> Ordered:
     """Sort texts by their tokens, those of one length mixed, so that a batch holds little padding; not pictures."""
     from tlkit import Split
-    from tlkit.build import pieces
+    from tlkit.models.classifier import pieces
 
     lengths = clf.spec.input.lengths(pieces(clf)[0], split.items)
     if lengths is None:

@@ -21,10 +21,10 @@ import keras
 import numpy as np
 
 import tlkit
-from tlkit.families import KINDS
-from tlkit.generators import blocks
-from tlkit.prompts import PromptInput
-from tlkit.text_presets import Lexicon
+from tlkit.models.generation.generators import blocks
+from tlkit.models.generation.prompt_input import PromptInput
+from tlkit.models.text.families import KINDS
+from tlkit.models.text.text_presets import Lexicon
 
 WORDS, TOKENS, WORDS_EACH = 2048, 64, 36  # byte pairs, tokens of an example, words of a piece of an article
 BEGIN, FINE = 2e-3, 1e-3  # learning rates

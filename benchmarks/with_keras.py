@@ -194,7 +194,7 @@ def features(clf: keras.Model, part: workloads.Part, encode: Any, *, shuffle: bo
     """Compute what the frozen base says of a split once, the guide's other way: batches of (head's inputs, label)."""
     import tensorflow as tf
 
-    from tlkit.build import pieces
+    from tlkit.models.classifier import pieces
 
     # pictures are given as pixels, texts as tokens
     base = clf.base if clf.spec.input.kind == "image" else pieces(clf)[1]
@@ -207,7 +207,7 @@ def padded(clf: keras.Model) -> keras.Model:
     """Return a text classifier without its tokenizing layer: token ids -> probabilities, on the same layers."""
     import keras
 
-    from tlkit.build import pieces
+    from tlkit.models.classifier import pieces
 
     _, backbone, head = pieces(clf)
     inputs = {name: keras.Input(t.shape[1:], dtype=t.dtype, name=name) for name, t in backbone.input.items()}

@@ -53,7 +53,7 @@ def pictures(workload: workloads.Workload, splits: workloads.Splits) -> tuple[ke
     import keras_hub
 
     import tlkit
-    from tlkit.build import pieces
+    from tlkit.models.classifier import pieces
 
     clf = workloads.classifier(workload, splits.names)
     backbone = pieces(clf)[1]

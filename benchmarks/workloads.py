@@ -146,9 +146,9 @@ def _texts(job: argparse.Namespace, seed: int) -> Any:
 
 
 def _weights(workload: Workload) -> str:
-    from tlkit import build, weights
+    from tlkit.models import classifier, weights
 
-    found = weights.find(build.find_backbone(workload.backbone), workload.weights)
+    found = weights.find(classifier.find_backbone(workload.backbone), workload.weights)
     return str(found.path) if found else ""
 
 

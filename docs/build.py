@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit import artifact, cli, config, generators
-from tlkit.build import table
-from tlkit.factories import FACTORIES
-from tlkit.heads import HEADS
+from tlkit import artifact, cli, config
+from tlkit.models.classifier import table
+from tlkit.models.factories import FACTORIES
+from tlkit.models.generation import generators
+from tlkit.models.heads import HEADS
 
 HERE = Path(__file__).resolve().parent
 PAGES = HERE / "reference"

@@ -118,9 +118,9 @@ def _mocked(source: str, as_dataset: Any, count: int, task: str) -> tlkit.Data:
 def writer(family: str) -> object:
     """Return the row of a tiny model that writes, with bytes for tokens."""
     from tlkit.config import Backbone
-    from tlkit.families import KINDS
-    from tlkit.generators import blocks
-    from tlkit.prompts import PromptInput
+    from tlkit.models.generation.generators import blocks
+    from tlkit.models.generation.prompt_input import PromptInput
+    from tlkit.models.text.families import KINDS
 
     shape = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32, "vocabulary_size": 300}
     builder = f"keras_hub.models:{KINDS[family].backbone}"

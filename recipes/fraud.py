@@ -17,7 +17,7 @@ import _smoke
 import keras
 
 import tlkit
-from tlkit import pretraining
+from tlkit.models.tabular import autoencoder
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
     row = tlkit.pretrain_autoencoder(data, folder, how=how)
     clf = tlkit.autoencoder_vector_dense(data.target, weights=folder)
     history = tlkit.fit(clf, data, phases=phases, patience=8, seed=options.seed)
-    notes = (data.splitting, *pretraining.notes(row, data))
+    notes = (data.splitting, *autoencoder.notes(row, data))
     report = tlkit.evaluate(clf, data.test, history=history, notes=notes)
     print(report)
     tlkit.export(clf, options.out, report=report, data=data, history=history, overwrite=True)

@@ -13,9 +13,9 @@ import models
 import pytest
 
 from tlkit.config import Backbone, resolve
-from tlkit.families import FAMILIES
-from tlkit.text import TEXT
-from tlkit.text_presets import Lexicon
+from tlkit.models.text.families import FAMILIES
+from tlkit.models.text.text_backbones import TEXT
+from tlkit.models.text.text_presets import Lexicon
 
 # one row of each family, which the slow tests build; `make test-all` builds all
 FIRST = {family: next(name for name, row in TEXT.items() if row.input.family == family) for family in FAMILIES}

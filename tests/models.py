@@ -109,7 +109,7 @@ def tiny_classifier(classes: Any = 2, size: int = 16, **options: Any) -> Any:
     import keras
 
     from tlkit.config import Backbone
-    from tlkit.vision import ImageInput
+    from tlkit.models.vision.image_backbones import ImageInput
 
     keras.utils.set_random_seed(0)
     row = Backbone("tiny", tiny_backbone, ImageInput("tf", size, 8), ("end1", "end2", "end3"), stem="stem")
@@ -140,15 +140,16 @@ def folded_in_float64(clf: Any) -> tuple[Any, Any]:
     """Return a backbone folded and as it is, both in float64, where rounding cannot hide a mistake nor pass for one."""
     import keras
 
-    from tlkit import build, folding
+    from tlkit import folding
+    from tlkit.models import classifier
 
     def widened(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
             return layer  # an operation such as a sum computes in the type it is given
         return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
 
-    plain = keras.models.clone_model(build.pieces(clf)[1], clone_function=widened)
-    plain.set_weights(build.pieces(clf)[1].get_weights())
+    plain = keras.models.clone_model(classifier.pieces(clf)[1], clone_function=widened)
+    plain.set_weights(classifier.pieces(clf)[1].get_weights())
     return folding.fold(plain), plain
 
 

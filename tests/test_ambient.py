@@ -15,8 +15,11 @@ from test_run import save_pictures
 from test_streams import shell
 
 import tlkit
-from tlkit import cache, cli, presets, text, weights
+from tlkit import cache, cli
 from tlkit.errors import InputError, RunError
+from tlkit.models import weights
+from tlkit.models.text import text_backbones
+from tlkit.models.vision import image_presets
 from tlkit.utils import environment, files
 
 
@@ -198,8 +201,8 @@ def test_heads_are_listed_without_docstrings() -> None:
 def test_home_folders_of_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     told = "=~nobody_x/y: no home folder of ~nobody_x is known; write the folder out"
     for given, ask in (
-        ("backbone", lambda: text.find("~nobody_x/y")),
-        ("backbone", lambda: presets.find("~nobody_x/y")),
+        ("backbone", lambda: text_backbones.find("~nobody_x/y")),
+        ("backbone", lambda: image_presets.find("~nobody_x/y")),
         ("weights", lambda: weights.find(None, "~nobody_x/y")),
     ):
         with pytest.raises(InputError, match=f"^{given}{told}$"):
@@ -208,7 +211,7 @@ def test_home_folders_of_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         ("XDG_CACHE_HOME", files.cache_home),
         ("TLKIT_HOME", files.cache_home),  # it goes before the other one
         ("KERAS_HOME", weights._keras_home),
-        ("KAGGLEHUB_CACHE", lambda: weights._kaggle_folder(text.TEXT["distil_bert_base_en_uncased"])),
+        ("KAGGLEHUB_CACHE", lambda: weights._kaggle_folder(text_backbones.TEXT["distil_bert_base_en_uncased"])),
     ):
         monkeypatch.setenv(name, "~nobody_x/y")
         if name == "XDG_CACHE_HOME":

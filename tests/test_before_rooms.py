@@ -96,7 +96,9 @@ def test_an_artifact_of_texts_answers_as_before(unpack: Callable) -> None:
     items = asked(folder)["items"]
     artifact = tlkit.load(folder / "artifact")
     assert_alike(artifact.predict(items), asked(folder)["answers"])
-    assert {("tlkit.tokens", "Tokens"), ("tlkit.strings", "RelativePositions")} <= named(folder)
+    assert {("tlkit.models.text.tokenizer", "Tokens"), ("tlkit.models.text.text_input", "RelativePositions")} <= named(
+        folder
+    )
     assert_says(artifact.model, items, asked(folder)["probabilities"])
 
 
@@ -138,7 +140,7 @@ def named(folder: Path) -> set[tuple[str, str]]:
 def test_keras_loads_texts_by_itself_once_their_layers_are_imported(unpack: Callable) -> None:
     folder = unpack("text")
     code = (
-        "import sys, json, keras, tlkit.text; import tensorflow as tf; model = keras.models.load_model(sys.argv[1]); "
+        "import sys, json, keras, tlkit.models.text.text_backbones; import tensorflow as tf; model = keras.models.load_model(sys.argv[1]); "
         "print(json.dumps(model(tf.constant(sys.argv[2:])).numpy().tolist()))"
     )
     call = [sys.executable, "-c", code, str(folder / "artifact" / "model.keras"), *asked(folder)["items"]]
@@ -152,7 +154,7 @@ def test_keras_loads_texts_by_itself_once_their_layers_are_imported(unpack: Call
 )
 def test_models_that_write_load_as_before(name: str, layer: str, unpack: Callable) -> None:
     folder = unpack(name)
-    assert named(folder) == {("tlkit.turns", layer)}
+    assert named(folder) == {("tlkit.models.generation.prompt_tokenizer", layer)}
     assert_says(tlkit.load(folder / "artifact").model, asked(folder)["pairs"], asked(folder)["logits"])
 
 

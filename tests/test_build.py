@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, heads
 from tlkit.errors import InputError, WeightsError
+from tlkit.models import classifier, heads
 from tlkit.tasks import targets
 
 
@@ -20,7 +20,7 @@ def test_a_classifier_is_a_plain_functional_model_of_three_parts() -> None:
     clf = tlkit.classifier("mobilenet_v2", "pool_dense", ["a", "b", "c"], size=32, weights=None)
 
     assert type(clf) is keras.src.models.functional.Functional
-    assert [layer.name for layer in build.pieces(clf)] == ["pre", "mobilenet_v2", "head"]
+    assert [layer.name for layer in classifier.pieces(clf)] == ["pre", "mobilenet_v2", "head"]
     assert clf.input.dtype == "float32" and clf.input.shape == (None, 32, 32, 3)
     assert clf.output.shape == (None, 3)
     assert clf.spec.labels == ("a", "b", "c") and clf.spec.weights == "random"
@@ -37,7 +37,7 @@ def test_base_and_head_compose_to_the_model() -> None:
 
 def test_setting_base_and_head_adds_no_weights() -> None:
     clf = models.image_classifier()
-    assert len(clf.weights) == len(build.pieces(clf)[1].weights) + len(clf.head.weights)
+    assert len(clf.weights) == len(classifier.pieces(clf)[1].weights) + len(clf.head.weights)
 
 
 def test_the_backbone_starts_frozen() -> None:
@@ -90,14 +90,14 @@ def test_a_model_of_somebody_else_is_no_classifier() -> None:
     import keras
 
     with pytest.raises(InputError, match="is not a tlkit classifier"):
-        build.pieces(keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)]))
+        classifier.pieces(keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)]))
 
 
 def test_a_backbone_and_a_head_of_ones_own() -> None:
     import keras
 
     from tlkit.config import Backbone
-    from tlkit.vision import ImageInput
+    from tlkit.models.vision.image_backbones import ImageInput
 
     def builder(size: int) -> keras.Model:
         pixels = keras.Input((size, size, 3))
@@ -123,10 +123,10 @@ def test_hidden_and_dropout_options(name: str) -> None:
 
 def test_plain_keras_compile_and_fit_train_only_the_head() -> None:
     clf = tlkit.classifier("mobilenet_v2", "pool_dense", 2, size=32, weights=None)
-    before = [weight.numpy() for weight in build.pieces(clf)[1].weights]
+    before = [weight.numpy() for weight in classifier.pieces(clf)[1].weights]
     head = clf.head.get_weights()[0]
     clf.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     clf.fit(models.pictures(8, 32), np.array([0, 1] * 4), epochs=1, verbose=0)
-    after = [weight.numpy() for weight in build.pieces(clf)[1].weights]
+    after = [weight.numpy() for weight in classifier.pieces(clf)[1].weights]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert not np.array_equal(head, clf.head.get_weights()[0])

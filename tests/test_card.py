@@ -12,7 +12,8 @@ import pytest
 import stories
 from cards import Shown, rendered
 
-from tlkit import card, generators
+from tlkit import card
+from tlkit.models.generation import generators
 from tlkit.utils import escaping
 
 FACTS = {

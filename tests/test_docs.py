@@ -13,8 +13,9 @@ from types import ModuleType
 import pytest
 
 import tlkit
-from tlkit import build, config, factories, heads
-from tlkit.vision import ImageInput
+from tlkit import config
+from tlkit.models import classifier, factories, heads
+from tlkit.models.vision.image_backbones import ImageInput
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -57,7 +58,7 @@ def test_the_index_leads_to_every_page_and_notebook() -> None:
 
 def test_every_name_is_in_its_page(pages: dict[str, str]) -> None:
     assert [name for name in factories.FACTORIES if f"| `{name}` |" not in pages["factories.md"]] == []
-    assert [name for name in build.table() if pages["backbones.md"].count(f"| `{name}` |") != 2] == []
+    assert [name for name in classifier.table() if pages["backbones.md"].count(f"| `{name}` |") != 2] == []
     assert [name for name in heads.HEADS if f"| `{name}` |" not in pages["heads.md"]] == []
     assert [name for name in tlkit.__all__ if f"### {name}\n" not in pages["api.md"]] == ["__version__"]
     for option in ("--learning-rate R,R", "--resume DIR", "--json"):

@@ -15,10 +15,11 @@ import pytest
 import writers
 
 import tlkit
-from tlkit import build, checkpoint, estimating, filling, freeze, heads, loop, planning, train
+from tlkit import checkpoint, estimating, filling, loop, planning, train
 from tlkit.checkpoint import Keeper
 from tlkit.choices import Choices
 from tlkit.config import Phase
+from tlkit.models import classifier, freezing, heads
 from tlkit.utils.progress import Telling
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
@@ -78,10 +79,10 @@ def test_what_is_told_changes_no_bit_of_what_is_learned(
     measured, trained, opened, counted = estimating.measured, loop.train, [], []
 
     def watched(model: Any, *given: Any, **more: Any) -> dict:
-        before = freeze.freeze_table(model), model.get_weights()
+        before = freezing.freeze_table(model), model.get_weights()
         found = measured(model, *given, **more)
         counted.append(found)
-        assert freeze.freeze_table(model) == before[0]
+        assert freezing.freeze_table(model) == before[0]
         assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before[1], strict=True))
         return found
 
@@ -117,10 +118,10 @@ def test_steps_do_leave_a_trace_that_is_undone(tmp_path: Path, monkeypatch: pyte
     source, _ = planning.sources(clf, data, None, 0)
     mean, before = clf.head.get_layer("norm").moving_mean, clf.head.get_layer("norm").moving_mean.numpy()
     with estimating._as_it_was(clf, 0):
-        freeze.unfreeze(clf, 2)
+        freezing.unfreeze(clf, 2)
         estimating._of_a_step(clf, cuts[2], source, 8)
         assert not np.array_equal(mean.numpy(), before)
-    assert np.array_equal(mean.numpy(), before) and not build.pieces(clf)[1].trainable_variables
+    assert np.array_equal(mean.numpy(), before) and not classifier.pieces(clf)[1].trainable_variables
 
 
 def test_an_augmentation_of_ones_own_is_not_called_for_it() -> None:
@@ -182,7 +183,7 @@ def test_a_stop_while_it_is_measured_and_no_measurement_when_it_goes_on(
     with pytest.raises(KeyboardInterrupt):
         tlkit.fit(clf, data, phases=PHASES, run_dir=keeper, progress=told.append)
     assert len(taken) == 1 and told == [] and checkpoint.read(tmp_path / checkpoint.NAME)[0]["done"] == []
-    assert not build.pieces(clf)[1].trainable_variables, "it is as it was before"
+    assert not classifier.pieces(clf)[1].trainable_variables, "it is as it was before"
     monkeypatch.setattr(estimating, "measured", refuse)
     tlkit.fit(clf, data, phases=PHASES, run_dir=tmp_path, progress=told.append)
     assert [each["event"] for each in told] == ["epoch", "epoch", "phase", "epoch", "epoch", "phase"]

@@ -12,7 +12,7 @@ import pytest
 import tlkit
 from tlkit.data.table_columns import Column
 from tlkit.errors import InputError
-from tlkit.saliency import Asked, Words, cells, words
+from tlkit.models.attribution import Asked, Words, cells, words
 
 SIDE = 16
 
@@ -28,7 +28,7 @@ def passing(size: int) -> object:
 @pytest.fixture(scope="module")
 def colours() -> object:
     """Return a classifier that scores how much red, green or nothing at all there is."""
-    from tlkit.vision import ImageInput
+    from tlkit.models.vision.image_backbones import ImageInput
 
     row = tlkit.Backbone("cells", passing, ImageInput("none", SIDE, 8), ("cells",))
     clf = tlkit.classifier(row, "pool_dense", ["red", "green", "never"], weights=None)
@@ -197,11 +197,12 @@ NAMES = {"chelsea": (281, 282, 285), "coffee": (967, 968), "rocket": (657, 744, 
 @pytest.fixture(scope="module")
 def imagenet() -> object:
     """Return efficientnet_lite0 under ImageNet's own last layer, which its weights file holds too."""
-    from tlkit import torchfile, weights
-    from tlkit.vision import VISION
+    from tlkit.models import weights
+    from tlkit.models.vision import torch_pickle
+    from tlkit.models.vision.image_backbones import VISION
 
     clf = tlkit.classifier("efficientnet_lite0", "pool_dense", 1000)
-    tensors = torchfile.read(weights.find(VISION["efficientnet_lite0"], "pretrained").path)
+    tensors = torch_pickle.read(weights.find(VISION["efficientnet_lite0"], "pretrained").path)
     clf.head.get_layer("probabilities").set_weights([np.transpose(tensors["_fc.weight"]), tensors["_fc.bias"]])
     return clf
 

@@ -42,7 +42,7 @@ import sys
 import numpy as np
 import keras
 if sys.argv[1] == "text":
-    import tlkit.text
+    import tlkit.models.text.text_backbones
     import tensorflow as tf
     given = tf.constant([line for line in np.load(sys.argv[3])])
 else:

@@ -7,14 +7,14 @@ import inspect
 import pytest
 
 import tlkit
-from tlkit import build, factories, heads
+from tlkit.models import classifier, factories, heads
 
 NAMES = sorted(factories.FACTORIES)
 
 
 def test_the_table_holds_every_factory() -> None:
     functions = inspect.getmembers(factories, inspect.isfunction)
-    own = {name for name, function in functions if function.__module__ == "tlkit.factories"}
+    own = {name for name, function in functions if function.__module__ == "tlkit.models.factories"}
     assert own == set(NAMES) == set(tlkit._HOMES["factories"])
 
 
@@ -41,7 +41,7 @@ def test_hands_its_parts_to_classifier(name: str, monkeypatch: pytest.MonkeyPatc
         ((backbone, head, ["a", "b"]), {"size": None, "weights": "pretrained", "name": None}),
         ((backbone, head, 3), {"size": 64, "weights": None, "name": "mine"}),
     ]
-    row = build.find_backbone(backbone)
+    row = classifier.find_backbone(backbone)
     heads.check_fit(heads.get(head), row.input.features, row.name)
 
 

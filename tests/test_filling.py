@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, cache, filling, frontier, keys, precision, store
+from tlkit import cache, filling, frontier, keys, precision, store
 from tlkit.config import Augment, Backbone, Reading
 from tlkit.data.splits import Split
 from tlkit.errors import InputError, RunError
-from tlkit.vision import ImageInput
+from tlkit.models import classifier
+from tlkit.models.vision.image_backbones import ImageInput
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ def given(clf: object, split: Split) -> Given:
 
 
 def source(clf: object, split: Split, reading: Reading) -> store.Source:
-    return store.source(clf, split, reading, clf.spec.input.lengths(build.pieces(clf)[0], split.items))
+    return store.source(clf, split, reading, clf.spec.input.lengths(classifier.pieces(clf)[0], split.items))
 
 
 def cuts(clf: object, blocks: tuple) -> list[frontier.Cut]:
@@ -170,14 +171,14 @@ def test_another_unfreeze_computes_only_what_is_missing(given: Given, monkeypatc
 
 def with_weight(given: Given) -> Given:
     clf = classifier_of_pictures()
-    kernel = build.pieces(clf)[1].get_layer("conv1").kernel
+    kernel = classifier.pieces(clf)[1].get_layer("conv1").kernel
     kernel.assign(kernel * 1.0001)
     return dataclasses.replace(given, clf=clf)
 
 
 def with_statistics(given: Given) -> Given:
     clf = classifier_of_pictures()
-    mean = build.pieces(clf)[1].get_layer("bn3").moving_mean
+    mean = classifier.pieces(clf)[1].get_layer("bn3").moving_mean
     mean.assign(mean + 0.001)
     return dataclasses.replace(given, clf=clf)
 
@@ -275,7 +276,7 @@ def with_other_names(_: Given) -> object:
 
 def test_layer_names_of_a_second_build_do_not_matter(given: Given) -> None:
     first, second = (dataclasses.replace(given, clf=with_other_names(given)) for _ in range(2))
-    names = [[layer.name for layer in build.pieces(one.clf)[1].layers] for one in (first, second)]
+    names = [[layer.name for layer in classifier.pieces(one.clf)[1].layers] for one in (first, second)]
     assert names[0] != names[1]
     assert [fill(first)[1], fill(second)[1]] == [22, 0]
 
@@ -302,7 +303,7 @@ def test_what_does_not_change_features_shares_them(given: Given, change: Callabl
 def test_weights_above_the_cut_do_not_matter_and_below_it_do(given: Given) -> None:
     clf = classifier_of_pictures()
     fill(dataclasses.replace(given, clf=clf, blocks=(1, 0)))
-    top = build.pieces(clf)[1].get_layer("conv3").kernel
+    top = classifier.pieces(clf)[1].get_layer("conv3").kernel
     top.assign(top * 1.5)
     assert fill(dataclasses.replace(given, clf=clf, blocks=(1,)))[1] == 0
     assert fill(dataclasses.replace(given, clf=clf, blocks=(0,)))[1] == 22
@@ -429,7 +430,7 @@ def test_float16_takes_half_the_room_and_is_given_as_float32(given: Given) -> No
 
 def test_features_too_large_for_float16_are_refused_and_not_stored(given: Given, stored: Path) -> None:
     clf = classifier_of_pictures()
-    top = build.pieces(clf)[1].get_layer("top_conv").kernel
+    top = classifier.pieces(clf)[1].get_layer("top_conv").kernel
     top.assign(top * 1e6)
     large = dataclasses.replace(given, clf=clf)
     with pytest.raises(InputError, match=r"features as large as .*e\+\d+ cannot be stored as float16; raise the cache"):

@@ -11,8 +11,8 @@ import pytest
 from test_page import Structure
 
 import tlkit
-from tlkit import build, freeze
 from tlkit.errors import FreezeError, InputError
+from tlkit.models import classifier, freezing
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def clf() -> object:
 
 
 def trainable(clf: object) -> set[str]:
-    return {variable.path.split("/")[0] for variable in build.pieces(clf)[1].trainable_variables}
+    return {variable.path.split("/")[0] for variable in classifier.pieces(clf)[1].trainable_variables}
 
 
 def test_blocks_open_from_the_top(clf: object) -> None:
@@ -76,31 +76,31 @@ def test_a_row_with_a_wrong_name_is_refused(clf: object) -> None:
 
     row = dataclasses.replace(clf.spec.backbone, blocks=("block9_add",))
     with pytest.raises(InputError, match="names layers it does not have: block9_add"):
-        freeze.layer_blocks(build.pieces(clf)[1], row)
+        freezing.layer_blocks(classifier.pieces(clf)[1], row)
 
 
 def test_the_audit_sees_a_single_weight(clf: object) -> None:
     tlkit.unfreeze(clf, 1)
-    backbone = build.pieces(clf)[1]
-    before = freeze.fingerprints(backbone)
-    freeze.audit(backbone, before, "top")
+    backbone = classifier.pieces(clf)[1]
+    before = freezing.fingerprints(backbone)
+    freezing.audit(backbone, before, "top")
     kernel = backbone.get_layer("stem_conv").kernel
     kept = kernel.numpy()
     kernel.assign(kept + np.eye(1, kept.size).reshape(kept.shape) * 1e-3)
     with pytest.raises(FreezeError, match="phase 'top' changed 1 frozen weights of efficientnet_b0, the first is stem"):
-        freeze.audit(backbone, before, "top")
+        freezing.audit(backbone, before, "top")
     kernel.assign(kept)
 
 
 def test_the_audit_sees_batch_statistics(clf: object) -> None:
     tlkit.unfreeze(clf, "all")
-    backbone = build.pieces(clf)[1]
-    before = freeze.fingerprints(backbone)
+    backbone = classifier.pieces(clf)[1]
+    before = freezing.fingerprints(backbone)
     backbone.get_layer("top_bn").trainable = True
     try:
         clf(models.pictures(8, 32), training=True)
         with pytest.raises(FreezeError, match="top_bn/moving"):
-            freeze.audit(backbone, before, "top")
+            freezing.audit(backbone, before, "top")
     finally:
         backbone.get_layer("top_bn").trainable = False
 
@@ -109,7 +109,7 @@ def test_the_audit_sees_batch_statistics(clf: object) -> None:
 
 
 def test_the_table_counts_what_trains(clf: object) -> None:
-    head = build.pieces(clf)[2]
+    head = classifier.pieces(clf)[2]
     for blocks in (0, 2, "all"):
         tlkit.unfreeze(clf, blocks)
         parts = tlkit.freeze_table(clf).parts
@@ -127,6 +127,6 @@ def test_the_table_shows_itself(clf: object) -> None:
     lines = str(found).splitlines()
     assert lines[0].split() == ["part", "opened", "by", "unfreeze", "parameters", "trainable"]
     assert lines[-1].split() == ["all", f"{clf.count_params():,}", f"{found.parts[-1].trainable:,}"]
-    hostile = freeze.FreezeTable((freeze.Part("<script>x</script>", 0, 5, 5), *found.parts))
+    hostile = freezing.FreezeTable((freezing.Part("<script>x</script>", 0, 5, 5), *found.parts))
     page = Structure(hostile._repr_html_())
     assert page.count("script") == 0 and "<script>x</script>" in page.text and page.count("tr") == len(found.parts) + 3

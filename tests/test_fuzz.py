@@ -44,9 +44,10 @@ from fuzzing import (
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import checkpoint, graphs, inventory, ledger, shards, torchfile
+from tlkit import checkpoint, graphs, inventory, ledger, shards
 from tlkit.config import Splitting
 from tlkit.errors import TlkitError
+from tlkit.models.vision import torch_pickle
 from tlkit.utils import archives
 
 SECONDS = float(os.environ.get("TLKIT_FUZZ_SECONDS", "600"))
@@ -54,7 +55,7 @@ SECONDS = float(os.environ.get("TLKIT_FUZZ_SECONDS", "600"))
 
 # === PyTorch files ===
 
-SAFE = [opcode for opcode in pickletools.opcodes if opcode.name in torchfile._STEPS or opcode.name == "STOP"]
+SAFE = [opcode for opcode in pickletools.opcodes if opcode.name in torch_pickle._STEPS or opcode.name == "STOP"]
 NAMES = (
     "torch FloatStorage",
     "torch._utils _rebuild_tensor_v2",
@@ -101,13 +102,15 @@ def tensors(draw: Callable) -> bytes:
         storage = draw(st.sampled_from((*storages, *storages, None, test_torchfile.Named("posix", "system"))))
         state[name] = test_torchfile.Tensor(storage, draw(number), draw(side), draw(side))
     main = test_torchfile.dump(draw(st.sampled_from((state, state, [state], {"a": state}))))
-    places = [test_torchfile.dump(one) for one in (torchfile.MAGIC, torchfile.PROTOCOL, test_torchfile.SYSTEM)]
+    places = [test_torchfile.dump(one) for one in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, test_torchfile.SYSTEM)]
     if draw(st.booleans()):
         main = draw(instructions())
         if seldom(draw, 4):
             places[draw(st.integers(0, 2))] = draw(instructions())
     whole = test_torchfile.contents(main, storages)
-    start = sum(len(test_torchfile.dump(one)) for one in (torchfile.MAGIC, torchfile.PROTOCOL, test_torchfile.SYSTEM))
+    start = sum(
+        len(test_torchfile.dump(one)) for one in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, test_torchfile.SYSTEM)
+    )
     return b"".join(places) + whole[start:]
 
 
@@ -122,7 +125,7 @@ def torch_files() -> Strategy:
 
 def read_torch_file(folder: Path, data: bytes) -> None:
     (folder / "a.pth").write_bytes(data)
-    for array in torchfile.read(folder / "a.pth").values():
+    for array in torch_pickle.read(folder / "a.pth").values():
         assert array.nbytes <= len(data)
         array.tobytes()
 
@@ -244,7 +247,7 @@ DEEDS = {
 
 
 def inventories() -> Strategy:
-    from tlkit.build import table
+    from tlkit.models.classifier import table
 
     table()  # it imports TensorFlow
     facts = test_inventory.FACTS
@@ -282,7 +285,7 @@ RUN = {
 
 
 def runs() -> Strategy:
-    from tlkit import build, heads  # noqa: F401 - `completed` imports what they need
+    from tlkit.models import classifier, heads  # noqa: F401 - `completed` imports what they need
 
     jobs = altered(RUN["job"]).flatmap(lambda job: documents({**RUN, "job": job}))
     return st.tuples(documents(RUN) | jobs, st.just(METRICS) | mutated([METRICS]) | st.none())

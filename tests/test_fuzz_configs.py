@@ -21,8 +21,8 @@ import pytest
 from fuzzing import CANARY, Strategy, Target, fuzz, seldom
 from hypothesis import strategies as st
 
-from tlkit import networks
-from tlkit.keras_configs import RefusedError
+from tlkit.models.keras_configs import RefusedError
+from tlkit.models.vision import architectures
 
 SECONDS = float(os.environ.get("TLKIT_FUZZ_SECONDS", "600"))
 SECRET = Path(tempfile.gettempdir()) / f"tlkit-secret-{os.getpid()}"
@@ -160,7 +160,7 @@ def read(folder: Path, data: bytes) -> None:
     before = settings()
     (folder / "m.keras").write_bytes(data)
     try:
-        networks.read_keras(folder / "m.keras")
+        architectures.read_keras(folder / "m.keras")
     finally:
         assert settings() == before, "a setting was changed"
         assert not OPENED, "a file elsewhere was read"
@@ -204,7 +204,7 @@ def test_the_loop_sees_what_is_called(tmp_path: Path, monkeypatch: pytest.Monkey
             new.writestr(name, json.dumps(config) if name == "config.json" else old.read(name))
     with pytest.raises(RefusedError):
         read(tmp_path, made.getvalue())
-    monkeypatch.setattr("tlkit.keras_configs.check", lambda *_, **__: None)
+    monkeypatch.setattr("tlkit.models.keras_configs.check", lambda *_, **__: None)
     try:
         with pytest.raises(AssertionError, match="a setting was changed"):
             read(tmp_path, made.getvalue())

@@ -13,7 +13,7 @@ from tlkit.data.table_columns import Column
 from tlkit.data.text_pairs import Pair
 from tlkit.errors import InputError
 from tlkit.measured import Mistake
-from tlkit.saliency import Heat, Words
+from tlkit.models.attribution import Heat, Words
 
 CLF = SimpleNamespace(spec=SimpleNamespace(target=SimpleNamespace(name="label")))
 

@@ -12,9 +12,11 @@ import tensorflow as tf
 import writers
 
 import tlkit
-from tlkit import build, freeze, frontier, lora, networks
+from tlkit import frontier
 from tlkit.config import Phase
 from tlkit.errors import ArtifactError, FreezeError, InputError
+from tlkit.models import classifier, freezing, lora
+from tlkit.models.vision import architectures
 
 PAIRS = [[prompt, "dog cat dog"] for prompt in writers.PROMPTS]
 MAKE = {"reply": writers.decoder, "summary": writers.seq2seq}
@@ -30,7 +32,7 @@ def logits(model: Any, pairs: Any = PAIRS) -> np.ndarray:
 
 
 def embedding(model: Any) -> np.ndarray:
-    return build.pieces(model)[1].get_layer("token_embedding").embeddings.numpy()
+    return classifier.pieces(model)[1].get_layer("token_embedding").embeddings.numpy()
 
 
 # === Built and saved ===
@@ -38,9 +40,9 @@ def embedding(model: Any) -> np.ndarray:
 
 def test_a_saved_model_is_the_same_and_has_one_embedding(lm: Any, tmp_path: Path) -> None:
     lm.save(tmp_path / "model.keras")
-    loaded = build.attach(networks.read_keras(tmp_path / "model.keras"), lm.spec)
+    loaded = classifier.attach(architectures.read_keras(tmp_path / "model.keras"), lm.spec)
     assert np.abs(logits(loaded) - logits(lm)).max() == 0.0
-    table = build.pieces(loaded)[1].get_layer("token_embedding").embeddings
+    table = classifier.pieces(loaded)[1].get_layer("token_embedding").embeddings
     table.assign(np.array(table)[:, ::-1])  # a control: both ends of the model must notice
     assert len(loaded.weights) == len(lm.weights) and np.abs(logits(loaded) - logits(lm)).max() > 1
 
@@ -48,17 +50,17 @@ def test_a_saved_model_is_the_same_and_has_one_embedding(lm: Any, tmp_path: Path
 def test_blocks_open_from_the_top_and_the_embedding_with_all(lm: Any) -> None:
     counts = []
     for blocks in range(len(lm.spec.backbone.blocks) + 1):
-        freeze.unfreeze(lm, blocks)
+        freezing.unfreeze(lm, blocks)
         counts.append(len(lm.trainable_variables))
         assert not any("token_embedding" in variable.path for variable in lm.trainable_variables)
-    freeze.unfreeze(lm, "all")
+    freezing.unfreeze(lm, "all")
     assert counts[0] == 0 and counts == sorted(set(counts)) and len(lm.trainable_variables) == len(lm.weights)
-    freeze.unfreeze(lm, 0)
+    freezing.unfreeze(lm, 0)
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_the_frontier_composes_exactly(lm: Any, blocks: int) -> None:
-    freeze.unfreeze(lm, blocks)
+    freezing.unfreeze(lm, blocks)
     cut = frontier.find(lm)
     trunk, tail = frontier.segment(lm, None, cut), frontier.segment(lm, cut, None)
     middle = trunk(tf.constant(PAIRS), training=False)
@@ -68,7 +70,7 @@ def test_the_frontier_composes_exactly(lm: Any, blocks: int) -> None:
     assert np.abs(np.asarray(tail(shuffled, training=False)) - logits(lm)).max() > 1
     assert not trunk.trainable_variables and len(tail.trainable_variables) == len(lm.trainable_variables)
     assert len(cut.tensors) == (2 if "reply" in lm.name else 4)  # of a BART the document and the summary cross
-    freeze.unfreeze(lm, 0)
+    freezing.unfreeze(lm, 0)
 
 
 def test_a_phase_without_anything_to_train_is_refused(lm: Any) -> None:
@@ -86,14 +88,14 @@ def test_two_phases_learn_and_compute_the_lower_layers_once(task: str, stored: P
     lm, data = MAKE[task](), writers.talks(16, task)
     blocks = lm.spec.backbone.blocks
     before, table = logits(lm), embedding(lm)
-    lowest = build.pieces(lm)[1].get_layer(blocks[0]).get_weights()
+    lowest = classifier.pieces(lm)[1].get_layer(blocks[0]).get_weights()
     phases = (Phase("top", 2, 3e-3, 1), Phase("deeper", 3, 3e-3, 2))
     history = tlkit.fit(lm, data, phases=phases, progress=False)
     first, last = history.epochs[0], history.epochs[-1]
     assert last["val_loss"] < first["val_loss"] and 0 <= last["val_token_accuracy"] <= 1
     assert history.trunk_examples == len(data.train) + len(data.val)
     assert np.array_equal(embedding(lm), table) and np.abs(logits(lm) - before).max() > 0.1
-    after = build.pieces(lm)[1].get_layer(blocks[0]).get_weights()
+    after = classifier.pieces(lm)[1].get_layer(blocks[0]).get_weights()
     assert all(np.array_equal(*both) for both in zip(lowest, after, strict=True))
     again = tlkit.fit(MAKE[task](), data, phases=[Phase("top", 1, 3e-3, 1)], progress=False)
     assert again.trunk_examples == 0  # what an earlier training stored is found again
@@ -152,7 +154,7 @@ def test_additions_change_nothing_train_alone_and_are_merged() -> None:
     plain, lm = writers.decoder(), writers.decoder(lora=2)
     assert np.abs(logits(lm) - logits(plain)).max() == 0.0
     data = writers.talks()
-    freeze.unfreeze(lm, 2)
+    freezing.unfreeze(lm, 2)
     assert {variable.name for variable in lm.trainable_variables} == set(lora.FACTORS)
     assert len(lm.trainable_variables) == 2 * 2 * 2 and "transformer_layer_0" in frontier.find(lm).after
     kernels = {v.path: v.numpy() for v in lm.weights if "lora" not in v.name}
@@ -162,7 +164,7 @@ def test_additions_change_nothing_train_alone_and_are_merged() -> None:
     assert np.abs(learned - logits(plain)).max() > 1e-2
     lora.merge(lm)
     assert len(lm.weights) == len(plain.weights) and np.abs(logits(lm) - learned).max() < 1e-4
-    freeze.unfreeze(lm, 1)
+    freezing.unfreeze(lm, 1)
     assert len(lm.trainable_variables) == 18  # whole blocks again: one, and the last normalisation
 
 

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import hdf5
 from tlkit.cli import main
 from tlkit.config import Backbone
 from tlkit.errors import WeightsError
-from tlkit.vision import ImageInput
+from tlkit.models import hdf5
+from tlkit.models.vision.image_backbones import ImageInput
 
 GIB = 1 << 30
 PLACE = "layers/conv2d/vars/0"
@@ -39,7 +39,7 @@ def classifier(weights: Path) -> Any:
         models.tiny_backbone,
         ImageInput("tf", 16, 8),
         ("end1",),
-        loader="tlkit.networks:load_torch_efficientnet",
+        loader="tlkit.models.vision.architectures:load_torch_efficientnet",
     )
     return tlkit.classifier(row, "pool_dense", 2, weights=weights)
 

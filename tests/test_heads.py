@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import heads
+from tlkit.models import heads
 from tlkit.tasks import targets
 
 

@@ -22,8 +22,8 @@ import tlkit
 from tlkit import exporting
 from tlkit.config import Backbone, File, Wheel
 from tlkit.errors import ArtifactError, WeightsError
+from tlkit.models.vision.image_backbones import ImageInput
 from tlkit.utils import download
-from tlkit.vision import ImageInput
 
 PB = "saved_model/1/saved_model.pb"
 
@@ -71,7 +71,13 @@ def digest(data: bytes) -> str:
 def classifier(weights: Path) -> Any:
     """Build a classifier from somebody's weights file."""
     place = ImageInput("tf", 16, 8)
-    row = Backbone("tiny", models.tiny_backbone, place, ("end1",), loader="tlkit.networks:load_torch_efficientnet")
+    row = Backbone(
+        "tiny",
+        models.tiny_backbone,
+        place,
+        ("end1",),
+        loader="tlkit.models.vision.architectures:load_torch_efficientnet",
+    )
     return tlkit.classifier(row, "pool_dense", 2, weights=weights)
 
 

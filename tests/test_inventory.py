@@ -182,7 +182,7 @@ def test_a_directory_without_facts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [OLD_TEXT, TEXT])
 def test_inputs_of_texts_old_and_new(place: Path, given: dict[str, Any]) -> None:
     from tlkit.artifact import _input
-    from tlkit.text import TextInput
+    from tlkit.models.text.text_backbones import TextInput
 
     read = inventory.read(write(place, changed("input", given)))
     family, segments = ("bert", 1) if given is OLD_TEXT else ("roberta", 2)

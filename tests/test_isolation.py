@@ -27,7 +27,7 @@ import tlkit
 from tlkit import cli, exporting, isolated_worker, isolation
 from tlkit.errors import ArtifactError, InputError
 from tlkit.isolated_worker import Malformed
-from tlkit.tabular import TABULAR, TableInput
+from tlkit.models.tabular.table_input import TABULAR, TableInput
 
 PROOF = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
 USUAL, LOOP, HUGE, FAIL = 10, 200, 100, 50  # brightness: what the moody model below is told by

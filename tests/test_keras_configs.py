@@ -22,13 +22,17 @@ from test_hostile import forge
 from test_tabular import COLUMNS, ROWS
 
 import tlkit
-from tlkit import allowed_layers, exporting, families, keras_configs, networks, presets, pretraining, text_presets
+from tlkit import exporting
 from tlkit.cli import main
 from tlkit.config import Backbone
 from tlkit.errors import ArtifactError, WeightsError
-from tlkit.keras_configs import RefusedError
-from tlkit.tabular import TableInput
-from tlkit.vision import VISION, ImageInput
+from tlkit.models import allowed_layers, keras_configs
+from tlkit.models.keras_configs import RefusedError
+from tlkit.models.tabular import autoencoder
+from tlkit.models.tabular.table_input import TableInput
+from tlkit.models.text import families, text_presets
+from tlkit.models.vision import architectures, image_presets
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 
 # === Payloads ===
 
@@ -195,7 +199,7 @@ def test_an_autoencoder(tmp_path: Path, marker: Path) -> None:
     with pytest.raises(
         WeightsError, match=r"no autoencoder that can be read: config\.layers\[2\] names .*; pretrain again"
     ):
-        pretraining.load_encoder(model, tmp_path / "autoencoder.keras")
+        autoencoder.load_encoder(model, tmp_path / "autoencoder.keras")
     assert harmless(marker)
 
 
@@ -389,7 +393,7 @@ def test_a_deep_config() -> None:
 def test_a_large_config(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_configs, "MOST_BYTES", 1000)
     with pytest.raises(ValueError, match=r"its config\.json has [\d,]+ bytes; at most 1,000 are read"):
-        networks.read_keras(exported / "model.keras")
+        architectures.read_keras(exported / "model.keras")
     (tmp_path / "config.json").write_text("[" * 1001)
     with pytest.raises(RefusedError, match=r"config\.json has 1,001 bytes; at most 1,000 are read"):
         keras_configs.check_folder(tmp_path, "config.json")
@@ -399,7 +403,7 @@ def test_an_archive_without_a_config(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
         archive.writestr("metadata.json", "{}")
     with pytest.raises(ValueError, match=r"it holds no config\.json; save the model again with Keras 3"):
-        networks.read_keras(tmp_path / "m.keras")
+        architectures.read_keras(tmp_path / "m.keras")
 
 
 def test_an_archive_with_something_else(exported: Path, tmp_path: Path) -> None:
@@ -411,7 +415,7 @@ def test_an_archive_with_something_else(exported: Path, tmp_path: Path) -> None:
         for name, data in members.items():
             archive.writestr(name, data)
     with pytest.raises(ValueError, match=r"\w"):
-        networks.read_keras(path)
+        architectures.read_keras(path)
 
 
 def test_the_lists_are_of_what_keras_has() -> None:
@@ -428,7 +432,7 @@ def test_the_lists_are_of_what_keras_has() -> None:
     functions = {name for name in dir(keras.activations) if not name.startswith("_")}
     assert functions == allowed_layers.ACTIVATIONS | {"get", "serialize", "deserialize"}
     assert {f"{kind}" for kind in allowed_layers.BACKBONES} == {
-        kind.__name__ for kind in presets._image_backbones()
+        kind.__name__ for kind in image_presets._image_backbones()
     } | {kind.backbone for kind in families.KINDS.values()}
 
 
@@ -452,7 +456,7 @@ def test_a_head_of_ones_own(tmp_path: Path) -> None:
     model.compile("adam", "mse")
     model.save(tmp_path / "own.keras")
     pixels = models.pictures(3, 4)
-    again = networks.read_keras(tmp_path / "own.keras")
+    again = architectures.read_keras(tmp_path / "own.keras")
     assert np.array_equal(again(pixels), model(pixels)) and np.ptp(again(pixels), axis=0).max() > 0
 
 
@@ -460,7 +464,7 @@ def test_a_vocabulary_of_its_own(tmp_path: Path) -> None:
     words = keras.layers.StringLookup(vocabulary=["a", "b"])
     model = keras.Sequential([keras.Input((1,), dtype="string"), words, keras.layers.Embedding(4, 2)])
     model.save(tmp_path / "words.keras")
-    assert networks.read_keras(tmp_path / "words.keras").layers[0].get_vocabulary() == ["[UNK]", "a", "b"]
+    assert architectures.read_keras(tmp_path / "words.keras").layers[0].get_vocabulary() == ["[UNK]", "a", "b"]
 
 
 def test_what_the_caller_registered(tmp_path: Path) -> None:
@@ -474,9 +478,11 @@ def test_what_the_caller_registered(tmp_path: Path) -> None:
     given = keras.Input((2,))
     keras.Model(given, keras.layers.Activation(thrice)(Twice()(given))).save(tmp_path / "own.keras")
     with pytest.raises(ValueError, match=r"\.Twice', which is not on the list .*register it with keras\.saving"):
-        networks.read_keras(tmp_path / "own.keras")
+        architectures.read_keras(tmp_path / "own.keras")
     with keras.saving.custom_object_scope({"Twice": Twice, "thrice": thrice}):
-        assert networks.read_keras(tmp_path / "own.keras")(np.ones((1, 2), np.float32)).numpy().tolist() == [[6, 6]]
+        assert architectures.read_keras(tmp_path / "own.keras")(np.ones((1, 2), np.float32)).numpy().tolist() == [
+            [6, 6]
+        ]
 
 
 def test_a_registered_function_is_no_argument_of_a_node() -> None:

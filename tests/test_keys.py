@@ -13,8 +13,9 @@ import models
 import numpy as np
 import pytest
 
-from tlkit import build, keys
+from tlkit import keys
 from tlkit.errors import RunError
+from tlkit.models import classifier
 
 
 def network(
@@ -100,7 +101,7 @@ def test_the_output_that_is_read_changes_the_key() -> None:
 
 
 def test_a_tokenizers_settings_change_the_key() -> None:
-    from tlkit.tokens import Tokens
+    from tlkit.models.text.tokenizer import Tokens
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *models.WORDS]
     layers = [Tokens(words, True, 8), Tokens(words, True, 8), Tokens(words, False, 8), Tokens(words[:-1], True, 8)]
@@ -132,12 +133,24 @@ def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
     assert keys.code() == keys.source(PACKAGE) == keys.source(package)
 
 
-@pytest.mark.parametrize("name", ["data/images.py", "tokens.py", "networks.py", "folding.py", "shards.py", "keys.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/images.py",
+        "models/text/tokenizer.py",
+        "models/vision/architectures.py",
+        "folding.py",
+        "shards.py",
+        "keys.py",
+    ],
+)
 def test_what_features_depend_on_changes_the_digest(package: Path, name: str) -> None:
     assert edited(package, name) != keys.code()
 
 
-@pytest.mark.parametrize("name", ["cli.py", "report.py", "train.py", "loop.py", "doctor.py", "heads.py", "__init__.py"])
+@pytest.mark.parametrize(
+    "name", ["cli.py", "report.py", "train.py", "loop.py", "doctor.py", "models/heads.py", "__init__.py"]
+)
 def test_what_features_do_not_depend_on_leaves_the_digest_alone(package: Path, name: str) -> None:
     assert edited(package, name) == keys.code()
 
@@ -239,4 +252,4 @@ def test_another_process_has_the_same_key(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert told[0] == told[1] and len(set(told[0].split())) == 2
-    assert told[0].split()[0] == keys.functions(build.pieces(models.tiny_classifier())[:2])
+    assert told[0].split()[0] == keys.functions(classifier.pieces(models.tiny_classifier())[:2])

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cli, weights
+from tlkit import cli
 from tlkit.config import Backbone, Download, Preset, Wheel
 from tlkit.data import reader_factory
 from tlkit.errors import OfflineError, TlkitError
+from tlkit.models import weights
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.utils import download, offline, paths
-from tlkit.vision import VISION, ImageInput
 
 LOOPBACK = "http://127.0.0.1:9"  # the port of discarding, which nobody serves
 

@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cache, checkpoint, cli, inventory, ledger, shards, text_presets, torchfile, weights
+from tlkit import cache, checkpoint, cli, inventory, ledger, shards
 from tlkit.config import Splitting
 from tlkit.data import table_file
 from tlkit.errors import DataError, TlkitError
 from tlkit.measured import Measured
+from tlkit.models import weights
+from tlkit.models.text import text_presets
+from tlkit.models.vision import torch_pickle
+from tlkit.models.vision.image_backbones import VISION
 from tlkit.utils import files, regular_files
-from tlkit.vision import VISION
 
 SECONDS = 100  # that a reader has which takes milliseconds; whoever waits for a pipe never ends
 
@@ -222,7 +225,7 @@ def test_weights_that_are_a_pipe(tmp_path: Path, name: str) -> None:
     found = within(lambda: weights.find(VISION["vgg16"], tmp_path / name))
     assert isinstance(found, TlkitError) and "is no regular file; give a" in str(found)
     if name == "w.pth":
-        assert isinstance(within(lambda: torchfile.read(tmp_path / name)), TlkitError)
+        assert isinstance(within(lambda: torch_pickle.read(tmp_path / name)), TlkitError)
 
 
 def test_what_tlkit_itself_stored_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ import pytest
 import stories
 
 from tlkit import outlook, train
-from tlkit.build import pieces
 from tlkit.config import Phase
 from tlkit.errors import InputError
+from tlkit.models.classifier import pieces
 
 
 @pytest.fixture(scope="module")

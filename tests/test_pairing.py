@@ -17,7 +17,7 @@ from tlkit.data import example_info, text_pairs
 from tlkit.data.splits import Split
 from tlkit.data.text_pairs import Pair
 from tlkit.errors import InputError
-from tlkit.text import TextInput
+from tlkit.models.text.text_backbones import TextInput
 
 
 def test_a_pair_is_a_text() -> None:
@@ -137,7 +137,7 @@ def test_a_model_of_pairs_learns_from_both() -> None:
     there = clf(_tensor(lexicons.PAIRS), training=False).numpy()
     back = clf(_tensor([(second, first) for first, second in lexicons.PAIRS]), training=False).numpy()
     assert np.abs(there - back).max() > 1e-2, "the order of the two texts does not matter"
-    row = lexicons.shrunk(tlkit.text.TEXT["bert_tiny_en_uncased"])
+    row = lexicons.shrunk(tlkit.models.text.text_backbones.TEXT["bert_tiny_en_uncased"])
     clf = tlkit.classifier(row, "cls_dense", data.labels, weights=None, size=16, pairs=True)
     tlkit.fit(clf, data, phases=(Phase("top", 1, 1e-3, 1),), progress=False)
     report = tlkit.evaluate(clf, data.test)

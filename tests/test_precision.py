@@ -10,8 +10,9 @@ import models
 import numpy as np
 import pytest
 
-from tlkit import build, folding, precision
+from tlkit import folding, precision
 from tlkit.errors import InputError
+from tlkit.models import classifier
 from tlkit.precision import measure  # as it is before the other tests' stand-in for it
 
 
@@ -72,7 +73,7 @@ def test_layers_compute_in_bfloat16_and_keep_float32_weights(clf: object) -> Non
     before, whole = policies(clf), clf(pixels, training=False).numpy()
     with precision.computing(clf, "bfloat16"):
         inside = policies(clf)
-        body = build.pieces(clf)[1]
+        body = classifier.pieces(clf)[1]
         assert body.get_layer("conv1").compute_dtype == body(pixels)["map"].dtype == "bfloat16"
         assert {variable.dtype for variable in clf.weights} == {"float32"}
         half = clf(pixels, training=False).numpy()
@@ -83,7 +84,7 @@ def test_layers_compute_in_bfloat16_and_keep_float32_weights(clf: object) -> Non
 
 def test_the_input_is_normalised_in_float32(clf: object) -> None:
     with precision.computing(clf, "bfloat16"):
-        assert build.pieces(clf)[0](models.pictures(1, 16)).dtype == "float32"
+        assert classifier.pieces(clf)[0](models.pictures(1, 16)).dtype == "float32"
 
 
 def test_float32_changes_nothing(clf: object) -> None:
@@ -115,7 +116,7 @@ def test_of_nested_blocks_the_inner_one_decides(clf: object, outer: str, inner: 
 
 def test_a_layer_with_a_precision_of_its_own_keeps_it() -> None:
     clf = models.tiny_classifier()
-    layer = build.pieces(clf)[1].get_layer("conv2")
+    layer = classifier.pieces(clf)[1].get_layer("conv2")
     for own in ("float64", "mixed_bfloat16"):
         layer.dtype_policy = own
         for numbers in ("bfloat16", "float32"):
@@ -132,7 +133,7 @@ def test_bfloat16_has_to_be_clearly_faster(clf: object, half: float, expected: s
     seen = []
 
     def trunk(numbers: str) -> Callable:
-        name = build.pieces(clf)[1].get_layer("conv1").dtype_policy.name
+        name = classifier.pieces(clf)[1].get_layer("conv1").dtype_policy.name
         seen.append((numbers, name))
 
         def run(batch: object) -> list:
@@ -150,7 +151,7 @@ def test_bfloat16_has_to_be_clearly_faster(clf: object, half: float, expected: s
 
 def test_the_call_that_compiles_is_not_timed(clf: object) -> None:
     def trunk(_: str) -> Callable:
-        name, calls = build.pieces(clf)[1].get_layer("conv1").dtype_policy.name, []
+        name, calls = classifier.pieces(clf)[1].get_layer("conv1").dtype_policy.name, []
 
         def run(_: object) -> list:
             calls.append(name)
@@ -165,5 +166,5 @@ def test_the_call_that_compiles_is_not_timed(clf: object) -> None:
 
 def test_a_folded_trunk_computes_in_bfloat16_throughout(clf: object) -> None:
     with precision.computing(clf, "bfloat16"):
-        folded = folding.fold(build.pieces(clf)[1])
+        folded = folding.fold(classifier.pieces(clf)[1])
         assert {layer.compute_dtype for layer in folded.layers[1:]} == {"bfloat16"}

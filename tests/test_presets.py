@@ -15,9 +15,10 @@ import pytest
 import test_contract
 
 import tlkit
-from tlkit import build, flat, networks, presets
 from tlkit.config import Local, Preset
 from tlkit.errors import InputError, OfflineError, WeightsError
+from tlkit.models import classifier
+from tlkit.models.vision import architectures, flattening, image_presets
 
 SLOW = ("deit", "mit", "darknet", "efficientnet", "densenet")
 MARKS = {"vit": (), "resnet_vd": (), **dict.fromkeys(SLOW, pytest.mark.slow)}
@@ -49,7 +50,7 @@ def test_a_folder_of_kerashub(name: str, folders: dict, tmp_path: Path) -> None:
     assert row.name == f"folder_{name}" and len(row.blocks) == blocks
     assert row.input.features == (("map", "pooled") if token else ("map",))
     assert clf.spec.weights.startswith(f"{name}, path, sha256:")
-    assert row.params == backbone.count_params() == build.pieces(clf)[1].count_params()
+    assert row.params == backbone.count_params() == classifier.pieces(clf)[1].count_params()
 
     pixels = models.pictures(6, hubs.SIZE, seed=4)
     expected, given = hubs.answer(backbone, hubs.scaled(pixels)), clf.base(pixels, training=False)["map"].numpy()
@@ -60,7 +61,7 @@ def test_a_folder_of_kerashub(name: str, folders: dict, tmp_path: Path) -> None:
     test_contract.run_blocks_test(clf)
 
     clf.save(tmp_path / "model.keras")  # and loads in safe mode, as artifacts do
-    again = networks.read_keras(tmp_path / "model.keras")
+    again = architectures.read_keras(tmp_path / "model.keras")
     assert np.array_equal(again(pixels, training=False), clf(pixels, training=False))
 
 
@@ -92,7 +93,8 @@ def test_random_weights_and_a_second_build(folders: dict) -> None:
     first, second = (tlkit.classifier(folder, "pool_dense", 2, weights=None) for _ in range(2))
     assert first.spec.weights == "random" and first.spec.backbone.blocks == second.spec.backbone.blocks
     kernels = [
-        build.pieces(clf)[1].get_layer("vit_encoder_transformer_block_1").weights[2].numpy() for clf in (first, second)
+        classifier.pieces(clf)[1].get_layer("vit_encoder_transformer_block_1").weights[2].numpy()
+        for clf in (first, second)
     ]
     assert not np.array_equal(*kernels)
 
@@ -105,7 +107,7 @@ def test_weights_of_another_folder(folders: dict, tmp_path: Path) -> None:
     doubled.set_weights([2 * weight for weight in doubled.get_weights()])
     doubled.save_weights(other / "model.weights.h5")
     one, two = (tlkit.classifier(folder, "pool_dense", 2, weights=weights) for weights in ("pretrained", other))
-    names = [[weight.numpy() for weight in build.pieces(clf)[1].weights] for clf in (one, two)]
+    names = [[weight.numpy() for weight in classifier.pieces(clf)[1].weights] for clf in (one, two)]
     assert all(np.array_equal(2 * a, b) for a, b in zip(*names, strict=True))
     with pytest.raises(WeightsError, match=r"resnet_vd does not fit backbone 'folder_vit'"):
         tlkit.classifier(folder, "pool_dense", 2, weights=folders["resnet_vd"][0])
@@ -127,8 +129,8 @@ def test_a_network_that_cannot_be_cut_says_so(caplog: pytest.LogCaptureFixture) 
     maps = [keras.layers.Conv2D(4, 3, padding="same", name=f"path{number}")(pixels) for number in (1, 2)]
     bare = keras.Model(pixels, keras.layers.Add(name="sum")(maps))
     with caplog.at_level("INFO", logger="tlkit"):
-        model = flat.flatten(bare, 8, 1.0, 0.0)
-    assert flat.ends(model) == ("end_of_block_1",)
+        model = flattening.flatten(bare, 8, 1.0, 0.0)
+    assert flattening.ends(model) == ("end_of_block_1",)
     assert "no places to cut it at: it trains as one block, or not at all" in caplog.text
 
 
@@ -202,7 +204,7 @@ def broken(tmp_path: Path, folder: Path, **files: str | None) -> Path:
 )
 def test_folders_that_cannot_be_used(files: dict, error: type, message: str, folders: dict, tmp_path: Path) -> None:
     with pytest.raises(error, match=f"(?s){message}"):
-        build.find_backbone(broken(tmp_path, folders["vit"][0], **files))
+        classifier.find_backbone(broken(tmp_path, folders["vit"][0], **files))
 
 
 def test_a_folder_of_another_kind(tmp_path: Path) -> None:
@@ -210,7 +212,7 @@ def test_a_folder_of_another_kind(tmp_path: Path) -> None:
     facts |= {"registered_name": "keras_hub>T5Backbone"}
     (tmp_path / "config.json").write_text(json.dumps(facts))
     with pytest.raises(InputError, match="holds a T5Backbone, which is no image backbone; give the folder of one"):
-        build.find_backbone(tmp_path)
+        classifier.find_backbone(tmp_path)
 
 
 def test_damaged_weights(folders: dict, tmp_path: Path) -> None:
@@ -223,14 +225,14 @@ def test_damaged_weights(folders: dict, tmp_path: Path) -> None:
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     for path in (tmp_path / "gone", str(tmp_path / "gone")):
         with pytest.raises(InputError, match=r"there is no folder .*gone to take a backbone from; give a folder that"):
-            build.find_backbone(path)
+            classifier.find_backbone(path)
     with pytest.raises(InputError, match="unknown backbone 'vgg61'"):
-        build.find_backbone("vgg61")
+        classifier.find_backbone("vgg61")
 
 
 def test_odd_names_of_folders(folders: dict, tmp_path: Path) -> None:
     folder = shutil.copytree(folders["vit"][0], tmp_path / "my ViT: (v2)")
-    row = build.find_backbone(folder)
+    row = classifier.find_backbone(folder)
     assert row.name == "folder_my_ViT___v2" and row.weights == Local(folder)
 
 
@@ -253,11 +255,11 @@ def test_a_folder_named_as_a_preset_is_the_folder(
     shutil.copytree(folders["vit"][0], tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for form in (f"./{name}", name, Path(name)):
-        row = build.find_backbone(form)
+        row = classifier.find_backbone(form)
         assert row.weights == Local(tmp_path / name) and row.arguments["folder"] == str(tmp_path / name)
     clf = tlkit.classifier(f"./{name}", "pool_dense", 2)
     assert clf.spec.weights.startswith(f"{name}, path, sha256:")
-    assert build.pieces(clf)[1].count_params() == folders["vit"][1].count_params()
+    assert classifier.pieces(clf)[1].count_params() == folders["vit"][1].count_params()
 
 
 def test_weights_in_a_folder_named_as_a_preset(
@@ -282,21 +284,21 @@ def test_a_folder_of_keras_cv_named_as_a_preset(tmp_path: Path, nobody: None, mo
 
 
 def test_the_presets_of_kerashub_are_those_of_pictures() -> None:
-    known = presets.keras_hub_presets()
+    known = image_presets.keras_hub_presets()
     wanted = ("vit_base_patch16_224_imagenet", "resnet_50_imagenet", "resnet_vd_18_imagenet", "mit_b0_ade20k_512")
     wanted += ("csp_darknet_53_ra_imagenet", "densenet_121_imagenet", "xception_41_imagenet", "vgg_16_imagenet")
     assert set(wanted) <= set(known) and len(known) > 60
     assert not [name for name in known if "bert" in name or "gpt" in name or "clip" in name]
     assert all(handle.startswith("kaggle://") for handle, _ in known.values())
     with pytest.raises(InputError, match="unknown keras_hub preset 'vit_base'; did you mean "):
-        build.find_backbone("keras_hub:vit_base")
+        classifier.find_backbone("keras_hub:vit_base")
 
 
 def test_a_preset_in_kagglehubs_cache_is_used(folders: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     name = "vit_base_patch16_224_imagenet"
-    handle, params = presets.keras_hub_presets()[name]
+    handle, params = image_presets.keras_hub_presets()[name]
     place = tmp_path / "models" / handle.removeprefix("kaggle://")
     shutil.copytree(folders["vit"][0], place)
     place.with_name(f"{place.name}.complete").touch()
@@ -317,7 +319,7 @@ def test_offline_a_preset_says_what_to_do(name: str, tmp_path: Path, monkeypatch
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     with pytest.raises(OfflineError, match="TLKIT_OFFLINE is set") as caught:
-        build.find_backbone(name)
+        classifier.find_backbone(name)
     told = str(caught.value)
     assert name.replace(":", "_") in told and " MB) from" in told and str(tmp_path) in told
     assert "A preset's folder that lies elsewhere can itself be given as the backbone" in told
@@ -333,7 +335,7 @@ def test_without_keras_cv(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(InputError, match=r"keras_cv: presets need the package keras-cv .*pip install keras-cv"):
-        build.find_backbone("keras_cv:resnet50_v2")
+        classifier.find_backbone("keras_cv:resnet50_v2")
 
 
 def test_a_job_takes_a_folder(folders: dict, tmp_path: Path) -> None:

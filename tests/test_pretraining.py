@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, frontier, pretraining
+from tlkit import frontier
 from tlkit.config import Compute, Phase
 from tlkit.errors import DataError, InputError, WeightsError
-from tlkit.pretraining import Pretraining
+from tlkit.models import classifier
+from tlkit.models.tabular import autoencoder
+from tlkit.models.tabular.autoencoder import Pretraining
 
 HOW = Pretraining(width=16, epochs=12, batch_size=32)
 PHASES = (Phase("head", 30, 2e-2, 0), Phase("top", 2, 1e-3, 1))
@@ -67,10 +69,10 @@ def test_the_encoder_is_that_of_the_autoencoder(row: Any, data: tlkit.Data) -> N
     import keras
 
     kept = keras.saving.load_model(row.weights.path)
-    body = build.pieces(tlkit.classifier(row, "vector_dense", data.target))[1]
+    body = classifier.pieces(tlkit.classifier(row, "vector_dense", data.target))[1]
     for name in row.blocks:
         assert np.array_equal(kept.get_layer(name).kernel, body.get_layer(name).kernel)
-    other = build.pieces(tlkit.classifier(row, "vector_dense", data.target, weights=None))[1]
+    other = classifier.pieces(tlkit.classifier(row, "vector_dense", data.target, weights=None))[1]
     assert not np.array_equal(kept.get_layer("encoder_1").kernel, other.get_layer("encoder_1").kernel)
 
 
@@ -90,13 +92,13 @@ def test_both_phases_train_and_only_what_is_open_moves(trained: tuple, row: Any,
     clf, history = trained
     assert [phase["name"] for phase in history.phases] == ["head", "top"]
     assert history.epochs[-1]["val_loss"] < history.epochs[0]["val_loss"]
-    before = build.pieces(tlkit.classifier(row, "vector_dense", data.target))[1]
+    before = classifier.pieces(tlkit.classifier(row, "vector_dense", data.target))[1]
     moved = [n for n in row.blocks if not np.array_equal(before.get_layer(n).kernel, _body(clf).get_layer(n).kernel)]
     assert moved == ["encoder_3"]
 
 
 def _body(clf: Any) -> Any:
-    return build.pieces(clf)[1]
+    return classifier.pieces(clf)[1]
 
 
 def test_blocks_open_from_the_top_and_the_pieces_compose(row: Any, data: tlkit.Data) -> None:
@@ -162,18 +164,18 @@ def test_weights_that_are_gone_damaged_or_of_another_table(row: Any, folder: Pat
     (tmp_path / "autoencoder.keras").write_bytes(b"nonsense")
     with pytest.raises(WeightsError, match="is no autoencoder that can be read"):
         tlkit.classifier(tlkit.autoencoder(tmp_path), "vector_dense", 2)
-    wide = pretraining.encoder(size=5, width=8)
+    wide = autoencoder.encoder(size=5, width=8)
     with pytest.raises(WeightsError, match="does not fit this table"):
-        pretraining.load_encoder(wide, row.weights.path)
+        autoencoder.load_encoder(wide, row.weights.path)
     with pytest.raises(InputError, match="no pretrained autoencoder"):
-        tlkit.reconstruction_errors(build.table()["autoencoder"], [])
+        tlkit.reconstruction_errors(classifier.table()["autoencoder"], [])
 
 
 def test_the_cache_keeps_what_was_trained(data: tlkit.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
     how = Pretraining(width=4, epochs=1)
     first = tlkit.pretrain_autoencoder(data, how=how, progress=False)
-    monkeypatch.setattr(pretraining, "_trained", None)  # a second training would fail
+    monkeypatch.setattr(autoencoder, "_trained", None)  # a second training would fail
     assert tlkit.pretrain_autoencoder(data, how=how, progress=False) == first
     with pytest.raises(TypeError):
         tlkit.pretrain_autoencoder(data, how=Pretraining(width=5, epochs=1), progress=False)
@@ -194,7 +196,7 @@ def test_a_run_pretrains_trains_and_says_what_no_label_would_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(pretraining, "Pretraining", lambda: HOW)
+    monkeypatch.setattr(autoencoder, "Pretraining", lambda: HOW)
     job = tlkit.Job(data=str(write(tmp_path / "a.csv")), out=str(tmp_path / "out"), kind="table", epochs=(2, 1))
     run = tlkit.run_job(job)
     assert run.ledger["settings"]["backbone"] == "autoencoder" and "280 without a label" in capsys.readouterr().out

@@ -17,8 +17,8 @@ from PIL import Image
 import tlkit
 from tlkit import exporting, run
 from tlkit.config import Backbone
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.utils import files
-from tlkit.vision import VISION, ImageInput
 
 pytestmark = pytest.mark.slow  # a whole training, however small
 

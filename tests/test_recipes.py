@@ -18,9 +18,9 @@ import pytest
 import several
 
 import tlkit
-from tlkit.factories import FACTORIES
+from tlkit.models.factories import FACTORIES
+from tlkit.models.vision.image_backbones import VISION
 from tlkit.utils import files
-from tlkit.vision import VISION
 
 TOP = Path(__file__).resolve().parent.parent
 RECIPES = sorted(path for path in (TOP / "recipes").glob("*.py") if not path.name.startswith("_"))

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, checkpoint, filling, loop
+from tlkit import checkpoint, filling, loop
 from tlkit.checkpoint import NAME, Keeper
 from tlkit.config import Compute, Phase
 from tlkit.errors import RunError
+from tlkit.models import classifier
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 CLOSING = (Phase("top", 2, 1e-3, 2), Phase("head", 2, 1e-2, 0))  # what was trained first is frozen later
@@ -111,7 +112,7 @@ def test_what_is_another_training_is_refused_by_name(tmp_path: Path) -> None:
             fit(pictures(tmp_path)[0], examples, tmp_path, **options)
     fit(pictures(tmp_path)[0], data, tmp_path, compute=Compute(cache_budget=10**8))  # room is no other training
     strange = pictures(tmp_path)[0]
-    stem = build.pieces(strange)[1].get_layer("stem")
+    stem = classifier.pieces(strange)[1].get_layer("stem")
     stem.kernel.assign(stem.kernel * 2)
     with pytest.raises(RunError, match="another training: frozen part was "):
         fit(strange, data, tmp_path)
@@ -209,7 +210,7 @@ def test_a_loss_that_is_not_finite_ends_its_phase_and_keeps_the_best_weights(cap
 
 def test_features_that_are_not_finite_are_named_as_the_cause() -> None:
     clf = models.tiny_classifier()
-    last = build.pieces(clf)[1].get_layer("top_conv")
+    last = classifier.pieces(clf)[1].get_layer("top_conv")
     last.kernel.assign(last.kernel * np.nan)
     (head,) = fit(clf, models.colours(), phases=PHASES[:1]).phases
     assert "step 1 is not a finite number: the frozen part gives features that are not finite" in head["trouble"]

@@ -20,9 +20,9 @@ from tlkit.config import Backbone, Compute
 from tlkit.data.readers import image_folder
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.job import Job
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.run import run_job
 from tlkit.utils import files
-from tlkit.vision import VISION, ImageInput
 
 
 class AbortedError(Exception):

@@ -10,8 +10,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 import tlkit
-from tlkit import build, doctor, suspects
+from tlkit import doctor, suspects
 from tlkit.errors import DataError, InputError
+from tlkit.models import classifier
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -269,7 +270,7 @@ def test_two_classes_are_needed(labels: list[int], count: str) -> None:
 
 def meets(data: object, clf: object, least: float, found: float) -> None:
     """Hold what is found of 5 % changed labels against its bars; the module's docstring has the figures."""
-    pre, splits = build.pieces(clf)[0], data.splits().values()
+    pre, splits = classifier.pieces(clf)[0], data.splits().values()
     lengths = [clf.spec.input.lengths(pre, split.items) for split in splits]
     features = [doctor._vectors(clf, split, own, False) for split, own in zip(splits, lengths, strict=True)]
     features = np.concatenate(features)

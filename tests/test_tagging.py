@@ -14,11 +14,12 @@ import pytest
 from test_comparing import two_runs
 
 import tlkit
-from tlkit import checkpoint, exporting, freeze, frontier, heads
-from tlkit.build import pieces
+from tlkit import checkpoint, exporting, frontier
 from tlkit.config import Phase
 from tlkit.data.splits import Split
 from tlkit.errors import ArtifactError, InputError
+from tlkit.models import freezing, heads
+from tlkit.models.classifier import pieces
 from tlkit.tasks import entities
 
 TAGS = ("O", "B-FIRM", "I-FIRM", "B-PET", "I-PET")
@@ -161,12 +162,12 @@ def test_options_for_whole_texts_are_refused(clf: Any, data: tlkit.Data) -> None
 def test_the_frontier_is_exact(clf: Any, unfreeze: int | str) -> None:
     import tensorflow as tf
 
-    freeze.unfreeze(clf, unfreeze)
+    freezing.unfreeze(clf, unfreeze)
     cut = frontier.find(clf)
     reached = frontier.segment(clf, None, cut, folded=True)(tf.constant(TEXTS), training=False)
     answer = frontier.segment(clf, cut, None)(reached, training=False).numpy()
     whole = clf(tf.constant(TEXTS), training=False).numpy()
-    freeze.unfreeze(clf, 0)
+    freezing.unfreeze(clf, 0)
     assert np.abs(answer - whole).max() < 1e-6 and np.ptp(whole, axis=(0, 1)).max() > 0.2
     assert np.abs(answer[::-1] - whole).max() > 1e-2  # the control
     if unfreeze == 0:

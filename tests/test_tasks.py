@@ -16,9 +16,9 @@ import tlkit
 from tlkit import artifact, cli
 from tlkit.config import Backbone, Phase, Splitting
 from tlkit.errors import DataError, InputError
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.tasks import targets
 from tlkit.tasks.predictions import TagsPrediction, ValuePrediction
-from tlkit.vision import VISION, ImageInput
 
 TINY = ("--backbone", "tiny", "--head", "pool_dense", "--weights", "random", "--epochs", "12,1", "--batch-size", "8")
 TASKS = {"tags": ("red", "dark", "left"), "value": ("price",)}

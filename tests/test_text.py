@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build
 from tlkit.config import Reading
 from tlkit.data.splits import Split
 from tlkit.errors import WeightsError
-from tlkit.families import FAMILIES
-from tlkit.text import TEXT
-from tlkit.tokens import Tokens
+from tlkit.models import classifier
+from tlkit.models.text.families import FAMILIES
+from tlkit.models.text.text_backbones import TEXT
+from tlkit.models.text.tokenizer import Tokens
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *models.WORDS, "##s"]
 
@@ -143,7 +143,7 @@ def _with_vocabulary() -> object:
 
 def test_random_weights_take_the_rows_vocabulary() -> None:
     clf = tlkit.classifier(_with_vocabulary(), "mean_dense", 2, size=8, weights=None)
-    assert clf.spec.weights == "random" and build.pieces(clf)[0].vocabulary == tuple(VOCABULARY)
+    assert clf.spec.weights == "random" and classifier.pieces(clf)[0].vocabulary == tuple(VOCABULARY)
 
 
 def test_a_weights_file_needs_a_vocabulary(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, text, text_presets
 from tlkit.config import Local
 from tlkit.errors import InputError, WeightsError
-from tlkit.families import FAMILIES
-from tlkit.text import TEXT
+from tlkit.models import classifier
+from tlkit.models.text import text_backbones, text_presets
+from tlkit.models.text.families import FAMILIES
+from tlkit.models.text.text_backbones import TEXT
 
 
 def features(clf: object) -> np.ndarray:
@@ -43,7 +44,7 @@ def test_a_hugging_face_folder_is_a_backbone(tmp_path: Path) -> None:
     folder = tmp_path / "hf"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
-    row = build.find_backbone(str(folder))
+    row = classifier.find_backbone(str(folder))
     assert row.input.family == "distil_bert" and row.weights == Local(folder)
     with pytest.raises(WeightsError, match="nobody knows the architecture of this backbone without its weights"):
         tlkit.classifier(row, "cls_dense", 2, weights=None)
@@ -115,7 +116,7 @@ def test_a_folder_that_holds_no_backbone_of_texts(config: dict, tmp_path: Path) 
 def test_a_config_that_cannot_be_read(content: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(WeightsError, match=r"config\.json cannot be read: .*; fetch it again"):
-        build.find_backbone(str(tmp_path))
+        classifier.find_backbone(str(tmp_path))
 
 
 def test_a_tokenizer_of_another_kind(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_every_preset_of_keras_hub_is_a_row_or_has_one() -> None:
         for name, told in kind.presets.items():
             if any(name in presets for presets in below):  # a class has the presets of its subclasses too
                 continue
-            row = build.find_backbone(f"keras_hub:{name}")
+            row = classifier.find_backbone(f"keras_hub:{name}")
             assert (row.name, row.input.family) == (name, family)
             assert row.weights.handle == told["kaggle_handle"] and row.params == told["metadata"]["params"]
             count += 1
@@ -158,13 +159,13 @@ def test_every_preset_of_keras_hub_is_a_row_or_has_one() -> None:
 
 def test_a_preset_that_keras_hub_lacks() -> None:
     with pytest.raises(InputError, match="unknown keras_hub preset 'bert_tiny_en'; did you mean bert_tiny_en_uncased"):
-        build.find_backbone("keras_hub:bert_tiny_en")
+        classifier.find_backbone("keras_hub:bert_tiny_en")
     with pytest.raises(InputError, match="keras_hub:whisper_tiny_en holds no backbone of pictures or texts that"):
-        build.find_backbone("keras_hub:whisper_tiny_en")
+        classifier.find_backbone("keras_hub:whisper_tiny_en")
 
 
 def test_a_folder_that_went_away(tmp_path: Path) -> None:
-    row = text._derived("own", "bert", {}, Local(tmp_path / "own"))
+    row = text_backbones._derived("own", "bert", {}, Local(tmp_path / "own"))
     with pytest.raises(WeightsError, match=r"no weights at .*own; give a"):
         tlkit.classifier(row, "cls_dense", 2)
 
@@ -173,7 +174,7 @@ def test_a_folder_that_went_away(tmp_path: Path) -> None:
 def test_random_weights_read_letters(family: str) -> None:
     import tensorflow as tf
 
-    from tlkit.tokens import Tokens
+    from tlkit.models.text.tokenizer import Tokens
 
     known = text_presets.made_up(family, True)
     layer = Tokens(known.words, known.lowercase, 16, family=family, merges=known.merges, proto=known.proto)

@@ -16,8 +16,8 @@ import pytest
 
 from tlkit import exporting, graphs
 from tlkit.errors import InputError
-from tlkit.families import FAMILIES
-from tlkit.tokens import Tokens
+from tlkit.models.text.families import FAMILIES
+from tlkit.models.text.tokenizer import Tokens
 
 ODD = [
     "the cat sat",
@@ -32,7 +32,7 @@ RELOAD = """
 import json, sys, warnings
 warnings.simplefilter("error")
 import numpy as np, tensorflow as tf, keras
-import tlkit.text
+import tlkit.models.text.text_backbones
 folder, texts = sys.argv[1], json.loads(sys.argv[2])
 found = {}
 for family in sys.argv[3:]:

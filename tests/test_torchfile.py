@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tlkit import torchfile
 from tlkit.errors import WeightsError
+from tlkit.models.vision import torch_pickle
 
 FLOATS = np.arange(6, dtype="<f4")
 LONG = np.array([7], dtype="<i8")
@@ -76,7 +76,7 @@ def dump(value: Any) -> bytes:
 
 def contents(main: bytes, storages: tuple[Storage, ...], keys: Any = None, system: Any = SYSTEM) -> bytes:
     """Return a whole file around the pickle of the tensors."""
-    head = dump(torchfile.MAGIC) + dump(torchfile.PROTOCOL) + dump(system)
+    head = dump(torch_pickle.MAGIC) + dump(torch_pickle.PROTOCOL) + dump(system)
     body = b"".join(struct.pack("<q", s.numbers.size) + s.numbers.tobytes() for s in storages)
     return head + main + dump([s.key for s in storages] if keys is None else keys) + body
 
@@ -112,7 +112,7 @@ def write(tmp_path: Path) -> Any:
 
 
 def test_read(write: Any) -> None:
-    arrays = torchfile.read(write(sample()))
+    arrays = torch_pickle.read(write(sample()))
     assert list(arrays) == ["w", "t", "b", "n", "e"]
     np.testing.assert_array_equal(arrays["w"], [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(arrays["t"], [[0, 3], [1, 4], [2, 5]])
@@ -130,7 +130,7 @@ def test_a_call_of_the_system_is_refused_and_not_run(write: Any, tmp_path: Path)
     for main in (pickle.dumps(Evil(), 2), pickle.dumps({"a": Evil()}, 2)):
         data = contents(main, ())
         with pytest.raises(WeightsError, match=r"holds the name posix.system; it was not run"):
-            torchfile.read(write(data))
+            torch_pickle.read(write(data))
     # The control: the same bytes, given to pickle, do run.
     pickle.loads(main)
     assert (tmp_path / "ran").exists()
@@ -139,16 +139,16 @@ def test_a_call_of_the_system_is_refused_and_not_run(write: Any, tmp_path: Path)
 @pytest.mark.parametrize("place", range(5))
 def test_a_foreign_name_is_refused_in_each_pickle(write: Any, place: int) -> None:
     tensors, storages = state()
-    parts = [dump(v) for v in (torchfile.MAGIC, torchfile.PROTOCOL, SYSTEM, tensors, [s.key for s in storages])]
+    parts = [dump(v) for v in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, SYSTEM, tensors, [s.key for s in storages])]
     parts[place] = dump(Named("builtins", "eval"))
     with pytest.raises(WeightsError, match=r"holds the name builtins.eval; it was not run"):
-        torchfile.read(write(b"".join(parts)))
+        torch_pickle.read(write(b"".join(parts)))
 
 
 @pytest.mark.parametrize("near", ["collections Counter", "torch DoubleStorage", "torch._utils _rebuild_qtensor"])
 def test_names_near_the_admitted_ones_are_refused(write: Any, near: str) -> None:
     with pytest.raises(WeightsError, match=f"holds the name {near.replace(' ', '.')}"):
-        torchfile.read(write(contents(dump(Named(*near.split())), ())))
+        torch_pickle.read(write(contents(dump(Named(*near.split())), ())))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_bombs_allocate_nothing(write: Any, bomb: bytes, message: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(WeightsError, match=message):
-            torchfile.read(path)
+            torch_pickle.read(path)
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
@@ -178,12 +178,12 @@ def test_a_huge_memo_index_costs_nothing(write: Any) -> None:
     tensors, storages = state()
     main = dump(tensors)
     path = write(contents(main[:-1] + b"r\xff\xff\xff\xff.", storages))
-    assert list(torchfile.read(path)) == ["w", "t", "b", "n", "e"]
+    assert list(torch_pickle.read(path)) == ["w", "t", "b", "n", "e"]
 
 
 def test_too_many_instructions_are_refused(write: Any) -> None:
     with pytest.raises(WeightsError, match="holds more than 1000000 pickle instructions"):
-        torchfile.read(write(b"}" * 1_000_002 + b"."))
+        torch_pickle.read(write(b"}" * 1_000_002 + b"."))
 
 
 @pytest.mark.parametrize("count", [10**6, 2**62, 10**30, -1])
@@ -191,20 +191,20 @@ def test_a_huge_storage_is_refused(write: Any, count: int) -> None:
     storage = Storage(FLOATS, "1", count)
     data = contents(dump({"a": Tensor(storage, 0, (6,), (1,))}), (storage,))
     with pytest.raises(WeightsError, match=f"a storage of {count} numbers is larger than the file"):
-        torchfile.read(write(data))
+        torch_pickle.read(write(data))
 
 
 def test_a_storage_of_another_length_than_announced(write: Any) -> None:
     storage = Storage(FLOATS, "1", 5)
     with pytest.raises(WeightsError, match="storage '1' has another length than announced"):
-        torchfile.read(write(contents(dump({"a": Tensor(storage, 0, (5,), (1,))}), (storage,))))
+        torch_pickle.read(write(contents(dump({"a": Tensor(storage, 0, (5,), (1,))}), (storage,))))
 
 
 def test_a_storage_announced_twice(write: Any) -> None:
     one, two = Storage(FLOATS, "1"), Storage(FLOATS, "1", 5)
     main = dump({"a": Tensor(one, 0, (6,), (1,)), "b": Tensor(two, 0, (5,), (1,))})
     with pytest.raises(WeightsError, match="storage '1' is announced twice"):
-        torchfile.read(write(contents(main, (one,))))
+        torch_pickle.read(write(contents(main, (one,))))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_storage_announced_twice(write: Any) -> None:
 def test_a_tensor_outside_its_storage(write: Any, offset: Any, shape: Any, strides: Any, message: str) -> None:
     storage = Storage(FLOATS, "1")
     with pytest.raises(WeightsError, match=message):
-        torchfile.read(write(contents(dump({"a": Tensor(storage, offset, shape, strides)}), (storage,))))
+        torch_pickle.read(write(contents(dump({"a": Tensor(storage, offset, shape, strides)}), (storage,))))
 
 
 @pytest.mark.parametrize(
@@ -247,38 +247,38 @@ def test_a_tensor_outside_its_storage(write: Any, offset: Any, shape: Any, strid
 )
 def test_more_than_tensors_is_refused(write: Any, main: bytes, message: str) -> None:
     with pytest.raises(WeightsError, match=message):
-        torchfile.read(write(contents(main, ())))
+        torch_pickle.read(write(contents(main, ())))
 
 
 def test_wrong_frames(write: Any) -> None:
     tensors, storages = state()
     with pytest.raises(WeightsError, match="numbers of another byte order"):
-        torchfile.read(write(contents(dump(tensors), storages, system={"little_endian": False})))
+        torch_pickle.read(write(contents(dump(tensors), storages, system={"little_endian": False})))
     for keys in (["1"], ["1", "3"], ["1", "2", "2"], 5, [("1",), "2"]):
         with pytest.raises(WeightsError, match="its list of storages is wrong"):
-            torchfile.read(write(contents(dump(tensors), storages, keys)))
+            torch_pickle.read(write(contents(dump(tensors), storages, keys)))
     with pytest.raises(WeightsError, match="its first bytes are wrong"):
-        torchfile.read(write(dump(1) + sample()))
+        torch_pickle.read(write(dump(1) + sample()))
 
 
 def test_every_truncation_is_noticed(write: Any) -> None:
     data = sample()
     for length in range(1, len(data)):
         with pytest.raises(WeightsError, match="is damaged or no PyTorch file"):
-            torchfile.read(write(data[:length]))
+            torch_pickle.read(write(data[:length]))
 
 
 def test_other_kinds_of_files(write: Any, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"zipped PyTorch file.*convert it to .safetensors"):
-        torchfile.read(write(b"PK\x03\x04rest"))
+        torch_pickle.read(write(b"PK\x03\x04rest"))
     for path in (write(b""), tmp_path / "none.pth"):
         with pytest.raises(WeightsError, match="is missing or empty; fetch it again"):
-            torchfile.read(path)
+            torch_pickle.read(path)
     with pytest.raises(WeightsError, match="no PyTorch file"):
-        torchfile.read(write(b"\x89HDF\r\n\x1a\n" + bytes(100)))
+        torch_pickle.read(write(b"\x89HDF\r\n\x1a\n" + bytes(100)))
 
 
 def test_the_argument_of_a_refused_instruction_is_not_even_read(write: Any) -> None:
     # Python warns of the backslash, and a warning is an error here
     with pytest.raises(WeightsError, match="holds the pickle instruction STRING; it was not run"):
-        torchfile.read(write(b"\x80\x02S'\\q'\n."))
+        torch_pickle.read(write(b"\x80\x02S'\\q'\n."))

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, cache, choices, estimating, filling, frontier, heads, loop, options, precision, store
+from tlkit import cache, choices, estimating, filling, frontier, loop, options, precision, store
 from tlkit.checkpoint import Keeper
 from tlkit.config import Augment, Compute, Phase
 from tlkit.errors import FreezeError, InputError
+from tlkit.models import classifier, heads
 from tlkit.shards import Column
 from tlkit.tasks import targets
 
@@ -32,11 +33,11 @@ def mislabelled(data: tlkit.Data) -> tlkit.Data:
 @pytest.fixture(scope="module")
 def trained() -> tuple:
     clf = models.tiny_classifier()
-    before = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
+    before = {v.path: v.numpy() for v in classifier.pieces(clf)[1].weights}
     seen: dict[str, dict] = {}
 
     def watch(record: dict) -> None:
-        seen[record["phase"]] = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
+        seen[record["phase"]] = {v.path: v.numpy() for v in classifier.pieces(clf)[1].weights}
 
     original = loop.train
     loop.train = lambda tail, phase, stores, options, tell, keeper: original(
@@ -58,7 +59,7 @@ def test_phase_two_moves_the_top_blocks_and_only_them(trained: tuple) -> None:
     clf, before, seen, _ = trained
     moved = {path for path, value in seen["top"].items() if not np.array_equal(value, before[path])}
     tlkit.unfreeze(clf, 2)
-    assert moved == {v.path for v in build.pieces(clf)[1].trainable_variables}
+    assert moved == {v.path for v in classifier.pieces(clf)[1].trainable_variables}
     assert not any("moving" in path for path in moved)
 
 
@@ -80,7 +81,7 @@ def test_unfreezing_batch_normalization_is_an_error(monkeypatch: pytest.MonkeyPa
 
     def careless(model: object, start: object, end: object, **how: object) -> object:
         if end is None:  # the tail, which is about to be trained
-            build.pieces(model)[1].get_layer("bn3").trainable = True
+            classifier.pieces(model)[1].get_layer("bn3").trainable = True
         return original(model, start, end, **how)
 
     phases = (Phase("top", 1, 1e-3, 1),)
@@ -99,9 +100,9 @@ def test_the_head_learns() -> None:
 def test_texts_train_in_two_phases(tmp_path: Path) -> None:
     clf = models.text_classifier(tmp_path, classes=2)
     data = models.topics()
-    before = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
+    before = {v.path: v.numpy() for v in classifier.pieces(clf)[1].weights}
     history = tlkit.fit(clf, data, phases=(Phase("head", 3, 1e-2, 0), Phase("top", 12, 1e-2, 1)), progress=False)
-    moved = {v.path.split("/")[0] for v in build.pieces(clf)[1].weights if not np.array_equal(v, before[v.path])}
+    moved = {v.path.split("/")[0] for v in classifier.pieces(clf)[1].weights if not np.array_equal(v, before[v.path])}
     assert moved == {"transformer_layer_2"}
     assert history.phases[0]["cut"] == ["pool"]
     assert tlkit.evaluate(clf, data.train).accuracy > 0.7
@@ -141,9 +142,9 @@ def test_patience_ends_a_phase() -> None:
 def test_a_phase_that_opens_less_than_one_before_it_sees_what_that_one_learned(first: object) -> None:
     clf, data = models.tiny_classifier(), models.colours()
     phases = (Phase("top", 3, 1e-2, first), Phase("head", 2, 1e-3, 0))
-    before = {v.path: v.numpy() for v in build.pieces(clf)[1].weights}
+    before = {v.path: v.numpy() for v in classifier.pieces(clf)[1].weights}
     history = tlkit.fit(clf, data, phases=phases, augment="none", progress=False)
-    assert any(not np.array_equal(v.numpy(), before[v.path]) for v in build.pieces(clf)[1].weights)
+    assert any(not np.array_equal(v.numpy(), before[v.path]) for v in classifier.pieces(clf)[1].weights)
     best = min(record["val_loss"] for record in history.epochs if record["phase"] == "head")
     assert tlkit.evaluate(clf, data.val).loss == pytest.approx(best, abs=1e-5)
     assert history.phases[0]["cut"] == history.phases[1]["cut"]

@@ -10,7 +10,7 @@ import tensorflow as tf
 import writers
 
 from tlkit.errors import InputError
-from tlkit.turns import ReplyTokens, SummaryTokens
+from tlkit.models.generation.prompt_tokenizer import ReplyTokens, SummaryTokens
 
 LEXICON = writers.LEXICON
 END = LEXICON.words.index("<|endoftext|>")

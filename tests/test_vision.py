@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import build, vision
 from tlkit.config import Download, Reading, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
-from tlkit.vision import VISION, ImageInput
+from tlkit.models import classifier
+from tlkit.models.vision import image_backbones
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 
 
 @pytest.mark.parametrize("row", VISION.values(), ids=VISION)
@@ -58,7 +59,7 @@ def vgg() -> object:
 
 
 def kernel(clf: object) -> np.ndarray:
-    return build.pieces(clf)[1].get_layer("block5_conv3").kernel.numpy()
+    return classifier.pieces(clf)[1].get_layer("block5_conv3").kernel.numpy()
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5", ".keras"])
@@ -85,7 +86,7 @@ def test_weights_of_a_whole_classifier_load(tmp_path: Path) -> None:
     row = trained.spec.backbone
     loaded = tlkit.classifier(row, "pool_dense", 2, weights=tmp_path / "whole.keras")
     fresh = tlkit.classifier(row, "pool_dense", 2, weights=None)
-    kernels = [build.pieces(clf)[1].get_layer("conv2").kernel.numpy() for clf in (trained, loaded, fresh)]
+    kernels = [classifier.pieces(clf)[1].get_layer("conv2").kernel.numpy() for clf in (trained, loaded, fresh)]
     assert np.array_equal(kernels[0], kernels[1])
     assert not np.array_equal(kernels[0], kernels[2])
 
@@ -124,7 +125,7 @@ def published(vgg: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     digest = f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"
     file = dataclasses.replace(row.weights.file, name="vgg16_notop.weights.h5", digest=digest)
     weights = dataclasses.replace(row.weights, file=file)
-    monkeypatch.setitem(vision.VISION, "vgg16", dataclasses.replace(row, weights=weights))
+    monkeypatch.setitem(image_backbones.VISION, "vgg16", dataclasses.replace(row, weights=weights))
     return path
 
 
@@ -181,11 +182,12 @@ def test_offline_names_the_file_and_what_is_here(published: Path, monkeypatch: p
 @pytest.mark.slow
 def test_the_lite0_weights_are_real(photos: dict) -> None:
     """Apply the classification layer that comes with the weights: its top answer names what is in each photo."""
-    from tlkit import torchfile, weights
     from tlkit.data import images
+    from tlkit.models import weights
+    from tlkit.models.vision import torch_pickle
 
     row = VISION["efficientnet_lite0"]
-    tensors = torchfile.read(weights.find(row).path)
+    tensors = torch_pickle.read(weights.find(row).path)
     clf = tlkit.efficientnet_lite0_pool_dense(2)
     pixels = np.stack([images.resize(photo, 224).numpy() for photo in photos.values()])
     pooled = clf.base(pixels)["map"].numpy().mean((1, 2))

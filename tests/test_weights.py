@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tlkit import weights
 from tlkit.config import Backbone, Download, File, Preset, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
+from tlkit.models import weights
 from tlkit.utils import download
 
 CONTENT, CONFIG, H5 = b"weights of a tiny network", b'{"layers": 1}', b"weights as Keras keeps them"
@@ -340,5 +340,5 @@ def test_verify(home: Path) -> None:
 
 
 def test_nothing_heavy_is_imported() -> None:
-    code = "import sys, tlkit.weights, tlkit.torchfile; print({'tensorflow', 'keras', 'kagglehub'} & {*sys.modules})"
+    code = "import sys, tlkit.models.weights, tlkit.models.vision.torch_pickle; print({'tensorflow', 'keras', 'kagglehub'} & {*sys.modules})"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

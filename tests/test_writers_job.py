@@ -11,10 +11,11 @@ import writers
 from test_comparing import two_runs
 
 import tlkit
-from tlkit import cli, generators
+from tlkit import cli
 from tlkit.errors import InputError
 from tlkit.job import completed
-from tlkit.text import TEXT
+from tlkit.models.generation import generators
+from tlkit.models.text.text_backbones import TEXT
 
 
 def table(folder: Path) -> Path:

@@ -10,9 +10,9 @@ import tensorflow as tf
 import writers
 
 import tlkit
-from tlkit import build
 from tlkit.errors import InputError
-from tlkit.writing import Sampling, answered
+from tlkit.models import classifier
+from tlkit.models.generation.decoding import Sampling, answered
 
 
 @pytest.fixture(scope="module", params=["reply", "summary"])
@@ -22,7 +22,7 @@ def lm(request: pytest.FixtureRequest) -> Any:
 
 def by_hand(lm: Any, prompt: str) -> str:
     """Write greedily, computing everything anew for each token."""
-    pre, body, _ = build.pieces(lm)
+    pre, body, _ = classifier.pieces(lm)
     given, wanted, _ = pre.prompts(tf.constant([prompt]))
     side = "decoder_" if "decoder_token_ids" in given else ""
     before = {name: value for name, value in given.items() if not name.startswith(side or "no")}

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from tlkit import networks
 from tlkit.config import Download
 from tlkit.errors import InputError
-from tlkit.vision import VISION, ImageInput
-from tlkit.zoo import APPLICATIONS, Application
+from tlkit.models.vision import architectures
+from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.keras_applications import APPLICATIONS, Application
 
 MODULES = {
     "vgg16": "vgg16",
@@ -46,7 +46,7 @@ by_name = pytest.mark.parametrize("known", APPLICATIONS, ids=lambda known: known
 
 
 def _standardised(pixels: np.ndarray) -> np.ndarray:
-    return (pixels / 255 - np.array(networks.IMAGENET_MEAN)) / np.array(networks.IMAGENET_STD)
+    return (pixels / 255 - np.array(architectures.IMAGENET_MEAN)) / np.array(architectures.IMAGENET_STD)
 
 
 def _pixels(photos: dict, size: int = 96) -> np.ndarray:
@@ -70,9 +70,7 @@ def test_every_network_of_keras_is_a_row() -> None:
 
 
 def test_the_table_needs_no_tensorflow() -> None:
-    code = (
-        "import sys; from tlkit.vision import VISION; print([name in sys.modules for name in ('keras', 'tensorflow')])"
-    )
+    code = "import sys; from tlkit.models.vision.image_backbones import VISION; print([name in sys.modules for name in ('keras', 'tensorflow')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[False, False]"
 
@@ -108,7 +106,7 @@ def test_networks_that_scale_by_themselves_are_all_looked_at() -> None:
 def test_the_network_scales_by_itself(name: str, photos: dict) -> None:
     layer, scaling = SCALING[name]
     pixels = _pixels(photos, 32)
-    model = networks.keras_application(**VISION[name].arguments, size=32)
+    model = architectures.keras_application(**VISION[name].arguments, size=32)
     scaled = keras.Model(model.input, model.get_layer(layer).input)(pixels).numpy()
     assert np.abs(scaled - scaling(pixels)).max() <= 1e-5
 
@@ -120,7 +118,7 @@ def test_the_network_scales_by_itself(name: str, photos: dict) -> None:
 def test_keras_refuses_what_is_below_the_minimum(known: Application) -> None:
     below = VISION[known.name].input.minimum - 1
     with pytest.raises(ValueError, match=f"at least {below + 1}x{below + 1}"):
-        networks.keras_application(architecture=known.architecture, size=below)
+        architectures.keras_application(architecture=known.architecture, size=below)
 
 
 def test_a_size_that_is_no_number_is_refused() -> None:
@@ -131,7 +129,7 @@ def test_a_size_that_is_no_number_is_refused() -> None:
 @pytest.mark.all
 @by_name
 def test_the_minimum_can_be_built_and_has_the_stated_parameters(known: Application) -> None:
-    model = networks.keras_application(architecture=known.architecture, size=VISION[known.name].input.minimum)
+    model = architectures.keras_application(architecture=known.architecture, size=VISION[known.name].input.minimum)
     assert model.count_params() == known.params
     assert min(model.output_shape[1:]) >= 1
 

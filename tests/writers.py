@@ -9,9 +9,9 @@ import numpy as np
 from tlkit.config import Backbone
 from tlkit.data.splits import Data, Split
 from tlkit.data.text_pairs import Pair
-from tlkit.generators import blocks, generator, summarizer
-from tlkit.prompts import PromptInput
-from tlkit.text_presets import Lexicon, made_up
+from tlkit.models.generation.generators import blocks, generator, summarizer
+from tlkit.models.generation.prompt_input import PromptInput
+from tlkit.models.text.text_presets import Lexicon, made_up
 
 BYTES = made_up("gpt2", False).words
 MERGES = ("c a", "ca t", "d o", "do g", "t h", "th e")

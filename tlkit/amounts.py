@@ -11,7 +11,7 @@ import numpy as np
 from tlkit import filling, frontier, loop, planning, steps
 from tlkit.choices import budget
 from tlkit.config import Augment, Compute, Phase
-from tlkit.freeze import unfreeze
+from tlkit.models.freezing import unfreeze
 from tlkit.store import Features
 from tlkit.tasks.next_token import WRITTEN
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit import graphs, inventory, isolation, saved_model
-from tlkit.build import Spec, attach, table
 from tlkit.config import Backbone, resolve
 from tlkit.errors import ArtifactError, InputError
 from tlkit.explaining import listed
 from tlkit.measured import Measured
-from tlkit.networks import read_keras
+from tlkit.models.classifier import Spec, attach, table
+from tlkit.models.vision.architectures import read_keras
 from tlkit.tasks.targets import Target
 from tlkit.utils import environment
 
@@ -31,10 +31,10 @@ TARGETS = {
     "summary": "tlkit.tasks.next_token:Summary",
 }
 INPUTS = {
-    "image": "tlkit.vision:ImageInput",
-    "text": "tlkit.text:TextInput",
-    "prompt": "tlkit.prompts:PromptInput",
-    "table": "tlkit.tabular:TableInput",
+    "image": "tlkit.models.vision.image_backbones:ImageInput",
+    "text": "tlkit.models.text.text_backbones:TextInput",
+    "prompt": "tlkit.models.generation.prompt_input:PromptInput",
+    "table": "tlkit.models.tabular.table_input:TableInput",
 }
 
 

@@ -260,7 +260,7 @@ def _resumed(options: argparse.Namespace) -> Any:
 
 def _combination(options: argparse.Namespace) -> tuple[str | None, str | None]:
     """Resolve --recipe, --backbone and --head to a backbone and a head; None leaves the choice to the data."""
-    from tlkit.factories import FACTORIES
+    from tlkit.models.factories import FACTORIES
 
     backbone = head = None
     if options.recipe is not None:
@@ -346,7 +346,7 @@ def _export(options: argparse.Namespace) -> None:
 
 def _backbones(_: argparse.Namespace) -> None:
     hush()
-    from tlkit import generators
+    from tlkit.models.generation import generators
 
     say_line(f"{'backbone':<24} {'input':<6} {'size':>5} {'blocks':>6} {'parameters':>12}  licence")
     for row in generators.rows().values():
@@ -356,14 +356,14 @@ def _backbones(_: argparse.Namespace) -> None:
 
 
 def _heads(_: argparse.Namespace) -> None:
-    from tlkit.heads import HEADS
+    from tlkit.models.heads import HEADS
 
     for head in HEADS.values():
         say_line(f"{head.name:<16} {''.join((head.build.__doc__ or '').splitlines()[:1])}")
 
 
 def _recipes(_: argparse.Namespace) -> None:
-    from tlkit.factories import FACTORIES
+    from tlkit.models.factories import FACTORIES
 
     for name, (_, backbone, head) in FACTORIES.items():
         say_line(f"{name:<32} {backbone} + {head}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tlkit import checks, choices, filling, frontier, store, suspects
-from tlkit.build import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.config import Compute, Reading
 from tlkit.data import near_duplicates, text_pairs
 from tlkit.data.splits import Data, Split, joined
 from tlkit.errors import DataError, WeightsError
 from tlkit.findings import Diagnosis, Finding
-from tlkit.freeze import unfreeze
+from tlkit.models.classifier import DEFAULTS, classifier, find_backbone, pieces
+from tlkit.models.freezing import unfreeze
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit import filling, frontier, loop, planning, precision, steps
-from tlkit.build import pieces
 from tlkit.choices import WORTH, Choices
 from tlkit.config import Augment
-from tlkit.freeze import unfreeze
+from tlkit.models.classifier import pieces
+from tlkit.models.freezing import unfreeze
 from tlkit.utils.progress import duration
 
 if TYPE_CHECKING:

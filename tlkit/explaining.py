@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.errors import InputError, unknown
-from tlkit.saliency import Asked, Heat, Words
+from tlkit.models.attribution import Asked, Heat, Words
 
 if TYPE_CHECKING:
     import keras

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, checkpoint, fresh, graphs, lora, story
+from tlkit import card, checkpoint, fresh, graphs, story
 from tlkit.artifact import Artifact, load
-from tlkit.build import Spec
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
 from tlkit.measured import Measured
+from tlkit.models import lora
+from tlkit.models.classifier import Spec
 from tlkit.utils import environment, files, regular_files
 
 if TYPE_CHECKING:

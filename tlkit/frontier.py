@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tlkit.build import pieces
 from tlkit.folding import fold
+from tlkit.models.classifier import pieces
 
 if TYPE_CHECKING:
     import keras

@@ -13,7 +13,7 @@ from tlkit.errors import InputError
 from tlkit.explaining import EXPLAINED as ANSWERS
 from tlkit.explaining import explain
 from tlkit.measured import Measured, Mistake
-from tlkit.saliency import Heat, Words
+from tlkit.models.attribution import Heat, Words
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import html_format
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from tlkit.data import table_columns
 from tlkit.errors import ArtifactError, InputError
-from tlkit.families import KINDS
+from tlkit.models.generation.decoding import Sampling
+from tlkit.models.text.families import KINDS
+from tlkit.models.vision.image_backbones import NORMALISATION
 from tlkit.tasks import bio_tags
 from tlkit.utils import archives, files, regular_files, schema
-from tlkit.vision import NORMALISATION
-from tlkit.writing import Sampling
 
 SCHEMA = 2
 # schema n -> what turns its facts into those of schema n + 1; an older schema without an entry is refused

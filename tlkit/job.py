@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
 
-from tlkit import heads, ledger, weights
-from tlkit.build import DEFAULTS, find_backbone, table
+from tlkit import ledger
 from tlkit.config import Phase, Splitting
 from tlkit.data import reader_factory
 from tlkit.errors import InputError, RunError
+from tlkit.models import heads, weights
+from tlkit.models.classifier import DEFAULTS, find_backbone, table
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths, schema
 
@@ -171,7 +172,7 @@ def _completed_writer(job: Job, kind: str | None, *, fetch: bool) -> Job:
     schedule(job)
     row.input.sized(job.size)
     if fetch:
-        from tlkit import generators  # it imports TensorFlow, which takes seconds
+        from tlkit.models.generation import generators  # it imports TensorFlow, which takes seconds
 
         weights.find(row, job.weights, rows=generators.rows().values())
     return job

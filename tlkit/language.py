@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import intervals, writing
+from tlkit import intervals
 from tlkit.data import text_pairs
 from tlkit.measured import Measured
+from tlkit.models.generation import decoding
 
 if TYPE_CHECKING:
     import keras
@@ -119,7 +120,7 @@ class SummaryReport(ReplyReport):
         found = super().beyond(clf, split)
         chosen = [text_pairs.parts(split.items[number]) for number in _spread(len(split.items), MOST)]
         documents, truths = zip(*chosen, strict=True)
-        written = writing.generate(clf, documents)
+        written = decoding.generate(clf, documents)
         lead = [SENTENCE.split(document.strip())[0] for document in documents]
         scores = rouge_each(truths, written)
         means = dict(zip(ROUGE, map(float, scores.mean(0)), strict=True))
@@ -177,7 +178,7 @@ def _written(clf: keras.Model, items: Sequence[Any]) -> list[dict[str, str]]:
     """Let the model write beside the truth; a text without a prompt is begun with its first words."""
     named = {output: raw for _, output, raw in clf.spec.input.asked(items)} if items else {"text": []}
     prompts = [prompt.decode() for prompt in named["text"]]
-    texts = writing.generate(clf, prompts) if prompts else []
+    texts = decoding.generate(clf, prompts) if prompts else []
     truths = [text_pairs.parts(item)[1] if text_pairs.is_pair(item) else str(item) for item in items]
     rows = zip(prompts, truths, texts, strict=True)
     return [{"prompt": _short(p), "truth": _short(t), "model": _short(w)} for p, t, w in rows]

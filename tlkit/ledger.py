@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import checkpoint, weights
-from tlkit.build import find_backbone
+from tlkit import checkpoint
 from tlkit.config import Backbone, Phase
 from tlkit.errors import RunError
+from tlkit.models import weights
+from tlkit.models.classifier import find_backbone
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import files, regular_files, schema
 from tlkit.utils.environment import versions
@@ -111,7 +112,7 @@ def backbone_of(job: Any) -> Backbone:
     """Return the row of the backbone of a `tlkit.Job`."""
     if job.target not in WRITTEN:
         return find_backbone(job.backbone)
-    from tlkit import generators  # it imports TensorFlow, which takes seconds
+    from tlkit.models.generation import generators  # it imports TensorFlow, which takes seconds
 
     return generators.find(job.target, job.backbone, lora=job.lora)
 

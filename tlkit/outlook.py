@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.config import Phase
-from tlkit.freeze import unfreeze
+from tlkit.models.freezing import unfreeze
 from tlkit.outcome import blocks
 from tlkit.utils.escaping import line
 from tlkit.utils.progress import say

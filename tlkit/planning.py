@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit import choices, filling, frontier, keys, precision, steps, store
-from tlkit.build import pieces
 from tlkit.choices import Choices
 from tlkit.config import Compute, Phase, Reading
 from tlkit.errors import InputError
-from tlkit.freeze import unfreeze
+from tlkit.models.classifier import pieces
+from tlkit.models.freezing import unfreeze
 from tlkit.utils.progress import Telling
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tlkit.build import pieces
 from tlkit.errors import unknown
+from tlkit.models.classifier import pieces
 from tlkit.tasks.targets import OUTPUTS
 
 if TYPE_CHECKING:

@@ -10,26 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import (
-    amounts,
-    artifact,
-    calibration,
-    checkpoint,
-    checks,
-    doctor,
-    exporting,
-    ledger,
-    outlook,
-    pretraining,
-    report,
-    train,
-)
-from tlkit.build import classifier, pieces
+from tlkit import amounts, artifact, calibration, checkpoint, checks, doctor, exporting, ledger, outlook, report, train
 from tlkit.config import Compute, Phase, resolve
 from tlkit.data import reader_factory
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.job import Job, command, completed, inspect, schedule
 from tlkit.measured import Measured
+from tlkit.models.classifier import classifier, pieces
+from tlkit.models.tabular import autoencoder
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment, regular_files
 from tlkit.utils.escaping import line
@@ -138,7 +126,7 @@ def _builder(job: Job, examples: reader_factory.Data, progress: bool) -> Callabl
     def build() -> Any:
         keras.utils.set_random_seed(job.seed)
         if job.target in WRITTEN:
-            from tlkit.generators import generator, summarizer
+            from tlkit.models.generation.generators import generator, summarizer
 
             make = generator if job.target == "reply" else summarizer
             return make(row, size=job.size, weights=job.weights, lora=job.lora)
@@ -263,7 +251,7 @@ def _notes(clf: Any, examples: reader_factory.Data, history: train.History) -> t
             notes.append(f"phase {phase['name']} stopped early: {phase['trouble']}")
         if not phase["best_epoch"]:
             notes.append(f"phase {phase['name']} brought no lower validation loss: the weights from before it are kept")
-    return (*notes, *pretraining.notes(clf.spec.backbone, examples))
+    return (*notes, *autoencoder.notes(clf.spec.backbone, examples))
 
 
 def _finished(out: Path, there: dict[str, Any]) -> Run:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tlkit import choices, estimating, events, filling, frontier, loop, options, planning, precision, store
-from tlkit.build import pieces
 from tlkit.checkpoint import Keeper, restore
 from tlkit.choices import Choices
 from tlkit.config import Augment, Compute, Phase
-from tlkit.freeze import audit, fingerprints, unfreeze
+from tlkit.models.classifier import pieces
+from tlkit.models.freezing import audit, fingerprints, unfreeze
 from tlkit.planning import Plan
 from tlkit.utils import environment
 from tlkit.utils.html_format import cell, table

@@ -46,7 +46,8 @@ def _action(actions: Any, name: str, command: Any, about: str) -> argparse.Argum
 
 def _weights_list(_: argparse.Namespace) -> None:
     hush()
-    from tlkit import generators, weights
+    from tlkit.models import weights
+    from tlkit.models.generation import generators
 
     say_line(f"{'backbone':<24} {'here':<5} {'size':>9}  {'licence':<12} from")
     for row in generators.rows().values():
@@ -57,8 +58,9 @@ def _weights_list(_: argparse.Namespace) -> None:
 
 def _weights_get(options: argparse.Namespace) -> None:
     hush()
-    from tlkit import generators, weights
-    from tlkit.build import find_backbone
+    from tlkit.models import weights
+    from tlkit.models.classifier import find_backbone
+    from tlkit.models.generation import generators
 
     rows = generators.rows()
     found = weights.find(rows.get(options.name) or find_backbone(options.name), rows=rows.values())
@@ -67,7 +69,8 @@ def _weights_get(options: argparse.Namespace) -> None:
 
 def _weights_verify(_: argparse.Namespace) -> None:
     hush()
-    from tlkit import generators, weights
+    from tlkit.models import weights
+    from tlkit.models.generation import generators
 
     bad = []
     for row in generators.rows().values():

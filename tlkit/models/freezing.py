@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import lora
-from tlkit.build import pieces
 from tlkit.config import Backbone
 from tlkit.errors import FreezeError, InputError
+from tlkit.models import lora
+from tlkit.models.classifier import pieces
 from tlkit.utils.html_format import cell, table
 
 if TYPE_CHECKING:

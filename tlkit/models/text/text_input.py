@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tlkit import hdf5, text_presets
 from tlkit.config import Backbone, Local, Reading, Wheel, resolve
 from tlkit.data import text_pairs
 from tlkit.errors import InputError, WeightsError
-from tlkit.families import FAMILIES
-from tlkit.text_presets import Lexicon
-from tlkit.tokens import Tokens
+from tlkit.models import hdf5
+from tlkit.models.text import text_presets
+from tlkit.models.text.families import FAMILIES
+from tlkit.models.text.text_presets import Lexicon
+from tlkit.models.text.tokenizer import Tokens
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,7 +36,7 @@ class TextInput:
         vocabulary: the WordPieces, or all that the tokenizer knows, or where they come from, when the weights do not
             bring them. Random weights do without: every letter is then a token.
         lowercase: whether texts are lower-cased first.
-        family: the kind of backbone, a key of `tlkit.families.FAMILIES`.
+        family: the kind of backbone, a key of `tlkit.models.text.families.FAMILIES`.
         segments: 1 for single texts, 2 for pairs.
     """
 
@@ -166,9 +167,9 @@ class TextInput:
 
     def explain(self, asked: Any, items: Any) -> list[Any]:
         """Tell which words of texts, or pairs of them, the scores come from: a `Words` each."""
-        from tlkit import saliency
+        from tlkit.models import attribution
 
-        return [saliency.words(asked, text) for text in self._raw(items)]
+        return [attribution.words(asked, text) for text in self._raw(items)]
 
     def made_up(self) -> list[Any]:
         """Return a few texts that differ in length and words."""

@@ -13,12 +13,12 @@ from typing import Any
 
 import keras
 
-from tlkit import text_presets
 from tlkit.config import Backbone, File, Local, Phase, Preset, Wheel
 from tlkit.errors import WeightsError
-from tlkit.families import FAMILIES
-from tlkit.strings import TextInput
-from tlkit.tokens import Tokens
+from tlkit.models.text import text_presets
+from tlkit.models.text.families import FAMILIES
+from tlkit.models.text.text_input import TextInput
+from tlkit.models.text.tokenizer import Tokens
 from tlkit.utils import environment
 
 __all__ = ["TEXT", "TextInput", "Tokens", "find", "layer_blocks"]

@@ -5,7 +5,7 @@ Each is written out. What a later Keras or KerasHub adds is refused until somebo
 
 from __future__ import annotations
 
-from tlkit.families import KINDS
+from tlkit.models.text.families import KINDS
 
 
 def _names(text: str) -> frozenset[str]:
@@ -168,7 +168,7 @@ CV_LAYERS = _names(
 # === tlkit ===
 
 OWN = {
-    "tlkit.strings": frozenset(("RelativePositions",)),
-    "tlkit.tokens": frozenset(("Tokens",)),
-    "tlkit.turns": frozenset(("ReplyTokens", "SummaryTokens")),
+    "tlkit.models.text.text_input": frozenset(("RelativePositions",)),
+    "tlkit.models.text.tokenizer": frozenset(("Tokens",)),
+    "tlkit.models.generation.prompt_tokenizer": frozenset(("ReplyTokens", "SummaryTokens")),
 }

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tlkit.build import classifier
+from tlkit.models.classifier import classifier
 from tlkit.tasks.targets import Target
 
 if TYPE_CHECKING:

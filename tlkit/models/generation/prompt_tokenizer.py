@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from tlkit.models.text.tokenizer import build_tokenizer, byte_pairs, resources
 from tlkit.tasks.next_token import NONE
-from tlkit.tokens import build_tokenizer, byte_pairs, resources
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
 class _Turns(keras.layers.Layer):
-    """Hold a tokenizer of byte pairs, its vocabulary in the config, as `tlkit.tokens.Tokens` does."""
+    """Hold a tokenizer of byte pairs, its vocabulary in the config, as `tlkit.models.text.tokenizer.Tokens` does."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class ReplyTokens(_Turns):
         merges: of them, the first one first.
         sequence_length: tokens of prompt and reply together, special ones included.
         length: tokens of a reply, its end included, that are kept however long the prompt is.
-        family: a key of `tlkit.families.FAMILIES`.
+        family: a key of `tlkit.models.text.families.FAMILIES`.
         separator: stands between prompt and reply.
     """
 
@@ -173,7 +173,7 @@ class SummaryTokens(_Turns):
     A document is cut after `sequence_length` tokens, a summary after `length`, special ones included.
 
     Args:
-        vocabulary, merges, sequence_length, length, family: as for `ReplyTokens`, of a key of `tlkit.families.SEQ2SEQ`.
+        vocabulary, merges, sequence_length, length, family: as for `ReplyTokens`, of a key of `tlkit.models.text.families.SEQ2SEQ`.
         separator: unused.
     """
 

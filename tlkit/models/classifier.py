@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit import heads
 from tlkit.config import Backbone, Input, resolve
 from tlkit.errors import InputError, unknown
+from tlkit.models import heads
 from tlkit.tasks import entities, targets
 from tlkit.utils import environment, offline
 
@@ -56,9 +56,9 @@ class Spec:
 def table() -> dict[str, Backbone]:
     """Return every known backbone by name."""
     environment.check()
-    from tlkit.tabular import TABULAR
-    from tlkit.text import TEXT
-    from tlkit.vision import VISION
+    from tlkit.models.tabular.table_input import TABULAR
+    from tlkit.models.text.text_backbones import TEXT
+    from tlkit.models.vision.image_backbones import VISION
 
     return {**VISION, **TEXT, **TABULAR}
 
@@ -77,16 +77,17 @@ def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
     """
     if isinstance(backbone, Backbone):
         return backbone
-    from tlkit.tabular import TABULAR
-    from tlkit.vision import VISION
+    from tlkit.models.tabular.table_input import TABULAR
+    from tlkit.models.vision.image_backbones import VISION
 
     light = {**VISION, **TABULAR}
     if backbone in light:
         return light[backbone]  # the texts' table imports TensorFlow, which takes seconds
-    from tlkit import presets, text
+    from tlkit.models.text import text_backbones
+    from tlkit.models.vision import image_presets
 
     rows = table()
-    if (row := rows.get(backbone) or text.find(backbone) or presets.find(backbone)) is None:
+    if (row := rows.get(backbone) or text_backbones.find(backbone) or image_presets.find(backbone)) is None:
         raise unknown("backbone", backbone, rows)
     return row
 
@@ -166,7 +167,7 @@ def base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> t
     environment.check()
     import keras
 
-    from tlkit.weights import find
+    from tlkit.models.weights import find
 
     found = find(row, weights, rows=table().values())
     pre, body = given.assemble(row, found)

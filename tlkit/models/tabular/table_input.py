@@ -249,9 +249,9 @@ class TableInput:
 
     def explain(self, asked: Any, items: Any) -> list[Any]:
         """Tell which cells of rows the scores come from: a `Words` each."""
-        from tlkit import saliency
+        from tlkit.models import attribution
 
-        return [saliency.cells(asked, row, self.table) for row in self.rows(items)]
+        return [attribution.cells(asked, row, self.table) for row in self.rows(items)]
 
     def made_up(self) -> list[np.ndarray]:
         """Return a few rows that differ: the mean, the categories in turn, and numbers around the mean."""
@@ -284,13 +284,13 @@ PHASES = (Phase("head", 40, 3e-3, 0), Phase("top", 40, 3e-4, 2))
 TABULAR: dict[str, Backbone] = {
     "autoencoder": Backbone(
         "autoencoder",
-        "tlkit.pretraining:encoder",
+        "tlkit.models.tabular.autoencoder:encoder",
         TableInput(),
         ("encoder_1", "encoder_2", "encoder_3"),
         arguments=MappingProxyType({"width": 128}),
         weights=Local(),
-        loader="tlkit.pretraining:load_encoder",
-        prepare="tlkit.pretraining:prepared",
+        loader="tlkit.models.tabular.autoencoder:load_encoder",
+        prepare="tlkit.models.tabular.autoencoder:prepared",
         phases=PHASES,
         source="https://doi.org/10.1145/1390156.1390294",  # Vincent et al., denoising autoencoders
     )

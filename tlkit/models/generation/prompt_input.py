@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
-from tlkit import strings, text_presets
 from tlkit.config import Backbone, Reading, resolve
 from tlkit.data import text_pairs
 from tlkit.errors import InputError
-from tlkit.families import SEQ2SEQ
-from tlkit.text_presets import Lexicon
-from tlkit.turns import ReplyTokens, SummaryTokens
-from tlkit.writing import Sampling, writer
+from tlkit.models.generation.decoding import Sampling, writer
+from tlkit.models.generation.prompt_tokenizer import ReplyTokens, SummaryTokens
+from tlkit.models.text import text_input, text_presets
+from tlkit.models.text.families import SEQ2SEQ
+from tlkit.models.text.text_presets import Lexicon
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,7 +35,7 @@ class PromptInput:
         limit: the most tokens the architecture has positions for.
         length: the most tokens of a reply or a summary.
         separator: what stands between a prompt and its reply; empty for a model that continues texts.
-        family: the kind of backbone, a key of `tlkit.families.KINDS`.
+        family: the kind of backbone, a key of `tlkit.models.text.families.KINDS`.
         sampling: how the exported model chooses tokens.
         vocabulary: what the tokenizer knows, when the weights do not bring it.
     """
@@ -96,7 +96,7 @@ class PromptInput:
             bare = resolve(row.builder)(**row.arguments)
             known = self.vocabulary or text_presets.made_up(self.family, False)
             if found is not None:
-                strings.load_file(bare, row, found.path)
+                text_input.load_file(bare, row, found.path)
         if (most := bare.max_sequence_length if hasattr(bare, "max_sequence_length") else self.limit) < self.size:
             raise InputError(f"size={self.size} is more than the {most} tokens these weights have positions for")
         kind = SummaryTokens if self.summarizes else ReplyTokens

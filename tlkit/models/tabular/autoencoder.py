@@ -20,8 +20,8 @@ from tlkit.config import Backbone, Local
 from tlkit.data.splits import Data
 from tlkit.data.table_columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
-from tlkit.networks import read_keras
-from tlkit.tabular import TABULAR, TableInput
+from tlkit.models.tabular.table_input import TABULAR, TableInput
+from tlkit.models.vision.architectures import read_keras
 from tlkit.utils import environment, files, schema
 from tlkit.utils.progress import say
 

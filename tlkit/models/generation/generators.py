@@ -7,15 +7,15 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tlkit import build, lora
-from tlkit.build import Spec
 from tlkit.config import Backbone, Phase, Preset
 from tlkit.errors import InputError, unknown
-from tlkit.families import SEQ2SEQ
-from tlkit.prompts import PromptInput
+from tlkit.models import classifier, lora
+from tlkit.models.classifier import Spec
+from tlkit.models.generation.decoding import TASKS, Sampling
+from tlkit.models.generation.prompt_input import PromptInput
+from tlkit.models.text.families import SEQ2SEQ
+from tlkit.models.text.text_presets import Lexicon
 from tlkit.tasks import next_token
-from tlkit.text_presets import Lexicon
-from tlkit.writing import TASKS, Sampling
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +65,7 @@ SUMMARIZERS = {
 
 def rows() -> dict[str, Backbone]:
     """Return every known backbone by name, those that only summarize too."""
-    return build.table() | SUMMARIZERS
+    return classifier.table() | SUMMARIZERS
 
 
 def find(task: str, backbone: str | os.PathLike | Backbone | None = None, *, lora: int | None = None) -> Backbone:
@@ -86,7 +86,7 @@ def find(task: str, backbone: str | os.PathLike | Backbone | None = None, *, lor
 
 
 def _replying(backbone: str | os.PathLike | Backbone) -> Backbone:
-    row = build.find_backbone(backbone)
+    row = classifier.find_backbone(backbone)
     family = getattr(row.input, "family", "")
     if family not in TASKS or family in SEQ2SEQ:
         kinds = ", ".join(sorted(set(TASKS) - set(SEQ2SEQ)))
@@ -194,7 +194,7 @@ def _build(
     """Put `pre`, the backbone and a head that has nothing to learn together."""
     import keras
 
-    pre, body, origin = build.base(row, given, weights, given.features)
+    pre, body, origin = classifier.base(row, given, weights, given.features)
     if rank is not None:
         lora.enable(body, rank)
     scores = keras.Input(body.output["scores"].shape[1:], dtype=body.output["scores"].dtype, name="scores")
@@ -204,4 +204,4 @@ def _build(
     ends = row.blocks(body) if callable(row.blocks) else row.blocks
     row = dataclasses.replace(row, blocks=tuple(ends), params=row.params or body.count_params())
     body.trainable = False  # additions too, until a phase opens them
-    return build.attach(lm, Spec(row, "tied", target, given, "crop", origin))
+    return classifier.attach(lm, Spec(row, "tied", target, given, "crop", origin))

@@ -87,7 +87,7 @@ FAMILIES = {
         "bloom", "https://arxiv.org/abs/2211.05100",
     ),
 }  # fmt: skip
-# read by `tlkit.prompts` alone: they write texts, and are no encoders for a head
+# read by `tlkit.models.generation.prompt_input` alone: they write texts, and are no encoders for a head
 SEQ2SEQ = {
     "bart": Family(
         "BartBackbone", "BartTokenizer", "bytes", "transformer_", "encoder_embeddings_dropout", "last", 1,

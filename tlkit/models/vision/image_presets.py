@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import flat, hdf5, keras_configs, weights
 from tlkit.config import Backbone, Local, Preset
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
+from tlkit.models import hdf5, keras_configs, weights
+from tlkit.models.vision import flattening
+from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.utils import environment, files, regular_files
-from tlkit.vision import VISION, ImageInput
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +51,9 @@ def find(name: str | os.PathLike) -> Backbone | None:
         return _preset(library, preset)
     path = Path(files.unmistakable(environment.expanded(text, "backbone")))
     if os.path.isdir(path):
-        row = Backbone(f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flat.ends, loader=LOADER)
+        row = Backbone(
+            f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flattening.ends, loader=LOADER
+        )
         return _derived(dataclasses.replace(row, weights=Local(path)), path)
     if isinstance(name, os.PathLike) or os.sep in text or text.startswith("~"):
         raise InputError(
@@ -74,7 +77,7 @@ def _preset(library: str, name: str) -> Backbone:
         f"{library}_{name}",
         BUILDER,
         ImageInput("none"),
-        flat.ends,
+        flattening.ends,
         weights=Preset(handle, size=4 * params),
         loader=LOADER,
         licence="see its source",
@@ -146,7 +149,7 @@ def _image_backbones() -> set[type]:
 
 
 LIBRARIES = {"keras_hub": keras_hub_presets, "keras_cv": keras_cv_presets}
-BUILDER, LOADER = "tlkit.presets:build", "tlkit.presets:load"
+BUILDER, LOADER = "tlkit.models.vision.image_presets:build", "tlkit.models.vision.image_presets:load"
 
 
 # === Folders ===
@@ -291,7 +294,7 @@ def build(*, folder: str, size: int, trained: bool = False) -> keras.Model:
         if size == own or isinstance(error, SafetensorError):
             raise WeightsError(f"{path} cannot be read as an image backbone: {reason}; {USABLE}") from error
         raise InputError(f"the network of {path} cannot take size {size}: {reason}; its own size is {own}") from error
-    return flat.flatten(bare, size, scale, offset)
+    return flattening.flatten(bare, size, scale, offset)
 
 
 def load(model: keras.Model, path: Any) -> None:

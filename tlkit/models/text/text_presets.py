@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit import families, hdf5, keras_configs
 from tlkit.errors import WeightsError
-from tlkit.families import KINDS
-from tlkit.tokens import HOLE
+from tlkit.models import hdf5, keras_configs
+from tlkit.models.text import families
+from tlkit.models.text.families import KINDS
+from tlkit.models.text.tokenizer import HOLE
 from tlkit.utils import files, regular_files
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 Keras makes of a config whatever class or function of its whole public API the config names, and calls what stands in
 the arguments of a graph's nodes. Its safe mode refuses lambdas and a few names only. So a config may name nothing but
-the classes of `tlkit.allowed_layers`, and what the program that loads it has registered with `keras.saving` itself.
+the classes of `tlkit.models.allowed_layers`, and what the program that loads it has registered with `keras.saving` itself.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tlkit import allowed_layers as allowed
-from tlkit import hdf5
+from tlkit.models import allowed_layers as allowed
+from tlkit.models import hdf5
 from tlkit.utils import archives
 
 MOST_BYTES = 200_000_000  # of a config: a vocabulary of 250,000 words with its merges has 10 million

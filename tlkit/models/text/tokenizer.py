@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from tlkit.errors import InputError
-from tlkit.families import KINDS
+from tlkit.models.text.families import KINDS
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -1,0 +1,1 @@
+"""Models that write: prompts, their tokenizer and decoding."""

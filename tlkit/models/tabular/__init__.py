@@ -1,0 +1,1 @@
+"""Table input and the autoencoder that is pretrained on table rows."""

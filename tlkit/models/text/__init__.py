@@ -1,0 +1,1 @@
+"""Text input, tokenizers, text backbones and their weights."""

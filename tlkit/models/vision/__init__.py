@@ -1,0 +1,1 @@
+"""Image input, image backbones and their weights."""
