@@ -34,7 +34,8 @@ def main() -> None:
     hush()
     import keras
 
-    from tlkit import frontier, precision, unfreeze
+    from tlkit import unfreeze
+    from tlkit.features import frontier, mixed_precision
 
     keras.utils.set_random_seed(job.seed)
     workload, data = workloads.WORKLOADS[job.workload], workloads.data(job)
@@ -47,13 +48,13 @@ def main() -> None:
     with measure.Memory() as memory:
         started = time.perf_counter()
         train, val = (by_length(clf, split) for split in (data.train, data.val))
-        with precision.computing(clf, base):
+        with mixed_precision.computing(clf, base):
             stored = frozen(clf, cuts[::-1], (train, val))[::-1]
         seconds.append(time.perf_counter() - started)
         for phase, arrays in enumerate(stored):
             began = time.perf_counter()
             unfreeze(clf, opened[phase])
-            with precision.computing(clf, tails[phase]):
+            with mixed_precision.computing(clf, tails[phase]):
                 tail = Tail(clf, cuts[phase], arrays, train, workload.rates[phase])
                 times = [tail.epoch() for _ in range(job.epochs[phase])]
             epochs += [{"phase": phase, "epoch": number, **found} for number, found in enumerate(times, 1)]
@@ -63,7 +64,7 @@ def main() -> None:
     seconds[0] += setup
     extra = {"precision": base, "tails": tails, "forward_seconds": {}}
     for kind in dict.fromkeys((base, "float32")) if workload.kind == "image" else ():
-        with precision.computing(clf, kind):
+        with mixed_precision.computing(clf, kind):
             extra["forward_seconds"][kind] = forward(clf, cuts[::-1], (train, val))
     sizes = {"train": len(train.split), "val": len(val.split)}
     run = measure.Run("floor", sizes, epochs, seconds, total, memory, setup_seconds=setup, extra=extra)
@@ -87,7 +88,7 @@ def trunk(clf: Any, cuts: Sequence[Any]) -> Any:
     """Compile the way from the raw input through every cut, from the lowest to the highest."""
     import tensorflow as tf
 
-    from tlkit import frontier
+    from tlkit.features import frontier
 
     starts = [None, *cuts[:-1]]
     parts = [frontier.segment(clf, start, end, folded=True) for start, end in zip(starts, cuts, strict=True)]
@@ -193,7 +194,7 @@ class Tail:
     def __init__(self, clf: Any, cut: Any, arrays: list[np.ndarray], train: Ordered, rate: float) -> None:
         import tensorflow as tf
 
-        from tlkit import frontier
+        from tlkit.features import frontier
 
         self.model, self.train = frontier.segment(clf, cut, None), train
         self.arrays, self.labels = [tf.constant(array) for array in arrays], tf.constant(train.split.labels)

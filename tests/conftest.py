@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import cache, precision
+from tlkit.features import disk_cache, mixed_precision
 from tlkit.utils import files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,9 +23,9 @@ TOP = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session", autouse=True)
 def features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep stored features out of the developer's own cache; a test that moves TLKIT_HOME moves them with it."""
-    folder, home, original = tmp_path_factory.mktemp("features"), os.environ.get("TLKIT_HOME"), cache.root
+    folder, home, original = tmp_path_factory.mktemp("features"), os.environ.get("TLKIT_HOME"), disk_cache.root
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "root", lambda: folder if os.environ.get("TLKIT_HOME") == home else original())
+        patch.setattr(disk_cache, "root", lambda: folder if os.environ.get("TLKIT_HOME") == home else original())
         yield
     shutil.rmtree(folder)
 
@@ -34,7 +34,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def unmeasured() -> Iterator[None]:
     """Let "auto" mean float32: what a clock says of a tiny network differs from run to run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "measure", lambda *_: "float32")
+        patch.setattr(mixed_precision, "measure", lambda *_: "float32")
         yield
 
 
@@ -53,7 +53,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test a folder of stored features of its own, which does not exist yet."""
-    monkeypatch.setattr(cache, "root", lambda: tmp_path / "stored")
+    monkeypatch.setattr(disk_cache, "root", lambda: tmp_path / "stored")
     return tmp_path / "stored"
 
 

@@ -140,7 +140,7 @@ def folded_in_float64(clf: Any) -> tuple[Any, Any]:
     """Return a backbone folded and as it is, both in float64, where rounding cannot hide a mistake nor pass for one."""
     import keras
 
-    from tlkit import folding
+    from tlkit.features import batchnorm_folding
     from tlkit.models import classifier
 
     def widened(layer: Any) -> Any:
@@ -150,7 +150,7 @@ def folded_in_float64(clf: Any) -> tuple[Any, Any]:
 
     plain = keras.models.clone_model(classifier.pieces(clf)[1], clone_function=widened)
     plain.set_weights(classifier.pieces(clf)[1].get_weights())
-    return folding.fold(plain), plain
+    return batchnorm_folding.fold(plain), plain
 
 
 def tagged(folder: Path, each: int = 24) -> tlkit.Data:

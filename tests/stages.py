@@ -29,10 +29,11 @@ def telling(name: str | Callable, function: Callable) -> Callable:
 
 def main() -> int:
     """Wrap what the stages are made of and run a command."""
-    from tlkit import amounts, checkpoint, cli, exporting, filling, loop, report
+    from tlkit import amounts, checkpoint, cli, exporting, loop, report
+    from tlkit.features import extraction
 
     checkpoint.EVERY, checkpoint.SHARE = float(sys.argv[1]), 0
-    filling.fill = telling("trunk", filling.fill)
+    extraction.fill = telling("trunk", extraction.fill)
     loop.train = telling(lambda tail, phase, *_: phase.name, loop.train)
     finish = checkpoint.Keeper.finish
     checkpoint.Keeper.finish = telling(

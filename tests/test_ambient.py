@@ -15,8 +15,9 @@ from test_run import save_pictures
 from test_streams import shell
 
 import tlkit
-from tlkit import cache, cli
+from tlkit import cli
 from tlkit.errors import InputError, RunError
+from tlkit.features import disk_cache
 from tlkit.models import weights
 from tlkit.models.text import text_backbones
 from tlkit.models.vision import image_presets
@@ -218,7 +219,7 @@ def test_home_folders_of_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
             monkeypatch.delenv("TLKIT_HOME", raising=False)
         with pytest.raises(InputError, match=f"^{name}{told}$"):
             ask()
-    monkeypatch.setattr(cache, "root", files.cache_home)
+    monkeypatch.setattr(disk_cache, "root", files.cache_home)
     assert cli.main(["cache", "list"]) == 2
     assert capsys.readouterr().err == f"tlkit: error: TLKIT_HOME{told}\n"
 

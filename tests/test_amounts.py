@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import amounts, estimating, filling
+from tlkit import amounts, estimating
+from tlkit.features import extraction
 
 
 def noisy(each: int = 95) -> tlkit.Data:
@@ -61,8 +62,8 @@ def test_it_takes_what_fit_has_stored(home: None, monkeypatch: pytest.MonkeyPatc
     compute = tlkit.Compute(precision)
     history = tlkit.fit(built[0], data, phases=phases, seed=5, compute=compute, progress=lambda event: None)
     passed = []
-    fill = filling.fill
-    monkeypatch.setattr(filling, "fill", lambda job: [passed.append(found := fill(job)), found][1])
+    fill = extraction.fill
+    monkeypatch.setattr(extraction, "fill", lambda job: [passed.append(found := fill(job)), found][1])
     found = tlkit.learning_curve(built[1], data, history=history)
     assert [count for _, count in passed] == [0], "nothing is computed again"
     assert len(found) == 4

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tlkit import cache
+from tlkit.features import disk_cache
 from tlkit.utils import files
 
 GONE = {"oldest": 1, "older": 2, "newest": 3}  # name -> when it was used
@@ -34,37 +34,37 @@ def left(stored: Path) -> set[str]:
 
 def test_root_lies_in_tlkits_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
-    assert cache.root() == tmp_path / "home" / "features"
+    assert disk_cache.root() == tmp_path / "home" / "features"
 
 
 def test_entries_come_newest_first_with_size_and_origin(three: dict[str, Path]) -> None:
-    files.write_json(three["older"] / cache.ABOUT, {"about": "tiny, pool, 3 images"})
-    size = 1000 + (three["older"] / cache.ABOUT).stat().st_size
+    files.write_json(three["older"] / disk_cache.ABOUT, {"about": "tiny, pool, 3 images"})
+    size = 1000 + (three["older"] / disk_cache.ABOUT).stat().st_size
     os.utime(three["older"], (2, 2))
-    assert cache.entries() == [
-        cache.Entry(three["newest"], "of unknown origin", 1000, 3.0),
-        cache.Entry(three["older"], "tiny, pool, 3 images", size, 2.0),
-        cache.Entry(three["oldest"], "of unknown origin", 1000, 1.0),
+    assert disk_cache.entries() == [
+        disk_cache.Entry(three["newest"], "of unknown origin", 1000, 3.0),
+        disk_cache.Entry(three["older"], "tiny, pool, 3 images", size, 2.0),
+        disk_cache.Entry(three["oldest"], "of unknown origin", 1000, 1.0),
     ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "no JSON"])
 def test_a_damaged_note_does_not_matter(stored: Path, text: str) -> None:
-    (entry(stored, "a", 1) / cache.ABOUT).write_text(text)
-    assert cache.entries()[0].about == "of unknown origin"
+    (entry(stored, "a", 1) / disk_cache.ABOUT).write_text(text)
+    assert disk_cache.entries()[0].about == "of unknown origin"
 
 
 def test_what_another_process_removes_meanwhile_is_not_listed(three: dict[str, Path]) -> None:
     (three["older"] / "00001.0-0.npy").symlink_to("nowhere")  # listed, and gone when it is looked at
-    assert [found.folder.name for found in cache.entries()] == ["newest", "oldest"]
+    assert [found.folder.name for found in disk_cache.entries()] == ["newest", "oldest"]
 
 
 def test_nothing_stored_is_no_error(stored: Path) -> None:
-    assert cache.entries() == [] and cache.clear() == 0 and not stored.exists()
+    assert disk_cache.entries() == [] and disk_cache.clear() == 0 and not stored.exists()
 
 
 def test_clear_removes_everything_and_counts_it(three: dict[str, Path], stored: Path) -> None:
-    assert cache.clear() == 3000
+    assert disk_cache.clear() == 3000
     assert left(stored) == set()
 
 
@@ -82,20 +82,20 @@ def test_clear_removes_everything_and_counts_it(three: dict[str, Path], stored: 
 def test_make_room_removes_the_least_recently_used_and_no_more(
     three: dict[str, Path], stored: Path, needed: int, remaining: set[str]
 ) -> None:
-    cache.make_room(needed, 3500, set())
+    disk_cache.make_room(needed, 3500, set())
     assert left(stored) == remaining
 
 
 def test_make_room_spares_what_is_in_use(three: dict[str, Path], stored: Path) -> None:
-    cache.make_room(1000, 3000, {three["oldest"]})
+    disk_cache.make_room(1000, 3000, {three["oldest"]})
     assert left(stored) == {"oldest", "newest"}
-    cache.make_room(10**9, 0, {three["oldest"]})
+    disk_cache.make_room(10**9, 0, {three["oldest"]})
     assert left(stored) == {"oldest"}
 
 
 def test_touch_makes_an_entry_the_last_to_go(three: dict[str, Path], stored: Path) -> None:
-    cache.touch(three["oldest"])
-    cache.make_room(1000, 3000, set())
+    disk_cache.touch(three["oldest"])
+    disk_cache.make_room(1000, 3000, set())
     assert left(stored) == {"oldest", "newest"}
 
 
@@ -106,14 +106,14 @@ def test_free_counts_what_is_stored_already(three: dict[str, Path], monkeypatch:
         asked.append(path)
         return SimpleNamespace(free=50)
 
-    monkeypatch.setattr(cache.shutil, "disk_usage", usage)
-    assert cache.free() == 3050
-    assert asked == [cache.root()]
+    monkeypatch.setattr(disk_cache.shutil, "disk_usage", usage)
+    assert disk_cache.free() == 3050
+    assert asked == [disk_cache.root()]
 
 
 def test_free_asks_the_nearest_folder_that_exists(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: asked.append(path) or SimpleNamespace(free=7))
-    assert cache.free() == 7 and asked == [tmp_path]
+    monkeypatch.setattr(disk_cache.shutil, "disk_usage", lambda path: asked.append(path) or SimpleNamespace(free=7))
+    assert disk_cache.free() == 7 and asked == [tmp_path]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import cache, choices, frontier, precision
 from tlkit.config import Compute
 from tlkit.errors import InputError, RunError
+from tlkit.features import auto_choices, disk_cache, frontier, mixed_precision
 
 ONE = {0: (40, 20)}  # a cut whose examples take 40 bytes as float32
 TWO = {2: (400, 200), 0: (40, 20)}
@@ -36,11 +36,11 @@ COUNTS = (80, 20)  # in one view 100 examples are stored, in four 340
     ],
 )
 def test_views_come_first_then_float32_and_a_stream_last(limit: int, expected: tuple) -> None:
-    assert choices.stores(ONE, COUNTS, [4, 2, 1], limit) == expected
+    assert auto_choices.stores(ONE, COUNTS, [4, 2, 1], limit) == expected
 
 
 def test_a_number_of_views_that_was_asked_for_stays() -> None:
-    assert choices.stores(ONE, COUNTS, [4], 6_799) == (4, {0: "stream"}, 0)
+    assert auto_choices.stores(ONE, COUNTS, [4], 6_799) == (4, {0: "stream"}, 0)
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,19 @@ def test_a_number_of_views_that_was_asked_for_stays() -> None:
     ],
 )
 def test_small_features_are_stored_before_large_ones(limit: int, expected: tuple) -> None:
-    assert choices.stores(TWO, COUNTS, [1], limit) == (1, *expected)
+    assert auto_choices.stores(TWO, COUNTS, [1], limit) == (1, *expected)
 
 
 def test_fewer_views_are_taken_so_that_every_cut_is_stored() -> None:
-    assert choices.stores(TWO, COUNTS, [4, 1], 30_000) == (1, {2: "float16", 0: "float32"}, 24_000)
+    assert auto_choices.stores(TWO, COUNTS, [4, 1], 30_000) == (1, {2: "float16", 0: "float32"}, 24_000)
 
 
 def test_what_fits_in_fewer_views_is_stored_though_another_cut_never_is() -> None:
-    assert choices.stores(TWO, COUNTS, [4, 1], 4_000) == (1, {2: "stream", 0: "float32"}, 4_000)
+    assert auto_choices.stores(TWO, COUNTS, [4, 1], 4_000) == (1, {2: "stream", 0: "float32"}, 4_000)
 
 
 def test_where_one_cut_never_fits_the_others_keep_their_views() -> None:
-    assert choices.stores(TWO, COUNTS, [4, 1], 15_000) == (4, {2: "stream", 0: "float32"}, 13_600)
+    assert auto_choices.stores(TWO, COUNTS, [4, 1], 15_000) == (4, {2: "stream", 0: "float32"}, 13_600)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_where_one_cut_never_fits_the_others_keep_their_views() -> None:
 def test_the_bytes_of_a_picture_are_what_is_stored(blocks: object, expected: tuple) -> None:
     clf = models.tiny_classifier()
     tlkit.unfreeze(clf, blocks)
-    assert choices.example_bytes(frontier.find(clf), None) == expected
+    assert auto_choices.example_bytes(frontier.find(clf), None) == expected
 
 
 def test_the_bytes_of_a_text_go_by_its_length_and_only_floats_are_halved() -> None:
@@ -85,24 +85,24 @@ def test_the_bytes_of_a_text_go_by_its_length_and_only_floats_are_halved() -> No
         SimpleNamespace(shape=(None, None), dtype="bool"),
     )
     cut = frontier.Cut(1, tensors, ("a", "b"))
-    assert choices.example_bytes(cut, np.array([2, 4])) == (3 * 16 * 4 + 3, 3 * 16 * 2 + 3)
-    assert choices.example_bytes(cut, np.array([2, 3])) == (163, 83), "rounded up"
+    assert auto_choices.example_bytes(cut, np.array([2, 4])) == (3 * 16 * 4 + 3, 3 * 16 * 2 + 3)
+    assert auto_choices.example_bytes(cut, np.array([2, 3])) == (163, 83), "rounded up"
 
 
 # === The budget ===
 
 
 def test_the_budget_is_half_of_what_is_free_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "free", lambda: 1001)
-    assert choices.budget(Compute()) == 500
-    assert choices.budget(Compute(cache_budget=7)) == 7
-    assert choices.budget(Compute(cache_budget=0)) == 0
+    monkeypatch.setattr(disk_cache, "free", lambda: 1001)
+    assert auto_choices.budget(Compute()) == 500
+    assert auto_choices.budget(Compute(cache_budget=7)) == 7
+    assert auto_choices.budget(Compute(cache_budget=0)) == 0
 
 
 def test_a_deterministic_run_asks_for_no_free_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "free", lambda: pytest.fail("free space was asked for"))
-    assert choices.budget(Compute(deterministic=True)) == 16 * 10**9
-    assert choices.budget(Compute(deterministic=True, cache_budget=5)) == 5
+    monkeypatch.setattr(disk_cache, "free", lambda: pytest.fail("free space was asked for"))
+    assert auto_choices.budget(Compute(deterministic=True)) == 16 * 10**9
+    assert auto_choices.budget(Compute(deterministic=True, cache_budget=5)) == 5
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_deterministic_run_asks_for_no_free_space(monkeypatch: pytest.MonkeyPa
 )
 def test_settings_that_cannot_be(compute: Compute, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        choices.check(compute)
+        auto_choices.check(compute)
 
 
 # === The precision ===
@@ -137,9 +137,9 @@ def test_settings_that_cannot_be(compute: Compute, message: str) -> None:
 def test_nothing_is_measured_where_the_rules_decide(
     monkeypatch: pytest.MonkeyPatch, compute: Compute, units: bool, expected: str
 ) -> None:
-    monkeypatch.setattr(precision, "has_units", lambda: units)
-    monkeypatch.setattr(precision, "measure", lambda *_: pytest.fail("it was measured"))
-    assert choices.numeric(compute, None, None, lambda: pytest.fail("a batch was read")) == expected
+    monkeypatch.setattr(mixed_precision, "has_units", lambda: units)
+    monkeypatch.setattr(mixed_precision, "measure", lambda *_: pytest.fail("it was measured"))
+    assert auto_choices.numeric(compute, None, None, lambda: pytest.fail("a batch was read")) == expected
 
 
 @pytest.mark.parametrize("answer", ["float32", "bfloat16"])
@@ -155,36 +155,36 @@ def test_auto_measures_the_trunk_on_real_examples_where_there_are_units(
         seen.append((model, [tuple(tensor.shape) for tensor in trunk(answer)(batch)[0]]))
         return answer
 
-    monkeypatch.setattr(precision, "has_units", lambda: True)
-    monkeypatch.setattr(precision, "measure", measure)
-    assert choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
+    monkeypatch.setattr(mixed_precision, "has_units", lambda: True)
+    monkeypatch.setattr(mixed_precision, "measure", measure)
+    assert auto_choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
     assert seen == [(clf, [(3, 16)])]
     # the same again, with other weights, is remembered
-    monkeypatch.setattr(precision, "measure", lambda *_: pytest.fail("it was measured again"))
+    monkeypatch.setattr(mixed_precision, "measure", lambda *_: pytest.fail("it was measured again"))
     clf.head.set_weights([weight + 1 for weight in clf.head.get_weights()])
-    assert choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
+    assert auto_choices.numeric(Compute(), clf, frontier.find(clf), lambda: pixels) == answer
 
 
 def test_what_cannot_be_remembered_is_measured_all_the_same(monkeypatch: pytest.MonkeyPatch, stored: Path) -> None:
     def full(path: Path, text: str) -> None:
         raise RunError(f"cannot write {path}: the disk is full")
 
-    monkeypatch.setattr(cache.files, "write_text", full)
-    assert choices.remembered({"what": "x"}, lambda: "bfloat16") == "bfloat16"
+    monkeypatch.setattr(disk_cache.files, "write_text", full)
+    assert auto_choices.remembered({"what": "x"}, lambda: "bfloat16") == "bfloat16"
 
 
-STEPS = {2: 300, 1: choices.WORTH - 1, 0: 0}
+STEPS = {2: 300, 1: auto_choices.WORTH - 1, 0: 0}
 
 
 def test_steps_are_measured_apart_from_the_frozen_part_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "has_units", lambda: True)
+    monkeypatch.setattr(mixed_precision, "has_units", lambda: True)
     asked = []
 
     def faster(depth: int) -> str:
         asked.append(depth)
         return "bfloat16"
 
-    assert choices.tails(Compute(), STEPS, faster) == {2: "bfloat16", 1: "float32", 0: "float32"}
+    assert auto_choices.tails(Compute(), STEPS, faster) == {2: "bfloat16", 1: "float32", 0: "float32"}
     assert asked == [2], "few steps, or none through the backbone, are not worth it"
 
 
@@ -200,8 +200,10 @@ def test_steps_are_measured_apart_from_the_frozen_part_where_that_pays(monkeypat
 def test_steps_are_not_measured_where_the_rules_decide(
     monkeypatch: pytest.MonkeyPatch, compute: Compute, units: bool, expected: str
 ) -> None:
-    monkeypatch.setattr(precision, "has_units", lambda: units)
-    assert choices.tails(compute, STEPS, lambda _: pytest.fail("it was measured")) == dict.fromkeys(STEPS, expected)
+    monkeypatch.setattr(mixed_precision, "has_units", lambda: units)
+    assert auto_choices.tails(compute, STEPS, lambda _: pytest.fail("it was measured")) == dict.fromkeys(
+        STEPS, expected
+    )
 
 
 # === What was written down ===
@@ -213,7 +215,7 @@ TOLD = {
 
 
 def test_choices_come_back_from_json() -> None:
-    found = choices.Choices.of(TOLD, ("all", 2))
+    found = auto_choices.Choices.of(TOLD, ("all", 2))
     assert found.tails == {"all": "bfloat16", 2: "float32"} and list(found.stores) == ["all", 2]
     assert (found.precision, found.views, found.budget, found.bytes) == ("bfloat16", 2, 100, 50)
 
@@ -232,4 +234,4 @@ def test_choices_come_back_from_json() -> None:
 )
 def test_choices_that_no_training_wrote(change: dict, fault: str) -> None:
     with pytest.raises(RunError, match=rf"the checkpoint's choices are damaged \({fault}\); start anew in another"):
-        choices.Choices.of(TOLD | change, ("all", 2))
+        auto_choices.Choices.of(TOLD | change, ("all", 2))

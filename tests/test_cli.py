@@ -20,8 +20,9 @@ import pytest
 import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import artifact, cache, cli, estimating, exporting, ledger, outlook, run
+from tlkit import artifact, cli, estimating, exporting, ledger, outlook, run
 from tlkit.config import Backbone
+from tlkit.features import disk_cache
 from tlkit.models import classifier, factories, heads, weights
 from tlkit.models.generation import generators
 from tlkit.models.vision.image_backbones import VISION, ImageInput
@@ -215,7 +216,7 @@ def test_cache_list_and_clear(ask: object, tmp_path: Path, monkeypatch: pytest.M
         ["2", "MB", "in", f"all, in {there}"],
     ]
     assert ask("cache", "clear") == (0, f"freed 2 MB in {there}\n", "")
-    assert cache.entries() == [] and ask("cache", "list")[1].startswith("no features")
+    assert disk_cache.entries() == [] and ask("cache", "list")[1].startswith("no features")
 
 
 # === Bad input ===

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting, folding, frontier
+from tlkit import exporting
 from tlkit.config import Phase
+from tlkit.features import batchnorm_folding, frontier
 from tlkit.models import classifier, freezing
 from tlkit.models.text import families
 from tlkit.models.text.text_backbones import TEXT
@@ -146,7 +147,7 @@ def run_exact_folding_test(clf: object, name: str, pixels: np.ndarray) -> None:
 
     backbone = classifier.pieces(clf)[1]
     if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in backbone.layers):
-        assert NORMS.get(name, (0, 0)) == (0, 0) and folding.fold(backbone) is backbone
+        assert NORMS.get(name, (0, 0)) == (0, 0) and batchnorm_folding.fold(backbone) is backbone
         return
     folded, plain = models.folded_in_float64(clf)
     norms = [sum(isinstance(layer, keras.layers.BatchNormalization) for layer in m.layers) for m in (plain, folded)]

@@ -15,10 +15,11 @@ import pytest
 import writers
 
 import tlkit
-from tlkit import checkpoint, estimating, filling, loop, planning, train
+from tlkit import checkpoint, estimating, loop, planning, train
 from tlkit.checkpoint import Keeper
-from tlkit.choices import Choices
 from tlkit.config import Phase
+from tlkit.features import extraction
+from tlkit.features.auto_choices import Choices
 from tlkit.models import classifier, freezing, heads
 from tlkit.utils.progress import Telling
 
@@ -159,7 +160,7 @@ def test_a_program_is_told_before_the_first_phase_and_what_is_stored_has_not_to_
 def test_a_short_training_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planning.Plan(PHASES, None, [1], tlkit.Compute(), Telling(True))
     job = SimpleNamespace(sources=[(SimpleNamespace(order=range(33)), 1)])
-    monkeypatch.setattr(filling, "ahead", lambda _: 3 * filling.BATCH)
+    monkeypatch.setattr(extraction, "ahead", lambda _: 3 * extraction.BATCH)
     for least, long in ((11, True), (12, False)):  # 3 batches, and 4 epochs of 2 steps
         monkeypatch.setattr(estimating, "WORTH", least)
         assert estimating.worth(plan, job, SimpleNamespace(batch_size=32)) is long

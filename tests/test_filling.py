@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import cache, filling, frontier, keys, precision, store
 from tlkit.config import Augment, Backbone, Reading
 from tlkit.data.splits import Split
 from tlkit.errors import InputError, RunError
+from tlkit.features import disk_cache, extraction, feature_sets, frontier, function_digest, mixed_precision
 from tlkit.models import classifier
 from tlkit.models.vision.image_backbones import ImageInput
 
@@ -23,8 +23,8 @@ from tlkit.models.vision.image_backbones import ImageInput
 @pytest.fixture(autouse=True)
 def small(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every test have its own folder, and shards of two batches of four examples."""
-    monkeypatch.setattr(filling, "BATCH", 4)
-    monkeypatch.setattr(filling, "SHARD", 8)
+    monkeypatch.setattr(extraction, "BATCH", 4)
+    monkeypatch.setattr(extraction, "SHARD", 8)
 
 
 def classifier_of_pictures() -> object:
@@ -62,8 +62,8 @@ def given(clf: object, split: Split) -> Given:
     return Given(clf, split)
 
 
-def source(clf: object, split: Split, reading: Reading) -> store.Source:
-    return store.source(clf, split, reading, clf.spec.input.lengths(classifier.pieces(clf)[0], split.items))
+def source(clf: object, split: Split, reading: Reading) -> feature_sets.Source:
+    return feature_sets.source(clf, split, reading, clf.spec.input.lengths(classifier.pieces(clf)[0], split.items))
 
 
 def cuts(clf: object, blocks: tuple) -> list[frontier.Cut]:
@@ -78,18 +78,18 @@ def fill(given: Given, tell: object = lambda examples: None, **job: int) -> tupl
     """Fill the features of one source; return them by cut, and how many examples passed the frozen part."""
     sources = [(source(given.clf, given.split, given.reading), given.views)]
     kept = [given.dtype] * len(given.blocks)
-    todo = filling.Job(sources, cuts(given.clf, given.blocks), kept, given.precision, **job)
-    (filled,), passed = filling.fill(todo, tell)
+    todo = extraction.Job(sources, cuts(given.clf, given.blocks), kept, given.precision, **job)
+    (filled,), passed = extraction.fill(todo, tell)
     return filled, passed
 
 
-def everything(features: store.Features) -> list[np.ndarray]:
+def everything(features: feature_sets.Features) -> list[np.ndarray]:
     """Return all that is stored, in the order of the examples as they are stored."""
     order = np.arange(len(features.labels))[None]
     return [array for epoch in (1, 2) for array in next(features.chunks(order, epoch))[0]]
 
 
-def same(one: store.Features, other: store.Features) -> bool:
+def same(one: feature_sets.Features, other: feature_sets.Features) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(everything(one), everything(other), strict=True))
 
 
@@ -156,13 +156,13 @@ def test_a_second_fill_computes_nothing_and_gives_the_same_bits(given: Given) ->
 
 def test_another_unfreeze_computes_only_what_is_missing(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(given)
-    compiled, original = [], filling.trunk
+    compiled, original = [], extraction.trunk
 
     def watched(clf: object, wanted: list, numbers: str) -> Callable:
         compiled.append([cut.after for cut in wanted])
         return original(clf, wanted, numbers)
 
-    monkeypatch.setattr(filling, "trunk", watched)
+    monkeypatch.setattr(extraction, "trunk", watched)
     _, passed = fill(dataclasses.replace(given, blocks=(2, 0)))
     assert passed == 22 and compiled == [[("end1",)]]
     _, passed = fill(dataclasses.replace(given, blocks=(2,)))
@@ -249,7 +249,11 @@ def test_another_version_of_the_code_or_of_keras_is_computed_anew(
     import tensorflow as tf
 
     fill(given)
-    for owner, name, value in ((keys, "code", lambda: "x"), (keras, "__version__", "x"), (tf, "__version__", "x")):
+    for owner, name, value in (
+        (function_digest, "code", lambda: "x"),
+        (keras, "__version__", "x"),
+        (tf, "__version__", "x"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, value)
             assert fill(given)[1] == 22
@@ -363,7 +367,7 @@ def test_a_fill_that_was_interrupted_goes_on_where_it_stopped(
         fill(given, tell)
     (resumed,), passed = fill(given)
     assert passed == 22 - 8
-    monkeypatch.setattr(cache, "root", lambda: tmp_path / "elsewhere")
+    monkeypatch.setattr(disk_cache, "root", lambda: tmp_path / "elsewhere")
     (whole,), passed = fill(given)
     assert passed == 22 and same(resumed, whole)
 
@@ -371,7 +375,7 @@ def test_a_fill_that_was_interrupted_goes_on_where_it_stopped(
 def test_a_disk_that_fills_up_ends_in_one_message_and_keeps_what_is_finished(
     given: Given, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "root", lambda: disk / "features")
+    monkeypatch.setattr(disk_cache, "root", lambda: disk / "features")
     (disk / "other").write_bytes(bytes(140_000))
     low = dataclasses.replace(given, blocks=("all",))  # 8 examples of pixels are 24 kB
     with pytest.raises(
@@ -393,7 +397,7 @@ def test_a_disk_that_fills_up_ends_in_one_message_and_keeps_what_is_finished(
 def test_features_of_earlier_runs_make_way(given: Given, stored: Path) -> None:
     fill(given)
     (first,) = folders(stored)
-    size = sum(entry.bytes for entry in cache.entries())
+    size = sum(entry.bytes for entry in disk_cache.entries())
     other = with_reading(resize="pad")(given)
     fill(other, budget=int(1.5 * size), needed=22 * 16 * 4)
     (second,) = folders(stored)
@@ -453,7 +457,7 @@ def in_a_block(given: Given, numbers: str) -> np.ndarray:
     import tensorflow as tf
 
     (cut,) = cuts(given.clf, given.blocks)
-    with precision.computing(given.clf, numbers):
+    with mixed_precision.computing(given.clf, numbers):
         run = tf.function(frontier.segment(given.clf, None, cut, folded=True))
         batches = given.clf.spec.input.batches(given.split, Reading(4))
         return np.concatenate([np.asarray(run(batch, training=False), np.float32) for batch in batches])
@@ -472,7 +476,7 @@ def test_a_job_alone_decides_what_its_features_are_computed_in(
     given: Given, dtype: str, numbers: str, other: str, around: str | None
 ) -> None:
     asked = dataclasses.replace(given, blocks=(2,), dtype=dtype, precision=numbers)
-    with precision.computing(given.clf, around) if around else contextlib.nullcontext():
+    with mixed_precision.computing(given.clf, around) if around else contextlib.nullcontext():
         (features,), _ = fill(asked)
     assert {layer.dtype_policy.name for layer in given.clf._flatten_layers()} == {"float32"}
     chunks = features.chunks(np.arange(20).reshape(5, 4), 1)  # of a stream they are computed here
@@ -485,16 +489,16 @@ def test_a_job_alone_decides_what_its_features_are_computed_in(
 @pytest.mark.parametrize("numbers", ["float32", "bfloat16"])
 def test_features_are_found_again_whatever_their_places_were_asked_for_in(given: Given, numbers: str) -> None:
     sources, at = [(source(given.clf, given.split, given.reading), 1)], cuts(given.clf, (0,))
-    jobs = [filling.Job(sources, at, ["float32"], numbers) for _ in range(3)]
-    assert filling.ahead(jobs[0]) == 22 and filling.fill(jobs[0])[1] == 22
+    jobs = [extraction.Job(sources, at, ["float32"], numbers) for _ in range(3)]
+    assert extraction.ahead(jobs[0]) == 22 and extraction.fill(jobs[0])[1] == 22
     for around, job in zip(("float32", "bfloat16"), jobs[1:], strict=True):
-        with precision.computing(given.clf, around):
-            assert filling.ahead(job) == filling.fill(job)[1] == 0
+        with mixed_precision.computing(given.clf, around):
+            assert extraction.ahead(job) == extraction.fill(job)[1] == 0
 
 
 def test_a_stream_stores_nothing_and_gives_the_same_features(given: Given, stored: Path) -> None:
     (flow,), passed = fill(dataclasses.replace(given, dtype="stream"))
-    assert isinstance(flow, store.Stream) and passed == 0 and folders(stored) == set()
+    assert isinstance(flow, feature_sets.Stream) and passed == 0 and folders(stored) == set()
     order = np.random.default_rng(0).permutation(22)[:20].reshape(5, 4)
     (kept,), _ = fill(given)
     streamed = np.concatenate([arrays[0][0] for arrays, _ in flow.chunks(order, 1)])
@@ -505,7 +509,7 @@ def test_a_stream_stores_nothing_and_gives_the_same_features(given: Given, store
 
 def test_some_cuts_may_be_stored_and_others_streamed(given: Given) -> None:
     sources = [(source(given.clf, given.split, given.reading), 1)]
-    (filled,), passed = filling.fill(filling.Job(sources, cuts(given.clf, (2, 0)), ["stream", "float32"]))
+    (filled,), passed = extraction.fill(extraction.Job(sources, cuts(given.clf, (2, 0)), ["stream", "float32"]))
     assert passed == 22 and [type(features).__name__ for features in filled] == ["Stream", "Store"]
     assert [filled[0].nbytes, filled[1].nbytes] == [0, 22 * 16 * 4]
 

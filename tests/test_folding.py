@@ -9,7 +9,7 @@ import models
 import numpy as np
 import pytest
 
-from tlkit import folding
+from tlkit.features import batchnorm_folding
 
 
 def conv(**options: object) -> Callable:
@@ -92,7 +92,7 @@ FOLDED = {
 def test_a_folded_model_is_the_same_function_without_the_normalisation(name: str) -> None:
     model = built(FOLDED[name]())
     before = [weight.numpy() for weight in model.weights]
-    folded = folding.fold(model)
+    folded = batchnorm_folding.fold(model)
     assert (norms(model), norms(folded)) == (1, 0)
     assert far(answers(folded, batch()), answers(model, batch())) < 1e-5
     assert far(model.get_layer("conv")(batch()).numpy(), answers(model, batch())) > 0.1, "nothing to fold"
@@ -104,7 +104,7 @@ def test_one_dimension_folds_too() -> None:
     from keras import layers
 
     model = built(lambda x: norm(layers.Conv1D(6, 3)(x)), (9, 4))
-    folded = folding.fold(model)
+    folded = batchnorm_folding.fold(model)
     assert norms(folded) == 0 and far(answers(folded, batch((9, 4))), answers(model, batch((9, 4)))) < 1e-5
 
 
@@ -112,7 +112,7 @@ def test_what_is_not_folded_is_shared_and_nothing_trains() -> None:
     from keras import layers
 
     model = built(lambda x: layers.Conv2D(2, 1, name="last")(layers.ReLU(name="relu")(norm(conv()(x)))))
-    folded = folding.fold(model)
+    folded = batchnorm_folding.fold(model)
     assert folded.get_layer("last") is model.get_layer("last")
     assert folded.get_layer("conv") is not model.get_layer("conv")
     assert folded.trainable_weights == []
@@ -123,7 +123,7 @@ def test_a_folded_model_leaves_the_original_fit_to_be_saved(tmp_path: Path) -> N
 
     model = built(FOLDED["plain"]())
     expected = answers(model, batch())
-    folding.fold(model)
+    batchnorm_folding.fold(model)
     model.save(tmp_path / "m.keras")
     assert np.array_equal(answers(keras.saving.load_model(tmp_path / "m.keras"), batch()), expected)
 
@@ -210,12 +210,12 @@ def subclassed(x: object) -> object:
 )
 def test_what_cannot_be_folded_exactly_stays_as_it_is(call: Callable) -> None:
     model = built(call)
-    assert folding.fold(model) is model
+    assert batchnorm_folding.fold(model) is model
 
 
 def test_a_model_without_normalisation_is_itself() -> None:
     model = built(conv())
-    assert folding.fold(model) is model
+    assert batchnorm_folding.fold(model) is model
 
 
 def test_folding_is_exact_where_rounding_is_small() -> None:
@@ -237,7 +237,7 @@ def test_as_much_is_folded_as_a_network_allows(name: str, before: int, after: in
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(75, 75, 3))
     model.trainable = False
-    folded = folding.fold(model)
+    folded = batchnorm_folding.fold(model)
     assert (norms(model), norms(folded)) == (before, after)
     given = batch((75, 75, 3))
     assert far(answers(folded, given), answers(model, given)) < 1e-4

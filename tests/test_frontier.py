@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import frontier
+from tlkit.features import frontier
 
 
 def composed(clf: object, batch: object) -> tuple[np.ndarray, np.ndarray, frontier.Cut]:

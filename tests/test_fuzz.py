@@ -44,9 +44,10 @@ from fuzzing import (
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import checkpoint, graphs, inventory, ledger, shards
+from tlkit import checkpoint, graphs, inventory, ledger
 from tlkit.config import Splitting
 from tlkit.errors import TlkitError
+from tlkit.features import shards
 from tlkit.models.vision import torch_pickle
 from tlkit.utils import archives
 
@@ -365,7 +366,7 @@ def headers(draw: Callable, header: dict) -> dict:
 def checkpoint_files() -> Strategy:
     from safetensors.numpy import save
 
-    from tlkit import choices, loop  # noqa: F401 - they are used by `read_checkpoint`
+    from tlkit.features import auto_choices  # noqa: F401 - they are used by `read_checkpoint`
 
     text = as_json(lambda _: None, STATE)
     arrays = {name: np.ascontiguousarray(array) for name, array in ARRAYS.items()}
@@ -374,7 +375,7 @@ def checkpoint_files() -> Strategy:
 
 def read_checkpoint(folder: Path, data: bytes) -> None:
     from tlkit import loop
-    from tlkit.choices import Choices
+    from tlkit.features.auto_choices import Choices
 
     (folder / checkpoint.NAME).write_bytes(data)
     keeper = checkpoint.Keeper(folder)

@@ -12,9 +12,9 @@ import tensorflow as tf
 import writers
 
 import tlkit
-from tlkit import frontier
 from tlkit.config import Phase
 from tlkit.errors import ArtifactError, FreezeError, InputError
+from tlkit.features import frontier
 from tlkit.models import classifier, freezing, lora
 from tlkit.models.vision import architectures
 

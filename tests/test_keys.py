@@ -13,8 +13,8 @@ import models
 import numpy as np
 import pytest
 
-from tlkit import keys
 from tlkit.errors import RunError
+from tlkit.features import function_digest
 from tlkit.models import classifier
 
 
@@ -40,14 +40,14 @@ def network(
 def test_a_second_build_has_other_names_and_the_same_key() -> None:
     first, second = network(), network()
     assert [layer.name for layer in first.layers[1:]] != [layer.name for layer in second.layers[1:]]
-    assert keys.functions([first]) == keys.functions([second])
+    assert function_digest.functions([first]) == function_digest.functions([second])
 
 
 def test_training_flags_do_not_matter() -> None:
     def freeze(model: object) -> None:
         model.trainable = False
 
-    assert keys.functions([network(freeze)]) == keys.functions([network()])
+    assert function_digest.functions([network(freeze)]) == function_digest.functions([network()])
 
 
 def one_weight(model: object) -> None:
@@ -75,19 +75,19 @@ def half(model: object) -> None:
 
 @pytest.mark.parametrize("change", [one_weight, one_statistic, other_epsilon, half])
 def test_what_a_layer_holds_changes_the_key(change: Callable) -> None:
-    assert keys.functions([network(change)]) != keys.functions([network()])
+    assert function_digest.functions([network(change)]) != function_digest.functions([network()])
 
 
 @pytest.mark.parametrize(
     "given", [{"strides": 2, "skip": True}, {"swapped": True}, {"axis": 1}, {"skip": False}], ids=str
 )
 def test_how_layers_are_called_and_joined_changes_the_key(given: dict) -> None:
-    assert keys.functions([network(**given)]) != keys.functions([network()])
+    assert function_digest.functions([network(**given)]) != function_digest.functions([network()])
 
 
 def test_the_order_and_number_of_parts_change_the_key() -> None:
     one, other = network(), network(one_weight)
-    digests = [keys.functions(parts) for parts in ([one], [one, other], [other, one], [one, one])]
+    digests = [function_digest.functions(parts) for parts in ([one], [one, other], [other, one], [one, one])]
     assert len(set(digests)) == 4
 
 
@@ -97,7 +97,7 @@ def test_the_output_that_is_read_changes_the_key() -> None:
     model = network()
     inner = keras.Model(model.input, [model.layers[1].output, _norm(model).output])
     outer = keras.Model(model.input, [_norm(model).output, model.layers[1].output])
-    assert keys.functions([inner]) != keys.functions([outer])
+    assert function_digest.functions([inner]) != function_digest.functions([outer])
 
 
 def test_a_tokenizers_settings_change_the_key() -> None:
@@ -105,13 +105,13 @@ def test_a_tokenizers_settings_change_the_key() -> None:
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *models.WORDS]
     layers = [Tokens(words, True, 8), Tokens(words, True, 8), Tokens(words, False, 8), Tokens(words[:-1], True, 8)]
-    one, same, cased, fewer = (keys.functions([layer]) for layer in layers)
+    one, same, cased, fewer = (function_digest.functions([layer]) for layer in layers)
     assert one == same and len({one, cased, fewer}) == 3
 
 
 # === The source ===
 
-PACKAGE = Path(keys.__file__).resolve().parent
+PACKAGE = Path(function_digest.__file__).resolve().parent
 
 
 @pytest.fixture
@@ -126,11 +126,11 @@ def edited(package: Path, name: str) -> str:
     """Return the digest after another line in a module."""
     with (package / name).open("a") as file:
         file.write("EDITED = 1\n")
-    return keys.source(package)
+    return function_digest.source(package)
 
 
 def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
-    assert keys.code() == keys.source(PACKAGE) == keys.source(package)
+    assert function_digest.code() == function_digest.source(PACKAGE) == function_digest.source(package)
 
 
 @pytest.mark.parametrize(
@@ -139,44 +139,44 @@ def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
         "data/images.py",
         "models/text/tokenizer.py",
         "models/vision/architectures.py",
-        "folding.py",
-        "shards.py",
-        "keys.py",
+        "features/batchnorm_folding.py",
+        "features/shards.py",
+        "features/function_digest.py",
     ],
 )
 def test_what_features_depend_on_changes_the_digest(package: Path, name: str) -> None:
-    assert edited(package, name) != keys.code()
+    assert edited(package, name) != function_digest.code()
 
 
 @pytest.mark.parametrize(
     "name", ["cli.py", "report.py", "train.py", "loop.py", "doctor.py", "models/heads.py", "__init__.py"]
 )
 def test_what_features_do_not_depend_on_leaves_the_digest_alone(package: Path, name: str) -> None:
-    assert edited(package, name) == keys.code()
+    assert edited(package, name) == function_digest.code()
 
 
 def test_modules_in_nested_folders_count(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "FEATURE_SOURCES", (*keys.FEATURE_SOURCES, "models/**/*.py"))
+    monkeypatch.setattr(function_digest, "FEATURE_SOURCES", (*function_digest.FEATURE_SOURCES, "models/**/*.py"))
     nested = package / "models" / "vision"
     nested.mkdir(parents=True)
     (package / "models" / "data/table_file.py").write_text("ROWS = ()\n")
     (nested / "nets.py").write_text("DEPTH = 1\n")
-    before = keys.source(package)
+    before = function_digest.source(package)
     changed = edited(package, "models/vision/nets.py")
     assert changed != before and edited(package, "models/rows.py") not in (before, changed)
     (nested / "nets.py").rename(nested / "other.py")
-    assert keys.source(package) not in (before, changed)
+    assert function_digest.source(package) not in (before, changed)
 
 
 def test_a_file_that_two_patterns_match_counts_once(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "FEATURE_SOURCES", ("**/images.py", *keys.FEATURE_SOURCES))
-    assert keys.source(package) == keys.code()
+    monkeypatch.setattr(function_digest, "FEATURE_SOURCES", ("**/images.py", *function_digest.FEATURE_SOURCES))
+    assert function_digest.source(package) == function_digest.code()
 
 
 def test_a_pattern_that_matches_nothing_is_refused(package: Path) -> None:
-    (package / "folding.py").rename(package / "folded.py")
+    (package / "features/batchnorm_folding.py").rename(package / "folded.py")
     with pytest.raises(RunError, match=r"no file in .*tlkit matches 'folding.py', .*; install tlkit .*FEATURE_SOURCES"):
-        keys.source(package)
+        function_digest.source(package)
 
 
 # where the pass over the data begins: itself, and what it reaches by a name, an input or a row of a table of backbones
@@ -224,7 +224,7 @@ def test_every_module_that_the_pass_imports_is_a_source_or_an_exception() -> Non
         if (module := waiting.pop()) not in reached:
             reached.add(module)
             waiting += imported(module)
-    files = {file.relative_to(PACKAGE) for pattern in keys.FEATURE_SOURCES for file in PACKAGE.glob(pattern)}
+    files = {file.relative_to(PACKAGE) for pattern in function_digest.FEATURE_SOURCES for file in PACKAGE.glob(pattern)}
     sources = {".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files}
     exceptions = {name for names in EXCEPTIONS.values() for name in names}
     assert reached - sources - exceptions == set(), "give these a pattern in FEATURE_SOURCES, or a reason here"
@@ -233,8 +233,8 @@ def test_every_module_that_the_pass_imports_is_a_source_or_an_exception() -> Non
 
 
 def test_facts_are_combined_whatever_their_order() -> None:
-    assert keys.combined({"a": 1, "b": [2]}) == keys.combined({"b": [2], "a": 1})
-    assert keys.combined({"a": 1}) != keys.combined({"a": 2})
+    assert function_digest.combined({"a": 1, "b": [2]}) == function_digest.combined({"b": [2], "a": 1})
+    assert function_digest.combined({"a": 1}) != function_digest.combined({"a": 2})
 
 
 @pytest.mark.slow
@@ -252,4 +252,4 @@ def test_another_process_has_the_same_key(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert told[0] == told[1] and len(set(told[0].split())) == 2
-    assert told[0].split()[0] == keys.functions(classifier.pieces(models.tiny_classifier())[:2])
+    assert told[0].split()[0] == function_digest.functions(classifier.pieces(models.tiny_classifier())[:2])

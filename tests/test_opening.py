@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cache, checkpoint, cli, inventory, ledger, shards
+from tlkit import checkpoint, cli, inventory, ledger
 from tlkit.config import Splitting
 from tlkit.data import table_file
 from tlkit.errors import DataError, TlkitError
+from tlkit.features import disk_cache, shards
 from tlkit.measured import Measured
 from tlkit.models import weights
 from tlkit.models.text import text_presets
@@ -229,13 +230,13 @@ def test_weights_that_are_a_pipe(tmp_path: Path, name: str) -> None:
 
 
 def test_what_tlkit_itself_stored_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "root", lambda: tmp_path)
+    monkeypatch.setattr(disk_cache, "root", lambda: tmp_path)
     (tmp_path / "key").mkdir()
     make_pipe(tmp_path / "key" / "about.json")
     make_pipe(tmp_path / "measured.json")
     make_pipe(tmp_path / "key" / f"00000.0-{'0' * 32}.npy")
-    assert within(cache.entries)[0].about == "of unknown origin"
-    assert within(lambda: cache.recall("a")) is None
+    assert within(disk_cache.entries)[0].about == "of unknown origin"
+    assert within(lambda: disk_cache.recall("a")) is None
     folder = shards.Folder(tmp_path / "key", "x", 1)
     within(folder.open)
     assert folder.shards == {}

@@ -10,10 +10,10 @@ import models
 import numpy as np
 import pytest
 
-from tlkit import folding, precision
 from tlkit.errors import InputError
+from tlkit.features import batchnorm_folding, mixed_precision
+from tlkit.features.mixed_precision import measure  # as it is before the other tests' stand-in for it
 from tlkit.models import classifier
-from tlkit.precision import measure  # as it is before the other tests' stand-in for it
 
 
 def policies(clf: object) -> dict[str, str]:
@@ -22,9 +22,9 @@ def policies(clf: object) -> dict[str, str]:
 
 def test_unknown_precisions_are_named() -> None:
     with pytest.raises(InputError, match="unknown precision 'bfloat61'; did you mean bfloat16"):
-        precision.check("bfloat61")
-    for name in precision.PRECISIONS:
-        precision.check(name)
+        mixed_precision.check("bfloat61")
+    for name in mixed_precision.PRECISIONS:
+        mixed_precision.check(name)
 
 
 # === Units ===
@@ -43,8 +43,8 @@ def test_units_are_what_the_processor_says(monkeypatch: pytest.MonkeyPatch, flag
     import tensorflow as tf
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
-    monkeypatch.setattr(precision, "open", lambda *_, **__: io.StringIO(flags), raising=False)
-    assert precision.has_units() is expected
+    monkeypatch.setattr(mixed_precision, "open", lambda *_, **__: io.StringIO(flags), raising=False)
+    assert mixed_precision.has_units() is expected
 
 
 def test_a_gpu_has_units_and_no_list_of_flags_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,11 +53,11 @@ def test_a_gpu_has_units_and_no_list_of_flags_means_none(monkeypatch: pytest.Mon
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr(precision, "open", missing, raising=False)
+    monkeypatch.setattr(mixed_precision, "open", missing, raising=False)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
-    assert precision.has_units() is False
+    assert mixed_precision.has_units() is False
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert precision.has_units() is True
+    assert mixed_precision.has_units() is True
 
 
 # === The switch ===
@@ -71,7 +71,7 @@ def clf() -> object:
 def test_layers_compute_in_bfloat16_and_keep_float32_weights(clf: object) -> None:
     pixels = models.pictures(5, 16, seed=2)
     before, whole = policies(clf), clf(pixels, training=False).numpy()
-    with precision.computing(clf, "bfloat16"):
+    with mixed_precision.computing(clf, "bfloat16"):
         inside = policies(clf)
         body = classifier.pieces(clf)[1]
         assert body.get_layer("conv1").compute_dtype == body(pixels)["map"].dtype == "bfloat16"
@@ -83,19 +83,19 @@ def test_layers_compute_in_bfloat16_and_keep_float32_weights(clf: object) -> Non
 
 
 def test_the_input_is_normalised_in_float32(clf: object) -> None:
-    with precision.computing(clf, "bfloat16"):
+    with mixed_precision.computing(clf, "bfloat16"):
         assert classifier.pieces(clf)[0](models.pictures(1, 16)).dtype == "float32"
 
 
 def test_float32_changes_nothing(clf: object) -> None:
     before = policies(clf)
-    with precision.computing(clf, "float32"):
+    with mixed_precision.computing(clf, "float32"):
         assert policies(clf) == before
 
 
 def test_an_error_inside_undoes_the_switch_too(clf: object) -> None:
     before = policies(clf)
-    with pytest.raises(KeyboardInterrupt), precision.computing(clf, "bfloat16"):
+    with pytest.raises(KeyboardInterrupt), mixed_precision.computing(clf, "bfloat16"):
         raise KeyboardInterrupt
     assert policies(clf) == before and set(before.values()) == {"float32"}
 
@@ -104,11 +104,11 @@ def test_an_error_inside_undoes_the_switch_too(clf: object) -> None:
 @pytest.mark.parametrize("inner", ["float32", "bfloat16"])
 def test_of_nested_blocks_the_inner_one_decides(clf: object, outer: str, inner: str) -> None:
     before = policies(clf)
-    with precision.computing(clf, inner):
+    with mixed_precision.computing(clf, inner):
         expected = policies(clf)
-    with precision.computing(clf, outer):
+    with mixed_precision.computing(clf, outer):
         around = policies(clf)
-        with precision.computing(clf, inner):
+        with mixed_precision.computing(clf, inner):
             assert policies(clf) == expected
         assert policies(clf) == around
     assert policies(clf) == before and (expected == before) is (inner == "float32")
@@ -120,7 +120,7 @@ def test_a_layer_with_a_precision_of_its_own_keeps_it() -> None:
     for own in ("float64", "mixed_bfloat16"):
         layer.dtype_policy = own
         for numbers in ("bfloat16", "float32"):
-            with precision.computing(clf, "bfloat16"), precision.computing(clf, numbers):
+            with mixed_precision.computing(clf, "bfloat16"), mixed_precision.computing(clf, numbers):
                 assert layer.dtype_policy.name == own
             assert layer.dtype_policy.name == own
 
@@ -165,6 +165,6 @@ def test_the_call_that_compiles_is_not_timed(clf: object) -> None:
 
 
 def test_a_folded_trunk_computes_in_bfloat16_throughout(clf: object) -> None:
-    with precision.computing(clf, "bfloat16"):
-        folded = folding.fold(classifier.pieces(clf)[1])
+    with mixed_precision.computing(clf, "bfloat16"):
+        folded = batchnorm_folding.fold(classifier.pieces(clf)[1])
         assert {layer.compute_dtype for layer in folded.layers[1:]} == {"bfloat16"}

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import frontier
 from tlkit.config import Compute, Phase
 from tlkit.errors import DataError, InputError, WeightsError
+from tlkit.features import frontier
 from tlkit.models import classifier
 from tlkit.models.tabular import autoencoder
 from tlkit.models.tabular.autoencoder import Pretraining

@@ -18,8 +18,9 @@ import pytest
 import stories
 from PIL import Image
 
-from tlkit import artifact, cache, cli, outlook, run, upkeep
+from tlkit import artifact, cli, outlook, run, upkeep
 from tlkit.errors import DataError
+from tlkit.features import disk_cache
 from tlkit.tasks.predictions import Prediction, TagsPrediction, TextPrediction
 from tlkit.utils import files
 
@@ -240,6 +241,6 @@ def test_an_unfinished_run_is_told_in_a_line() -> None:
 
 
 def test_stored_features_are_a_line_each(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "entries", lambda: [SimpleNamespace(bytes=1, used=0.0, about=HOSTILE)])
+    monkeypatch.setattr(disk_cache, "entries", lambda: [SimpleNamespace(bytes=1, used=0.0, about=HOSTILE)])
     code, out, _ = ask("cache", "list")
     assert code == 0 and out.count("\n") == 3 and SHOWN in out

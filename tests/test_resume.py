@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import checkpoint, filling, loop
+from tlkit import checkpoint, loop
 from tlkit.checkpoint import NAME, Keeper
 from tlkit.config import Compute, Phase
 from tlkit.errors import RunError
+from tlkit.features import extraction
 from tlkit.models import classifier
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
@@ -51,7 +52,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the state at every chance, in chunks of two steps."""
     monkeypatch.setattr(checkpoint, "EVERY", 0)
     monkeypatch.setattr(checkpoint, "SHARE", 0)
-    monkeypatch.setattr("tlkit.store.MOST_STEPS", 2)
+    monkeypatch.setattr("tlkit.features.feature_sets.MOST_STEPS", 2)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_finished_training_gives_its_weights_again(tmp_path: Path, monkeypatch
     clf, data = pictures(tmp_path)
     first = fit(clf, data, tmp_path)
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("it was trained again"))
-    monkeypatch.setattr(filling, "fill", lambda *_: pytest.fail("features were asked for"))
+    monkeypatch.setattr(extraction, "fill", lambda *_: pytest.fail("features were asked for"))
     for other in (clf, pictures(tmp_path)[0]):  # also where the classifier was trained already
         again = fit(other, data, tmp_path)
         assert figures(again) == figures(first) and again.phases == first.phases and again.trunk_examples == 0
@@ -138,17 +139,17 @@ def test_a_stop_in_the_frozen_pass_or_in_a_phase_keeps_what_was_done(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clf, data = pictures(tmp_path)
-    keeper, fill = Keeper(tmp_path), filling.fill
+    keeper, fill = Keeper(tmp_path), extraction.fill
 
     def stopped(job: object, tell: Callable) -> object:
         keeper.stop.asked = True
         return fill(job, tell)
 
-    monkeypatch.setattr(filling, "fill", stopped)
+    monkeypatch.setattr(extraction, "fill", stopped)
     with pytest.raises(KeyboardInterrupt):
         fit(clf, data, keeper)
     assert checkpoint.read(tmp_path / NAME)[0]["loop"] is None
-    monkeypatch.setattr(filling, "fill", fill)
+    monkeypatch.setattr(extraction, "fill", fill)
     keeper, tell = Keeper(tmp_path), Keeper.tell
 
     def told(self: Keeper, records: list[dict]) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlkit import cache
 from tlkit.errors import InputError, RunError
-from tlkit.shards import Column, Folder, narrowed
+from tlkit.features import disk_cache
+from tlkit.features.shards import Column, Folder, narrowed
 
 RNG = np.random.default_rng(0)
 
@@ -74,7 +74,7 @@ def test_opening_marks_the_folder_as_used(tmp_path: Path) -> None:
 
 def test_the_folder_says_what_it_holds(stored: Path) -> None:
     filled(stored / "a")
-    assert [entry.about for entry in cache.entries()] == ["tiny, pool"]
+    assert [entry.about for entry in disk_cache.entries()] == ["tiny, pool"]
 
 
 def test_what_a_dead_process_left_behind_is_no_shard(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_shard_whose_second_tensor_does_not_fit_is_not_taken(disk: Path) -> No
     with pytest.raises(RunError, match=r"00000\.1: the disk is full"):
         folder.write(0, [large, large])
     assert folder.shards == {} and opened(disk / "a").shards == {}
-    assert names(disk / "a") == {cache.ABOUT}
+    assert names(disk / "a") == {disk_cache.ABOUT}
 
 
 def test_a_read_only_disk_is_named(disk: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_write_that_is_refused_leaves_nothing(
     def refused(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("tlkit.shards.os.replace", refused)
+    monkeypatch.setattr("tlkit.features.shards.os.replace", refused)
     with pytest.raises(RunError, match=f"cannot write .*00001.0: {message}"):
         folder.write(1, [block(), block()])
     assert names(tmp_path / "a") == before

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import frontier, store
 from tlkit.config import Augment, Reading
 from tlkit.data.splits import Split
-from tlkit.shards import Column
-from tlkit.store import Store, Stream
+from tlkit.features import feature_sets, frontier
+from tlkit.features.feature_sets import Store, Stream
+from tlkit.features.shards import Column
 
 ORDER = np.random.default_rng(0).permutation(10)[:9].reshape(3, 3)
 
@@ -32,7 +32,7 @@ def numbered(views: int = 1, rows: int = 4, count: int = 10) -> Store:
 def test_chunks_hold_exactly_the_examples_of_the_order(
     monkeypatch: pytest.MonkeyPatch, limit: int, sizes: list[int]
 ) -> None:
-    monkeypatch.setattr(store, "CHUNK", limit)
+    monkeypatch.setattr(feature_sets, "CHUNK", limit)
     chunks = list(numbered().chunks(ORDER, 1))
     assert [len(labels) for _, labels in chunks] == sizes
     assert np.array_equal(np.concatenate([labels for _, labels in chunks]), ORDER)
@@ -40,7 +40,7 @@ def test_chunks_hold_exactly_the_examples_of_the_order(
 
 
 def test_a_chunk_has_so_many_steps_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_STEPS", 2)
+    monkeypatch.setattr(feature_sets, "MOST_STEPS", 2)
     assert [len(labels) for _, labels in numbered().chunks(ORDER, 1)] == [2, 1]
 
 
@@ -82,7 +82,7 @@ def test_an_error_while_gathering_is_not_lost() -> None:
 def test_a_training_that_stops_in_the_middle_leaves_no_thread_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
-    monkeypatch.setattr(store, "CHUNK", 1)
+    monkeypatch.setattr(feature_sets, "CHUNK", 1)
     before = threading.active_count()
     chunks = numbered().chunks(ORDER, 1)
     next(chunks)
@@ -103,7 +103,7 @@ def clf() -> object:
 
 def stream(clf: object, split: object, augment: Augment | None = None) -> Stream:
     trunk = frontier.segment(clf, None, frontier.find(clf))
-    return Stream(store.source(clf, split, Reading(4, "crop", augment), None), lambda batch: [trunk(batch)])
+    return Stream(feature_sets.source(clf, split, Reading(4, "crop", augment), None), lambda batch: [trunk(batch)])
 
 
 def pooled(chunks: Iterator) -> np.ndarray:
@@ -133,17 +133,17 @@ def test_a_stream_augments_anew_in_each_epoch_and_the_same_in_each_run(clf: obje
 def test_pictures_keep_their_order_and_texts_go_by_length(clf: object) -> None:
     split = Split(["the cat sat", "dog", "the cat", "a b c d", "mat", "on the"], np.array([0, 1, 1, 0, 0, 1]))
     lengths = np.array([3, 1, 2, 4, 1, 2])
-    given = store.source(clf, split, Reading(), lengths)
+    given = feature_sets.source(clf, split, Reading(), lengths)
     assert given.ragged and lengths[given.order].tolist() == [1, 1, 2, 2, 3, 4]
     assert sorted(given.order) == list(range(6))
     assert np.array_equal(given.labels, split.labels[given.order])
-    plain = store.source(clf, split, Reading(), None)
+    plain = feature_sets.source(clf, split, Reading(), None)
     assert not plain.ragged and plain.order.tolist() == list(range(len(split)))
 
 
 def test_a_source_reads_the_rows_it_is_asked_for(clf: object) -> None:
     split = models.colours(12).train
-    given = store.source(clf, split, Reading(32), None)
+    given = feature_sets.source(clf, split, Reading(32), None)
     batches = [np.asarray(batch) for batch in given.batches(np.array([5, 0, 3]), 0, 2)]
     assert [len(batch) for batch in batches] == [2, 1]
     assert np.array_equal(np.concatenate(batches), np.asarray(split.items)[[5, 0, 3]].astype(np.float32))
@@ -152,7 +152,7 @@ def test_a_source_reads_the_rows_it_is_asked_for(clf: object) -> None:
 def test_examples_of_one_length_are_mixed_always_in_the_same_way() -> None:
     split = Split([""] * 60, np.repeat([0, 1], 30))
     lengths = np.array([5] * 50 + [3] * 10)
-    orders = [store.source(None, split, Reading(), lengths).order for _ in range(2)]
+    orders = [feature_sets.source(None, split, Reading(), lengths).order for _ in range(2)]
     assert np.array_equal(*orders) and sorted(orders[0]) == list(range(60))
     assert np.array_equal(lengths[orders[0]], np.sort(lengths))
     runs = np.count_nonzero(np.diff(split.labels[orders[0][10:]]))

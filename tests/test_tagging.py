@@ -14,10 +14,11 @@ import pytest
 from test_comparing import two_runs
 
 import tlkit
-from tlkit import checkpoint, exporting, frontier
+from tlkit import checkpoint, exporting
 from tlkit.config import Phase
 from tlkit.data.splits import Split
 from tlkit.errors import ArtifactError, InputError
+from tlkit.features import frontier
 from tlkit.models import freezing, heads
 from tlkit.models.classifier import pieces
 from tlkit.tasks import entities

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import cache, choices, estimating, filling, frontier, loop, options, precision, store
+from tlkit import estimating, loop, options
 from tlkit.checkpoint import Keeper
 from tlkit.config import Augment, Compute, Phase
 from tlkit.errors import FreezeError, InputError
+from tlkit.features import auto_choices, disk_cache, extraction, feature_sets, frontier, mixed_precision
+from tlkit.features.shards import Column
 from tlkit.models import classifier, heads
-from tlkit.shards import Column
 from tlkit.tasks import targets
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
@@ -270,7 +271,7 @@ def test_features_of_an_augmentation_of_ones_own_do_not_stay(stored: Path) -> No
     data = models.colours()
     tlkit.fit(models.tiny_classifier(), data, phases=PHASES[:1], augment=black, progress=False)
     gc.collect()
-    kept = [entry.about for entry in cache.entries()]
+    kept = [entry.about for entry in disk_cache.entries()]
     assert len(kept) == 1 and f"{len(data.val)} images" in kept[0]
 
 
@@ -346,8 +347,8 @@ def test_a_second_fit_computes_nothing_and_learns_the_same_bits(stored: Path, ca
 def test_a_damaged_shard_is_computed_again_and_the_same_is_learned(
     stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filling, "BATCH", 4)
-    monkeypatch.setattr(filling, "SHARD", 8)
+    monkeypatch.setattr(extraction, "BATCH", 4)
+    monkeypatch.setattr(extraction, "SHARD", 8)
     data = models.colours()
     first, _ = trained_on(data, phases=PHASES[:1], augment="none")
     damaged = sorted(stored.glob("*/00001.0-*.npy"))[0]
@@ -363,7 +364,7 @@ def test_without_a_budget_features_are_computed_anew_in_every_epoch(
 ) -> None:
     data, none = models.colours(8), Compute(cache_budget=0)
     kept, _ = trained_on(data, augment="none")
-    sizes = [entry.bytes for entry in cache.entries()]
+    sizes = [entry.bytes for entry in disk_cache.entries()]
     capsys.readouterr()
     streamed, history = trained_on(data, augment="none", compute=none, progress=True)
     lines = capsys.readouterr().out.splitlines()
@@ -374,7 +375,7 @@ def test_without_a_budget_features_are_computed_anew_in_every_epoch(
     assert history.trunk_examples == 0 and [phase["stored_bytes"] for phase in history.phases] == [0, 0]
     assert history.settings["choices"]["stores"] == {0: "stream", 2: "stream"}
     assert far(streamed, kept) < 1e-5 < 1e-3 < far(streamed, models.tiny_classifier())
-    assert [entry.bytes for entry in cache.entries()] == sizes, "nothing was stored, and nothing had to go"
+    assert [entry.bytes for entry in disk_cache.entries()] == sizes, "nothing was stored, and nothing had to go"
 
 
 def test_as_many_views_as_epochs_are_ordinary_augmentation(stored: Path) -> None:
@@ -395,7 +396,7 @@ def test_texts_learn_from_a_stream_too(tmp_path: Path, stored: Path) -> None:
     before = tlkit.evaluate(clf, data.train)
     history = tlkit.fit(clf, data, phases=phases, compute=none, progress=False)
     after = tlkit.evaluate(clf, data.train)
-    assert history.trunk_examples == 0 and cache.entries() == []
+    assert history.trunk_examples == 0 and disk_cache.entries() == []
     assert after.loss < 0.8 * before.loss and after.accuracy > 0.7
 
 
@@ -434,16 +435,16 @@ def test_a_deterministic_training_measures_nothing(monkeypatch: pytest.MonkeyPat
 
     ordered = []
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: ordered.append(True))
-    monkeypatch.setattr(precision, "has_units", lambda: True)
-    monkeypatch.setattr(precision, "measure", lambda *_: pytest.fail("it was measured"))
-    monkeypatch.setattr(cache, "free", lambda: pytest.fail("free space was asked for"))
+    monkeypatch.setattr(mixed_precision, "has_units", lambda: True)
+    monkeypatch.setattr(mixed_precision, "measure", lambda *_: pytest.fail("it was measured"))
+    monkeypatch.setattr(disk_cache, "free", lambda: pytest.fail("free space was asked for"))
     told: list[dict] = []
     keeper = Keeper(None, began=told.append)
     trained_on(models.colours(), phases=PHASES[:1], compute=Compute(deterministic=True), run_dir=keeper)
     assert ordered == [True]
     needed = told[0].pop("bytes")
     kept = {"precision": "float32", "tails": {0: "float32"}, "views": 2, "stores": {0: "float32"}}
-    assert told == [kept | {"budget": choices.FIXED}] and needed
+    assert told == [kept | {"budget": auto_choices.FIXED}] and needed
 
 
 # === Precision ===
@@ -478,7 +479,7 @@ def test_precision_is_restored_after_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatch, stored: Path) -> None:
-    monkeypatch.setattr(precision, "has_units", lambda: True)
+    monkeypatch.setattr(mixed_precision, "has_units", lambda: True)
     timed, original, seen = [], loop.train, []
 
     def measure(clf: object, build: object, batch: object) -> str:
@@ -491,9 +492,13 @@ def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatc
         seen.append(precisions(tail))
         return original(tail, *arguments)
 
-    monkeypatch.setattr(precision, "measure", measure)
+    monkeypatch.setattr(mixed_precision, "measure", measure)
     monkeypatch.setattr(loop, "train", train)
-    phases = (Phase("head", 1, 1e-2, 0), Phase("more", choices.WORTH, 1e-3, 1), Phase("top", choices.WORTH, 1e-3, 2))
+    phases = (
+        Phase("head", 1, 1e-2, 0),
+        Phase("more", auto_choices.WORTH, 1e-3, 1),
+        Phase("top", auto_choices.WORTH, 1e-3, 2),
+    )
     _, history = trained_on(models.colours(), phases=phases, patience=0)
     chosen = history.settings["choices"]
     assert chosen["precision"] == "bfloat16" and chosen["tails"] == {2: "float32", 1: "bfloat16", 0: "float32"}
@@ -508,10 +513,10 @@ class Watched:
 
     def __init__(self, count: int, ragged: bool) -> None:
         values = np.arange(count, dtype=np.float32)[:, None] / count
-        self.inner = store.Store(((Column([values], count, "float32"),),), np.arange(count) % 2, ragged)
+        self.inner = feature_sets.Store(((Column([values], count, "float32"),),), np.arange(count) % 2, ragged)
         self.labels, self.ragged, self.nbytes, self.asked = self.inner.labels, ragged, 0, []
 
-    def chunks(self, order: np.ndarray, epoch: int) -> Iterator[store.Chunk]:
+    def chunks(self, order: np.ndarray, epoch: int) -> Iterator[feature_sets.Chunk]:
         self.asked.append((epoch, order))
         return self.inner.chunks(order, epoch)
 
@@ -563,6 +568,6 @@ def test_examples_of_like_length_go_together_and_their_batches_at_random() -> No
 
 def test_how_many_steps_go_at_a_time_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     _, many = looped(50, False)
-    monkeypatch.setattr(store, "CHUNK", 1)
+    monkeypatch.setattr(feature_sets, "CHUNK", 1)
     _, single = looped(50, False)
     assert all(np.array_equal(a, b) for a, b in zip(many, single, strict=True))

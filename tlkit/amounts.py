@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import filling, frontier, loop, planning, steps
-from tlkit.choices import budget
+from tlkit import loop, planning, steps
 from tlkit.config import Augment, Compute, Phase
+from tlkit.features import extraction, frontier
+from tlkit.features.auto_choices import budget
+from tlkit.features.feature_sets import Features
 from tlkit.models.freezing import unfreeze
-from tlkit.store import Features
 from tlkit.tasks.next_token import WRITTEN
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def learning_curve(
     if not tail.trainable_variables:
         return []
     sources = planning.sources(clf, data, way.augment, way.seed)
-    job = filling.Job([(source, 1) for source in sources], [cut], [way.kept], way.precision, budget(Compute()))
-    (training,), (validation,) = filling.fill(job)[0]
+    job = extraction.Job([(source, 1) for source in sources], [cut], [way.kept], way.precision, budget(Compute()))
+    (training,), (validation,) = extraction.fill(job)[0]
     return _Probe(tail, clf.spec.target, way, training, validation).curve(fractions)
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit import checks, choices, filling, frontier, store, suspects
+from tlkit import checks, suspects
 from tlkit.config import Compute, Reading
 from tlkit.data import near_duplicates, text_pairs
 from tlkit.data.splits import Data, Split, joined
 from tlkit.errors import DataError, WeightsError
+from tlkit.features import auto_choices, extraction, feature_sets, frontier
 from tlkit.findings import Diagnosis, Finding
 from tlkit.models.classifier import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.models.freezing import unfreeze
@@ -114,15 +115,15 @@ def _vectors(clf: keras.Model, split: Split, lengths: np.ndarray | None, progres
     """Return what the frozen part says of a split, float32 (n, features), stored as a training would store it."""
     unfreeze(clf, 0)
     cut = frontier.find(clf)
-    source = store.source(clf, split, Reading(filling.BATCH, clf.spec.resize), lengths)
-    limit = choices.budget(Compute())
-    sizes = {0: choices.example_bytes(cut, lengths)}
-    _, kept, needed = choices.stores(sizes, (len(split), 0), [1], limit)
-    with filling.bar(len(split), progress) as bar:
-        job = filling.Job([(source, 1)], [cut], [kept[0]], budget=limit, needed=needed)
-        (row,), _ = filling.fill(job, bar.update)
-    whole = len(split) // filling.BATCH * filling.BATCH
-    orders = [np.arange(whole).reshape(-1, filling.BATCH), np.arange(whole, len(split))[None]]
+    source = feature_sets.source(clf, split, Reading(extraction.BATCH, clf.spec.resize), lengths)
+    limit = auto_choices.budget(Compute())
+    sizes = {0: auto_choices.example_bytes(cut, lengths)}
+    _, kept, needed = auto_choices.stores(sizes, (len(split), 0), [1], limit)
+    with extraction.bar(len(split), progress) as bar:
+        job = extraction.Job([(source, 1)], [cut], [kept[0]], budget=limit, needed=needed)
+        (row,), _ = extraction.fill(job, bar.update)
+    whole = len(split) // extraction.BATCH * extraction.BATCH
+    orders = [np.arange(whole).reshape(-1, extraction.BATCH), np.arange(whole, len(split))[None]]
     chunks = [arrays[0] for order in orders if order.size for arrays, _ in row[0].chunks(order, 1)]
     flat = np.concatenate([chunk.reshape(chunk.shape[0] * chunk.shape[1], -1) for chunk in chunks])
     back = np.empty_like(flat)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import filling, frontier, loop, planning, precision, steps
-from tlkit.choices import WORTH, Choices
+from tlkit import loop, planning, steps
 from tlkit.config import Augment
+from tlkit.features import extraction, frontier, mixed_precision
+from tlkit.features.auto_choices import WORTH, Choices
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfreeze
 from tlkit.utils.progress import duration
@@ -28,18 +29,18 @@ FEW = 2  # examples on which what was compiled runs first, which takes longer th
 STATUS = Path("/proc/self/status")
 
 
-def worth(plan: planning.Plan, job: filling.Job, asked: loop.Options) -> bool:
+def worth(plan: planning.Plan, job: extraction.Job, asked: loop.Options) -> bool:
     """Tell whether a training is long enough, in steps and in batches through the frozen part, to be measured."""
     training, _ = job.sources[0]
     each = -(-len(training.order) // asked.batch_size)
-    return filling.ahead(job) / filling.BATCH + each * sum(phase.epochs for phase in plan.phases) >= WORTH
+    return extraction.ahead(job) / extraction.BATCH + each * sum(phase.epochs for phase in plan.phases) >= WORTH
 
 
 def measured(
     clf: keras.Model,
     plan: planning.Plan,
     cuts: planning.Cuts,
-    job: filling.Job,
+    job: extraction.Job,
     chosen: Choices,
     asked: loop.Options,
     *,
@@ -60,7 +61,7 @@ def measured(
         the most that the process took by now, None where the system does not say.
     """
     training, validation = (source for source, _ in job.sources)
-    passing = filling.ahead(job)
+    passing = extraction.ahead(job)
     streamed = [depth for depth, how in chosen.stores.items() if how == "stream"]
     each = _of_an_example(job) if passing or streamed else 0.0
     check()
@@ -69,7 +70,7 @@ def measured(
         for phase, depth in zip(plan.phases, plan.depths, strict=True):
             if (key := (phase.unfreeze, depth)) not in known:
                 unfreeze(clf, phase.unfreeze)
-                with precision.computing(clf, chosen.tails[depth]):
+                with mixed_precision.computing(clf, chosen.tails[depth]):
                     known[key] = _of_a_step(clf, cuts[depth], training, asked.batch_size)
                 check()
             begun, step = known[key]
@@ -117,16 +118,16 @@ def _as_it_was(clf: keras.Model, depth: int | str) -> Iterator[None]:
             variable.assign(value)
 
 
-def _of_an_example(job: filling.Job) -> float:
+def _of_an_example(job: extraction.Job) -> float:
     """Time a batch in the middle through the frozen part, reading included, and return the seconds of an example."""
     training, _ = job.sources[0]
     if not isinstance(training.reading.augment, Augment):  # a function of the user's own is left alone: it may count
         training = dataclasses.replace(training, reading=dataclasses.replace(training.reading, augment=None))
-    count = READ * filling.BATCH
+    count = READ * extraction.BATCH
     middle = max(0, (len(training.order) - count) // 2)  # of texts, those of a usual length
     own = [place.cut for place in job.places if place.source is job.sources[0][0] and place.view == 0]
     run = job.through(own or list(job.cuts))
-    batches = training.batches(training.order[middle : middle + count], 0, filling.BATCH)
+    batches = training.batches(training.order[middle : middle + count], 0, extraction.BATCH)
     first = next(batches)
     started = time.perf_counter()  # what sets the reader up is not counted
     others = sum(len(batch) for batch in batches)

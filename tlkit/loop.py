@@ -14,7 +14,7 @@ from tlkit import steps
 from tlkit.checkpoint import Keeper, State, restore, values, variables
 from tlkit.config import Phase
 from tlkit.errors import RunError
-from tlkit.store import Features
+from tlkit.features.feature_sets import Features
 from tlkit.tasks.targets import Target
 from tlkit.utils import schema
 

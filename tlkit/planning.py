@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import choices, filling, frontier, keys, precision, steps, store
-from tlkit.choices import Choices
+from tlkit import steps
 from tlkit.config import Compute, Phase, Reading
 from tlkit.errors import InputError
+from tlkit.features import auto_choices, extraction, feature_sets, frontier, function_digest, mixed_precision
+from tlkit.features.auto_choices import Choices
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfreeze
 from tlkit.utils.progress import Telling
@@ -73,14 +74,14 @@ def cuts(clf: keras.Model, plan: Plan) -> Cuts:
     return found
 
 
-def sources(clf: keras.Model, data: Any, how: Any, seed: int) -> tuple[store.Source, store.Source]:
+def sources(clf: keras.Model, data: Any, how: Any, seed: int) -> tuple[feature_sets.Source, feature_sets.Source]:
     """Return the examples of train, augmented, and of val, each in the order in which they are stored."""
     pre, about = pieces(clf)[0], clf.spec
 
-    def source(split: Any, augment: Any) -> store.Source:
-        reading = Reading(filling.BATCH, about.resize, augment, seed)
+    def source(split: Any, augment: Any) -> feature_sets.Source:
+        reading = Reading(extraction.BATCH, about.resize, augment, seed)
         found = _with(split, about.target.truths(clf, split))
-        return store.source(clf, found, reading, about.input.lengths(pre, split.items))
+        return feature_sets.source(clf, found, reading, about.input.lengths(pre, split.items))
 
     return source(data.train, how), source(data.val, None)
 
@@ -97,7 +98,7 @@ def identity(clf: keras.Model, data: Any, plan: Plan, cuts: Cuts) -> dict[str, A
     lowest = next(iter(cuts.values()))
     return {
         "data": data.fingerprint(),
-        "frozen part": keys.functions(frontier.parts(clf, None, lowest)),
+        "frozen part": function_digest.functions(frontier.parts(clf, None, lowest)),
         "shapes after it": [list(variable.shape) for variable in frontier.segment(clf, lowest, None).variables],
         "views": list(plan.views),
         "precision": plan.compute.precision,
@@ -109,20 +110,20 @@ def identity(clf: keras.Model, data: Any, plan: Plan, cuts: Cuts) -> dict[str, A
 
 
 def choose(
-    clf: keras.Model, cuts: Cuts, sources: tuple[store.Source, store.Source], plan: Plan, batch_size: int
+    clf: keras.Model, cuts: Cuts, sources: tuple[feature_sets.Source, feature_sets.Source], plan: Plan, batch_size: int
 ) -> Choices:
     """Choose the precision, of the frozen part and of the steps, and how features are kept."""
     training, validation = sources
-    limit = choices.budget(plan.compute)
-    sizes = {depth: choices.example_bytes(cut, training.lengths) for depth, cut in cuts.items()}
-    count, kept, needed = choices.stores(sizes, (len(training.order), len(validation.order)), plan.views, limit)
+    limit = auto_choices.budget(plan.compute)
+    sizes = {depth: auto_choices.example_bytes(cut, training.lengths) for depth, cut in cuts.items()}
+    count, kept, needed = auto_choices.stores(sizes, (len(training.order), len(validation.order)), plan.views, limit)
 
     def batch() -> Any:
-        return next(training.batches(training.order[: filling.BATCH], 0, filling.BATCH))
+        return next(training.batches(training.order[: extraction.BATCH], 0, extraction.BATCH))
 
-    numbers = choices.numeric(plan.compute, clf, list(cuts.values())[-1], batch)
+    numbers = auto_choices.numeric(plan.compute, clf, list(cuts.values())[-1], batch)
     planned = _steps(plan, cuts, -(-len(training.order) // batch_size))
-    trained = choices.tails(plan.compute, planned, lambda depth: _faster(clf, depth, cuts[depth], training))
+    trained = auto_choices.tails(plan.compute, planned, lambda depth: _faster(clf, depth, cuts[depth], training))
     return Choices(numbers, trained, count, kept, limit, needed)
 
 
@@ -135,21 +136,21 @@ def _steps(plan: Plan, cuts: Cuts, each: int) -> dict[int | str, int]:
     return planned
 
 
-def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: store.Source) -> str:
+def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: feature_sets.Source) -> str:
     """Measure in which precision the steps after a cut are faster, on made-up features of a usual length."""
     unfreeze(clf, depth)
     features, length = made_up(cut, training, TRIED)
-    about = {"steps": keys.functions(frontier.parts(clf, cut, None), values=False), "length": length}
+    about = {"steps": function_digest.functions(frontier.parts(clf, cut, None), values=False), "length": length}
 
     def measured() -> str:
-        return precision.measure(
+        return mixed_precision.measure(
             clf, lambda _: steps.gradients(frontier.segment(clf, cut, None), clf.spec.target), features
         )
 
-    return choices.remembered(about, measured)
+    return auto_choices.remembered(about, measured)
 
 
-def made_up(cut: frontier.Cut, training: store.Source, count: int) -> tuple[list[np.ndarray], int]:
+def made_up(cut: frontier.Cut, training: feature_sets.Source, count: int) -> tuple[list[np.ndarray], int]:
     """Make up features of so many examples, of a usual length, to measure steps on; return the length, too."""
     rng = np.random.default_rng(0)
     length = 1 if training.lengths is None else int(np.mean(training.lengths))

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import choices, estimating, events, filling, frontier, loop, options, planning, precision, store
+from tlkit import estimating, events, loop, options, planning
 from tlkit.checkpoint import Keeper, restore
-from tlkit.choices import Choices
 from tlkit.config import Augment, Compute, Phase
+from tlkit.features import auto_choices, extraction, feature_sets, frontier, mixed_precision
+from tlkit.features.auto_choices import Choices
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import audit, fingerprints, unfreeze
 from tlkit.planning import Plan
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     import keras
 
-Features = tuple[store.Features, store.Features]  # of the training and of the validation split
+Features = tuple[feature_sets.Features, feature_sets.Features]  # of the training and of the validation split
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def fit(
         RunError: the disk is full, `tensorboard` cannot be written, or `run_dir` holds another training.
     """
     environment.check()
-    choices.check(compute := compute or Compute())
+    auto_choices.check(compute := compute or Compute())
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
     phases = tuple(phases or clf.spec.backbone.phases)
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
@@ -164,27 +165,27 @@ def _ordered_operations() -> None:
 
 
 def _job(
-    cuts: Mapping[int | str, frontier.Cut], sources: tuple[store.Source, store.Source], chosen: Choices
-) -> filling.Job:
+    cuts: Mapping[int | str, frontier.Cut], sources: tuple[feature_sets.Source, feature_sets.Source], chosen: Choices
+) -> extraction.Job:
     """State what has to be computed of the frozen part."""
     kept = [chosen.stores[depth] for depth in cuts]
     given = tuple(zip(sources, (chosen.views, 1), strict=True))
-    return filling.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
+    return extraction.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
 
 
 def _features(
-    cuts: Mapping[int | str, frontier.Cut], job: filling.Job, chosen: Choices, telling: Telling, keeper: Keeper
+    cuts: Mapping[int | str, frontier.Cut], job: extraction.Job, chosen: Choices, telling: Telling, keeper: Keeper
 ) -> tuple[dict[int | str, Features], int]:
     """Fill every phase's stores in one pass over each split; return the features by depth and the examples that
     passed."""
     started = time.perf_counter()
-    with filling.bar(sum(views * len(source.order) for source, views in job.sources), telling.shown) as bar:
+    with extraction.bar(sum(views * len(source.order) for source, views in job.sources), telling.shown) as bar:
 
         def tell(examples: int) -> None:
             bar.update(examples)
             keeper.stop.check()
 
-        filled, passed = filling.fill(job, tell)
+        filled, passed = extraction.fill(job, tell)
     telling.say(_told(cuts, chosen, passed, time.perf_counter() - started))
     return dict(zip(cuts, zip(*filled, strict=True), strict=True)), passed
 
@@ -224,7 +225,7 @@ def _phases(
         if number == kept:
             restore("tail", frontier.segment(clf, cuts[depth], None).variables, keeper.progress.arrays)
         if number >= over:
-            with precision.computing(clf, chosen.tails[depth]):
+            with mixed_precision.computing(clf, chosen.tails[depth]):
                 tell = _teller(phase, asked.target.figure, plan.telling, log, keeper.over)
                 _phase(clf, phase, cuts[depth], features[depth], asked, keeper, tell=tell)
                 records, summary = keeper.progress.done[-1]

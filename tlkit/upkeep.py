@@ -86,22 +86,22 @@ def _weights_verify(_: argparse.Namespace) -> None:
 
 
 def _cache_list(_: argparse.Namespace) -> None:
-    from tlkit import cache
+    from tlkit.features import disk_cache
 
-    there = cache.entries()
+    there = disk_cache.entries()
     if not there:
-        say_line(f"no features are stored in {cache.root()}")
+        say_line(f"no features are stored in {disk_cache.root()}")
         return
     say_line(f"{'size':>8}  {'last used':<10}  features")
     for entry in there:
         say_line(f"{amount(entry.bytes):>8}  {time.strftime('%Y-%m-%d', time.localtime(entry.used))}  {entry.about}")
-    say_line(f"{amount(sum(entry.bytes for entry in there)):>8}  in all, in {cache.root()}")
+    say_line(f"{amount(sum(entry.bytes for entry in there)):>8}  in all, in {disk_cache.root()}")
 
 
 def _cache_clear(_: argparse.Namespace) -> None:
-    from tlkit import cache
+    from tlkit.features import disk_cache
 
-    say_line(f"freed {amount(cache.clear())} in {cache.root()}")
+    say_line(f"freed {amount(disk_cache.clear())} in {disk_cache.root()}")
 
 
 # === Runs ===

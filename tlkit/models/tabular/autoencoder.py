@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import keys
 from tlkit.config import Backbone, Local
 from tlkit.data.splits import Data
 from tlkit.data.table_columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
+from tlkit.features import function_digest
 from tlkit.models.tabular.table_input import TABULAR, TableInput
 from tlkit.models.vision.architectures import read_keras
 from tlkit.utils import environment, files, schema
@@ -240,8 +240,12 @@ def _rows(data: Data, how: Pretraining) -> np.ndarray:
 def _kept(data: Data, rows: np.ndarray, how: Pretraining) -> Path:
     """Name the folder in the cache by all that the result depends on."""
     columns = [(column.name, column.categories) for column in data.columns]
-    facts = {"columns": columns, "how": dataclasses.asdict(how), "code": keys.code()}
-    return files.cache_home() / "autoencoders" / keys.combined(facts | {"rows": keys.array(rows)})[:32]
+    facts = {"columns": columns, "how": dataclasses.asdict(how), "code": function_digest.code()}
+    return (
+        files.cache_home()
+        / "autoencoders"
+        / function_digest.combined(facts | {"rows": function_digest.array(rows)})[:32]
+    )
 
 
 def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bool) -> tuple[keras.Model, list[float]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tlkit.folding import fold
+from tlkit.features.batchnorm_folding import fold
 from tlkit.models.classifier import pieces
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from tlkit import cache, frontier, keys, precision
 from tlkit.config import Augment
-from tlkit.shards import Column, Folder, narrowed
-from tlkit.store import Features, Source, Store, Stream
+from tlkit.features import disk_cache, frontier, function_digest, mixed_precision
+from tlkit.features.feature_sets import Features, Source, Store, Stream
+from tlkit.features.shards import Column, Folder, narrowed
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +62,7 @@ class Job:
     @functools.cached_property
     def places(self) -> list[_Place]:
         """Where everything that is stored goes."""
-        with precision.computing(self.clf, self.precision):  # which a key tells of each layer
+        with mixed_precision.computing(self.clf, self.precision):  # which a key tells of each layer
             return _places(self)
 
     @functools.cached_property
@@ -118,7 +118,7 @@ def fill(job: Job, tell: Callable[[int], Any] = lambda examples: None) -> tuple[
         place.folder.open()
     there = sum(place.folder.nbytes for place in places)
     if any(place.missing() for place in places):
-        cache.make_room(max(0, job.needed - there), job.budget, {place.folder.path for place in places})
+        disk_cache.make_room(max(0, job.needed - there), job.budget, {place.folder.path for place in places})
     passed = 0
     for source, views in job.sources:
         for view in range(views):
@@ -136,7 +136,7 @@ def _places(job: Job) -> list[_Place]:
     for cut, dtype in zip(job.cuts, job.kept, strict=True):
         if dtype == "stream":
             continue
-        part = keys.functions(frontier.parts(job.clf, None, cut))
+        part = function_digest.functions(frontier.parts(job.clf, None, cut))
         facts = {"trunk": part, "precision": job.precision, "dtype": dtype}
         for source, views in job.sources:
             for view in range(views):
@@ -163,7 +163,7 @@ def trunk(clf: keras.Model, cuts: Sequence[frontier.Cut], numbers: str) -> Calla
         cuts: from the lowest to the highest.
         numbers: the precision it computes in.
     """
-    with precision.computing(clf, numbers):
+    with mixed_precision.computing(clf, numbers):
         return _compiled(clf, cuts)
 
 
@@ -203,7 +203,7 @@ def _features(job: Job, source: Source, cut: frontier.Cut, places: Sequence[_Pla
     store = Store(tuple(views), source.labels, ragged)
     if callable(source.reading.augment):
         for place in places:  # nobody will ever find these again
-            weakref.finalize(store, cache.remove, place.folder.path)
+            weakref.finalize(store, disk_cache.remove, place.folder.path)
     return store
 
 
@@ -266,9 +266,9 @@ def _folder(source: Source, cut: frontier.Cut, view: int, facts: dict[str, Any])
 
     how, about = source.reading, source.clf.spec
     facts = facts | {
-        "code": [keys.code(), keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")],
+        "code": [function_digest.code(), keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")],
         "examples": source.split.digest(about.input.kind),
-        "order": keys.combined({"order": source.order.tolist()}) if source.ragged else "",
+        "order": function_digest.combined({"order": source.order.tolist()}) if source.ragged else "",
         "input": {"kind": about.input.kind, "size": about.input.size, "resize": how.resize},
         "batch": BATCH,
     }
@@ -277,5 +277,5 @@ def _folder(source: Source, cut: frontier.Cut, view: int, facts: dict[str, Any])
         own = asdict(how.augment) if isinstance(how.augment, Augment) else uuid4().hex
         facts |= {"augment": own, "seed": how.seed, "view": view}
     names = f"{about.backbone.name}, {', '.join(cut.after)}, {len(source.order)} {about.input.kind}s"
-    path = cache.root() / keys.combined(facts)[:DIGITS]
+    path = disk_cache.root() / function_digest.combined(facts)[:DIGITS]
     return Folder(path, f"{names}, view {view + 1}, {facts['dtype']}", len(cut.tensors))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tlkit.config import Reading
-from tlkit.shards import Column
+from tlkit.features.shards import Column
 
 if TYPE_CHECKING:
     import keras

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import cache, filling, frontier, keys, precision
 from tlkit.config import Compute
 from tlkit.errors import InputError, RunError
+from tlkit.features import disk_cache, extraction, frontier, function_digest, mixed_precision
 from tlkit.utils import schema
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Choices:
 
 def check(compute: Compute) -> None:
     """Raise InputError for settings that cannot be."""
-    precision.check(compute.precision)
+    mixed_precision.check(compute.precision)
     budget = compute.cache_budget
     if budget is not None and (not isinstance(budget, int) or budget < 0):
         raise InputError(f"cache_budget={budget!r}: give a number of bytes, 0 or more, or None for half the free disk")
@@ -86,7 +86,7 @@ def budget(compute: Compute) -> int:
     """Return how many bytes stored features may take."""
     if compute.cache_budget is not None:
         return compute.cache_budget
-    return FIXED if compute.deterministic else int(cache.free() * SHARE)
+    return FIXED if compute.deterministic else int(disk_cache.free() * SHARE)
 
 
 def stores(
@@ -146,11 +146,11 @@ def numeric(compute: Compute, clf: keras.Model, cut: frontier.Cut, batch: Any) -
     """
     if compute.precision != "auto":
         return compute.precision
-    if compute.deterministic or not precision.has_units():
+    if compute.deterministic or not mixed_precision.has_units():
         return "float32"
-    about = {"frozen part": keys.functions(frontier.parts(clf, None, cut), values=False)}
+    about = {"frozen part": function_digest.functions(frontier.parts(clf, None, cut), values=False)}
     return remembered(
-        about, lambda: precision.measure(clf, lambda numbers: filling.trunk(clf, [cut], numbers), batch())
+        about, lambda: mixed_precision.measure(clf, lambda numbers: extraction.trunk(clf, [cut], numbers), batch())
     )
 
 
@@ -168,12 +168,12 @@ def remembered(about: Mapping[str, Any], measured: Callable[[], str]) -> str:
     import tensorflow as tf
 
     versions = [keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")]
-    key = keys.combined({**about, "machine": precision.machine(), "versions": versions})
-    if (known := cache.recall(key)) in precision.PRECISIONS:
+    key = function_digest.combined({**about, "machine": mixed_precision.machine(), "versions": versions})
+    if (known := disk_cache.recall(key)) in mixed_precision.PRECISIONS:
         return known
     found = measured()
     with contextlib.suppress(RunError):  # a folder that cannot be written costs a measurement, not the training
-        cache.remember(key, found)
+        disk_cache.remember(key, found)
     return found
 
 
@@ -192,5 +192,5 @@ def tails(
     """
     if compute.precision != "auto":
         return dict.fromkeys(steps, compute.precision)
-    units = not compute.deterministic and precision.has_units()
+    units = not compute.deterministic and mixed_precision.has_units()
     return {depth: measured(depth) if units and count >= WORTH else "float32" for depth, count in steps.items()}

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit import cache
 from tlkit.errors import InputError, RunError
+from tlkit.features import disk_cache
 from tlkit.utils import files, regular_files
 
 DIGITS = 32  # of the SHA-256, in the file's name
@@ -93,7 +93,7 @@ class Folder:
         whole = {number: arrays for number, arrays in found.items() if all(array is not None for array in arrays)}
         self.shards = {number: whole[number] for number in sorted(whole)}
         if self.path.exists():
-            cache.touch(self.path)
+            disk_cache.touch(self.path)
 
     def write(self, number: int, arrays: Sequence[np.ndarray]) -> None:
         """Write one shard and map it.
@@ -103,8 +103,8 @@ class Folder:
         """
         written: list[Path] = []
         try:
-            if not (self.path / cache.ABOUT).exists():
-                files.write_json(self.path / cache.ABOUT, {"about": self.about})
+            if not (self.path / disk_cache.ABOUT).exists():
+                files.write_json(self.path / disk_cache.ABOUT, {"about": self.about})
             for place, array in enumerate(arrays):
                 written.append(_write(self.path, f"{number:05d}.{place}", array))
         except RunError as error:

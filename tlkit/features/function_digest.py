@@ -49,7 +49,15 @@ FEATURE_SOURCES = (
         "models/keras_configs.py",
     ),
     # the pass itself
-    *("frontier.py", "folding.py", "precision.py", "filling.py", "store.py", "shards.py", "keys.py"),
+    *(
+        "features/frontier.py",
+        "features/batchnorm_folding.py",
+        "features/mixed_precision.py",
+        "features/extraction.py",
+        "features/feature_sets.py",
+        "features/shards.py",
+        "features/function_digest.py",
+    ),
 )
 
 
