@@ -29,8 +29,9 @@ def telling(name: str | Callable, function: Callable) -> Callable:
 
 def main() -> int:
     """Wrap what the stages are made of and run a command."""
-    from tlkit import amounts, checkpoint, cli, exporting, loop, report
+    from tlkit import cli, exporting, report
     from tlkit.features import extraction
+    from tlkit.training import checkpoint, learning_curve, loop
 
     checkpoint.EVERY, checkpoint.SHARE = float(sys.argv[1]), 0
     extraction.fill = telling("trunk", extraction.fill)
@@ -39,7 +40,7 @@ def main() -> int:
     checkpoint.Keeper.finish = telling(
         lambda keeper, *_: "end" if keeper.progress.done else "between", lambda *given: finish(*given)
     )
-    amounts.learning_curve = telling("amounts", amounts.learning_curve)
+    learning_curve.learning_curve = telling("amounts", learning_curve.learning_curve)
     report.evaluate = telling("evaluation", report.evaluate)
     exporting.export = telling("export", exporting.export)
     sys.argv[1:] = sys.argv[2:]

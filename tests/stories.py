@@ -13,7 +13,7 @@ from tlkit.data.splits import Data, Split
 from tlkit.measured import Measured, Mistake
 from tlkit.report import Report, score
 from tlkit.story import Story
-from tlkit.train import History
+from tlkit.training.fit import History
 
 HOSTILE = '<script>alert("x")</script>&"\''
 WORDS = np.array(["river", "bank", "loan", "tree", "<b>bold</b>", "fish"])

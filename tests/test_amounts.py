@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import amounts, estimating
 from tlkit.features import extraction
+from tlkit.training import estimate, learning_curve
 
 
 def noisy(each: int = 95) -> tlkit.Data:
@@ -29,11 +29,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_parts_hold_the_smaller_ones_and_each_class_as_often() -> None:
     labels = np.repeat([0, 1], [300, 100])
-    order = amounts._nested(labels, "label", 0)
+    order = learning_curve._nested(labels, "label", 0)
     assert sorted(order) == list(range(400))
     for count in (40, 100, 200):
         assert np.bincount(labels[order[:count]])[1] == pytest.approx(count / 4, abs=1)
-    assert not np.array_equal(order, amounts._nested(labels, "label", 1))
+    assert not np.array_equal(order, learning_curve._nested(labels, "label", 1))
 
 
 def test_the_curve_leaves_the_classifier_as_it_was_and_is_the_same_again(home: None) -> None:
@@ -52,7 +52,7 @@ def test_the_curve_leaves_the_classifier_as_it_was_and_is_the_same_again(home: N
 def test_it_takes_what_fit_has_stored(home: None, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
     import keras
 
-    monkeypatch.setattr(estimating, "WORTH", 0)  # so that fit counts what is stored before it computes
+    monkeypatch.setattr(estimate, "WORTH", 0)  # so that fit counts what is stored before it computes
     data = noisy(95)
     built = []
     for _ in range(2):
@@ -73,9 +73,9 @@ def test_it_takes_what_fit_has_stored(home: None, monkeypatch: pytest.MonkeyPatc
 def test_where_it_is_not_affordable_there_is_none(home: None, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = models.colours(each=24) if task == "few" else noisy(95)
     clf, history = models.tiny_classifier(data.labels), None
-    assert amounts.affordable(clf, noisy(95))
+    assert learning_curve.affordable(clf, noisy(95))
     if task == "no frozen phase":
         history = tlkit.fit(clf, data, phases=[tlkit.Phase("top", 1, 1e-3, unfreeze=1)], progress=False)
     if task == "large":
-        monkeypatch.setattr(amounts, "WORK", 10)
+        monkeypatch.setattr(learning_curve, "WORK", 10)
     assert tlkit.learning_curve(clf, data, history=history) == []

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tlkit import checkpoint
-from tlkit.checkpoint import NAME, Keeper
 from tlkit.errors import RunError
+from tlkit.training import checkpoint
+from tlkit.training.checkpoint import NAME, Keeper
 from tlkit.utils import files
 
 ARRAYS = {

@@ -20,12 +20,13 @@ import pytest
 import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import artifact, cli, estimating, exporting, ledger, outlook, run
+from tlkit import artifact, cli, exporting, ledger, outlook, run
 from tlkit.config import Backbone
 from tlkit.features import disk_cache
 from tlkit.models import classifier, factories, heads, weights
 from tlkit.models.generation import generators
 from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.training import estimate
 from tlkit.utils import files
 
 TINY = ("--backbone", "tiny", "--head", "pool_dense", "--weights", "random", "--epochs", "1,1")
@@ -331,7 +332,7 @@ def test_train_for_machines(
     photos: Path, trained: Path, tmp_path: Path, ask: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "export", export_little)
-    monkeypatch.setattr(estimating, "WORTH", 0)  # so short a training is not measured
+    monkeypatch.setattr(estimate, "WORTH", 0)  # so short a training is not measured
     words = ["train", photos, *TINY, "--out", tmp_path / "out", "--json", "--tensorboard", tmp_path / "log"]
     code, out, err = ask(*words)
     lines = [json.loads(line) for line in out.splitlines()]

@@ -16,9 +16,10 @@ from test_page import Structure
 from test_run import NOTHING
 
 import tlkit
-from tlkit import checkpoint, cli, exporting, train
+from tlkit import cli, exporting
 from tlkit.errors import InputError, RunError
 from tlkit.measured import Measured
+from tlkit.training import checkpoint, fit
 from tlkit.utils import files
 
 N = 40
@@ -62,7 +63,7 @@ def make(tmp_path: Path) -> Make:
 def two_runs(job: tlkit.Job, monkeypatch: pytest.MonkeyPatch) -> tlkit.Comparison:
     """Do a job twice, with other random weights but the same splits, without training or exporting, and compare."""
 
-    def untrained(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+    def untrained(*_: object, run_dir: checkpoint.Keeper, **__: object) -> fit.History:
         run_dir.begin({})
         return NOTHING
 
@@ -70,7 +71,7 @@ def two_runs(job: tlkit.Job, monkeypatch: pytest.MonkeyPatch) -> tlkit.Compariso
         report.save(out)
         files.write_json(out / "tlkit.json", {"backbone": {"name": "x"}, "head": "y", "weights": {"origin": "z"}})
 
-    monkeypatch.setattr(train, "fit", untrained)
+    monkeypatch.setattr(fit, "fit", untrained)
     monkeypatch.setattr(exporting, "export", exported)
     first = tlkit.run_job(job, progress=False)
     splits, out = str(first.directory / "splits.csv"), f"{job.out}2"

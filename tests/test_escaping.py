@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import checkpoint, console
+from tlkit import console
 from tlkit.config import Splitting
 from tlkit.errors import DataError
 from tlkit.tasks.predictions import (
@@ -29,6 +29,7 @@ from tlkit.tasks.predictions import (
     TextPrediction,
     ValuePrediction,
 )
+from tlkit.training import checkpoint
 from tlkit.utils import escaping, files, interrupts, progress
 
 PACKAGE = Path(tlkit.__file__).parent

@@ -15,12 +15,12 @@ import pytest
 import writers
 
 import tlkit
-from tlkit import checkpoint, estimating, loop, planning, train
-from tlkit.checkpoint import Keeper
 from tlkit.config import Phase
 from tlkit.features import extraction
 from tlkit.features.auto_choices import Choices
 from tlkit.models import classifier, freezing, heads
+from tlkit.training import checkpoint, estimate, fit, loop, planning
+from tlkit.training.checkpoint import Keeper
 from tlkit.utils.progress import Telling
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
@@ -29,7 +29,7 @@ PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 @pytest.fixture(autouse=True)
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the smallest training."""
-    monkeypatch.setattr(estimating, "WORTH", 0)
+    monkeypatch.setattr(estimate, "WORTH", 0)
 
 
 def norm_dense(features: Any, target: Any, *, hidden: int, dropout: float) -> Any:
@@ -77,7 +77,7 @@ def test_what_is_told_changes_no_bit_of_what_is_learned(
 ) -> None:
     monkeypatch.setitem(heads.HEADS, "norm_dense", heads.Head("norm_dense", norm_dense, takes=("map",)))
     clf, data, phases = make(tmp_path)
-    measured, trained, opened, counted = estimating.measured, loop.train, [], []
+    measured, trained, opened, counted = estimate.measured, loop.train, [], []
 
     def watched(model: Any, *given: Any, **more: Any) -> dict:
         before = freezing.freeze_table(model), model.get_weights()
@@ -91,16 +91,16 @@ def test_what_is_told_changes_no_bit_of_what_is_learned(
         opened[-1].append([variable.trainable for variable in tail.variables])
         return trained(tail, *given)
 
-    monkeypatch.setattr(estimating, "measured", watched)
+    monkeypatch.setattr(estimate, "measured", watched)
     monkeypatch.setattr(loop, "train", begun)
     opened.append([])
     tlkit.fit(clf, data, phases=phases, batch_size=8, progress=True)
     assert len(counted) == 1 and [about["name"] for about in counted[0]["phases"]] == [phase.name for phase in phases]
     told, about = capsys.readouterr().out.splitlines(), counted[0]
-    assert told[1] == estimating.text(about) and told[2].startswith("frozen base") and about["examples"] > 0
+    assert told[1] == estimate.text(about) and told[2].startswith("frozen base") and about["examples"] > 0
     assert sum(line.startswith("phase ") for line in told) == len(phases)
 
-    monkeypatch.setattr(estimating, "measured", refuse)
+    monkeypatch.setattr(estimate, "measured", refuse)
     quiet, _, _ = make(tmp_path)
     opened.append([])
     tlkit.fit(quiet, data, phases=phases, batch_size=8, progress=False)
@@ -118,9 +118,9 @@ def test_steps_do_leave_a_trace_that_is_undone(tmp_path: Path, monkeypatch: pyte
     cuts = planning.cuts(clf, plan)
     source, _ = planning.sources(clf, data, None, 0)
     mean, before = clf.head.get_layer("norm").moving_mean, clf.head.get_layer("norm").moving_mean.numpy()
-    with estimating._as_it_was(clf, 0):
+    with estimate._as_it_was(clf, 0):
         freezing.unfreeze(clf, 2)
-        estimating._of_a_step(clf, cuts[2], source, 8)
+        estimate._of_a_step(clf, cuts[2], source, 8)
         assert not np.array_equal(mean.numpy(), before)
     assert np.array_equal(mean.numpy(), before) and not classifier.pieces(clf)[1].trainable_variables
 
@@ -162,8 +162,8 @@ def test_a_short_training_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> No
     job = SimpleNamespace(sources=[(SimpleNamespace(order=range(33)), 1)])
     monkeypatch.setattr(extraction, "ahead", lambda _: 3 * extraction.BATCH)
     for least, long in ((11, True), (12, False)):  # 3 batches, and 4 epochs of 2 steps
-        monkeypatch.setattr(estimating, "WORTH", least)
-        assert estimating.worth(plan, job, SimpleNamespace(batch_size=32)) is long
+        monkeypatch.setattr(estimate, "WORTH", least)
+        assert estimate.worth(plan, job, SimpleNamespace(batch_size=32)) is long
 
 
 # === Interrupted ===
@@ -172,7 +172,7 @@ def test_a_short_training_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_stop_while_it_is_measured_and_no_measurement_when_it_goes_on(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, step, keeper = models.colours(), estimating._of_a_step, Keeper(tmp_path)
+    data, step, keeper = models.colours(), estimate._of_a_step, Keeper(tmp_path)
     clf, told, taken = models.tiny_classifier(dropout=0.5), [], []
 
     def stopped(*given: Any) -> Any:
@@ -180,12 +180,12 @@ def test_a_stop_while_it_is_measured_and_no_measurement_when_it_goes_on(
         keeper.stop.asked = True  # as Ctrl-C does
         return step(*given)
 
-    monkeypatch.setattr(estimating, "_of_a_step", stopped)
+    monkeypatch.setattr(estimate, "_of_a_step", stopped)
     with pytest.raises(KeyboardInterrupt):
         tlkit.fit(clf, data, phases=PHASES, run_dir=keeper, progress=told.append)
     assert len(taken) == 1 and told == [] and checkpoint.read(tmp_path / checkpoint.NAME)[0]["done"] == []
     assert not classifier.pieces(clf)[1].trainable_variables, "it is as it was before"
-    monkeypatch.setattr(estimating, "measured", refuse)
+    monkeypatch.setattr(estimate, "measured", refuse)
     tlkit.fit(clf, data, phases=PHASES, run_dir=tmp_path, progress=told.append)
     assert [each["event"] for each in told] == ["epoch", "epoch", "phase", "epoch", "epoch", "phase"]
     whole = models.tiny_classifier(dropout=0.5)
@@ -205,10 +205,10 @@ def test_the_sum_by_hand(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = Choices("float32", dict.fromkeys(cuts, "float32"), 1, {2: "stream", 0: "float32"}, 10**9, 1234)
     asked = loop.Options(clf.spec.target, 10, 3, np.ones(2, np.float32), 0.0, 0.0, 0)
     steps, checked = iter([(1.0, 0.1), (2.0, 0.5)]), []
-    monkeypatch.setattr(estimating, "_of_an_example", lambda job: 0.25)
-    monkeypatch.setattr(estimating, "_of_a_step", lambda *_: next(steps))
-    job = train._job(cuts, sources, chosen)
-    found = estimating.measured(clf, plan, cuts, job, chosen, asked, check=lambda: checked.append(1))
+    monkeypatch.setattr(estimate, "_of_an_example", lambda job: 0.25)
+    monkeypatch.setattr(estimate, "_of_a_step", lambda *_: next(steps))
+    job = fit._job(cuts, sources, chosen)
+    found = estimate.measured(clf, plan, cuts, job, chosen, asked, check=lambda: checked.append(1))
     train_count, val_count = len(data.train), len(data.val)
     epoch = -(-train_count // 10)
     head = 2 * 1.0 + 2 * (epoch * 0.1 + 0.1 / 3 * val_count / 10)
@@ -223,20 +223,20 @@ def test_the_sum_by_hand(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_line_by_hand() -> None:
     phases = [{"name": "head", "seconds": 3.2}, {"name": "top", "seconds": 600.0}]
     facts = {"phases": phases, "examples": 1234, "frozen_seconds": 61.0, "seconds": 664.2, "memory_bytes": 1.26e9}
-    assert estimating.text(facts) == (
+    assert estimate.text(facts) == (
         "about 11 min: 1,234 examples through the frozen part 61 s, head 3 s, top 10 min, less where a phase ends "
         "early; the steps that were measured took 1.3 GB of memory"
     )
     facts |= {"examples": 0, "memory_bytes": None}
-    assert estimating.text(facts) == "about 11 min: head 3 s, top 10 min, less where a phase ends early"
+    assert estimate.text(facts) == "about 11 min: head 3 s, top 10 min, less where a phase ends early"
 
 
 def test_the_memory_grows_with_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = "from tlkit.estimating import peak; before = peak(); taken = b'x' * 10**8; print(peak() - before)"
+    words = "from tlkit.training.estimate import peak; before = peak(); taken = b'x' * 10**8; print(peak() - before)"
     grown = int(subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True).stdout)
     assert 0.9e8 < grown < 1.1e8
-    assert estimating.peak() > 1e8
-    monkeypatch.setattr(estimating, "STATUS", Path("nowhere"))
-    assert estimating.peak() > 1e8
+    assert estimate.peak() > 1e8
+    monkeypatch.setattr(estimate, "STATUS", Path("nowhere"))
+    assert estimate.peak() > 1e8
     monkeypatch.setitem(sys.modules, "resource", None)
-    assert estimating.peak() is None
+    assert estimate.peak() is None

@@ -9,9 +9,9 @@ import models
 import pytest
 
 import tlkit
-from tlkit import checkpoint, events
 from tlkit.config import Phase
 from tlkit.errors import RunError
+from tlkit.training import checkpoint, tensorboard
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 1, 1e-3, 1))
 
@@ -62,7 +62,7 @@ def test_every_epoch_is_read_back_where_a_training_goes_on(tmp_path: Path, monke
 
 def test_what_cannot_be_written_is_refused_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("tlkit.planning.cuts", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr("tlkit.training.planning.cuts", lambda *_: pytest.fail("it began"))
     for place in ("file", "file/inside"):
         with pytest.raises(RunError, match=rf"cannot write TensorBoard's files to .*{place} \(.*\); choose another"):
             tlkit.fit(models.tiny_classifier(), models.colours(), progress=False, tensorboard=tmp_path / place)
@@ -70,6 +70,6 @@ def test_what_cannot_be_written_is_refused_before_the_training(tmp_path: Path, m
 
 def test_nothing_is_written_where_nobody_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with events.opened(None) as log:
+    with tensorboard.opened(None) as log:
         log(1, {"loss": 0.5})
     assert list(tmp_path.iterdir()) == []

@@ -44,11 +44,12 @@ from fuzzing import (
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import checkpoint, graphs, inventory, ledger
+from tlkit import graphs, inventory, ledger
 from tlkit.config import Splitting
 from tlkit.errors import TlkitError
 from tlkit.features import shards
 from tlkit.models.vision import torch_pickle
+from tlkit.training import checkpoint
 from tlkit.utils import archives
 
 SECONDS = float(os.environ.get("TLKIT_FUZZ_SECONDS", "600"))
@@ -374,8 +375,8 @@ def checkpoint_files() -> Strategy:
 
 
 def read_checkpoint(folder: Path, data: bytes) -> None:
-    from tlkit import loop
     from tlkit.features.auto_choices import Choices
+    from tlkit.training import loop
 
     (folder / checkpoint.NAME).write_bytes(data)
     keeper = checkpoint.Keeper(folder)

@@ -169,7 +169,7 @@ def test_additions_change_nothing_train_alone_and_are_merged() -> None:
 
 
 def test_a_kernel_that_moves_under_additions_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tlkit import loop
+    from tlkit.training import loop
 
     lm, original = writers.decoder(lora=2), loop.train
 

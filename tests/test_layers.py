@@ -143,7 +143,7 @@ def test_no_import_circle() -> None:
     [
         ("import numpy, os.path", set()),
         ("import tlkit", {"__init__"}),
-        ("import tlkit.train as t", {"train"}),
+        ("import tlkit.training.fit as t", {"train"}),
         ("from tlkit import fit, data", {"__init__", "data"}),
         ("from tlkit.errors import InputError", {"errors"}),
         ("from . import images", {"images"}),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import checkpoint, cli, inventory, ledger
+from tlkit import cli, inventory, ledger
 from tlkit.config import Splitting
 from tlkit.data import table_file
 from tlkit.errors import DataError, TlkitError
@@ -24,6 +24,7 @@ from tlkit.models import weights
 from tlkit.models.text import text_presets
 from tlkit.models.vision import torch_pickle
 from tlkit.models.vision.image_backbones import VISION
+from tlkit.training import checkpoint
 from tlkit.utils import files, regular_files
 
 SECONDS = 100  # that a reader has which takes milliseconds; whoever waits for a pipe never ends

@@ -8,10 +8,11 @@ import models
 import pytest
 import stories
 
-from tlkit import outlook, train
+from tlkit import outlook
 from tlkit.config import Phase
 from tlkit.errors import InputError
 from tlkit.models.classifier import pieces
+from tlkit.training import fit
 
 
 @pytest.fixture(scope="module")
@@ -67,5 +68,5 @@ def test_the_summary_by_hand() -> None:
 
 def test_a_line_says_how_long_at_most() -> None:
     record = {"epoch": 2, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "seconds": 60.0}
-    assert train._line(record, Phase("head", 5, 1e-3, 0), "accuracy").endswith("60.0 s, at most about 3 min to go")
-    assert train._line(record, Phase("head", 2, 1e-3, 0), "accuracy").endswith("60.0 s")
+    assert fit._line(record, Phase("head", 5, 1e-3, 0), "accuracy").endswith("60.0 s, at most about 3 min to go")
+    assert fit._line(record, Phase("head", 2, 1e-3, 0), "accuracy").endswith("60.0 s")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import checkpoint, loop
-from tlkit.checkpoint import NAME, Keeper
 from tlkit.config import Compute, Phase
 from tlkit.errors import RunError
 from tlkit.features import extraction
 from tlkit.models import classifier
+from tlkit.training import checkpoint, loop
+from tlkit.training.checkpoint import NAME, Keeper
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 CLOSING = (Phase("top", 2, 1e-3, 2), Phase("head", 2, 1e-2, 0))  # what was trained first is frozen later

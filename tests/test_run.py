@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import checkpoint, exporting, ledger, loop, run, train
+from tlkit import exporting, ledger, run
 from tlkit import job as jobs
 from tlkit.config import Backbone, Compute
 from tlkit.data.readers import image_folder
@@ -22,6 +22,7 @@ from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunEr
 from tlkit.job import Job
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.run import run_job
+from tlkit.training import checkpoint, fit, loop
 from tlkit.utils import files
 
 
@@ -29,7 +30,7 @@ class AbortedError(Exception):
     """Stands for TensorFlow's, known by its name."""
 
 
-NOTHING = train.History(epochs=(), phases=(), trunk_seconds=0, trunk_examples=0, seconds=0, settings={})
+NOTHING = fit.History(epochs=(), phases=(), trunk_seconds=0, trunk_examples=0, seconds=0, settings={})
 BAD_OPTIONS = [
     ({"batch_size": 0}, "give a batch size of 1"),
     ({"augment": "lite"}, "unknown augment 'lite'"),
@@ -111,11 +112,11 @@ def export_little(clf: object, out: Path, *, report: object, overwrite: bool, **
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the training, and let the notes stand for the report."""
 
-    def fake_fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+    def fake_fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> fit.History:
         run_dir.begin({})
         return NOTHING
 
-    monkeypatch.setattr(train, "fit", fake_fit)
+    monkeypatch.setattr(fit, "fit", fake_fit)
     monkeypatch.setattr(
         run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={})
     )
@@ -338,14 +339,14 @@ def test_how_it_is_computed_stands_in_the_ledger_before_the_first_step(
     chosen = {"precision": "bfloat16", "views": 2, "budget": 5000}
     seen = []
 
-    def fake_fit(*_: object, compute: Compute, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+    def fake_fit(*_: object, compute: Compute, run_dir: checkpoint.Keeper, **__: object) -> fit.History:
         seen.append(compute)
         assert not (Path(job.out) / "run.json").exists()
         run_dir.begin(chosen)
         seen.append(files.read_json(Path(job.out) / "run.json"))
         return NOTHING
 
-    monkeypatch.setattr(train, "fit", fake_fit)
+    monkeypatch.setattr(fit, "fit", fake_fit)
     monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
     job = dataclasses.replace(job, precision="bfloat16", cache_budget=5000, deterministic=True)
     done = run_job(job, progress=False)
@@ -617,12 +618,12 @@ def test_a_run_whose_splits_came_from_a_file_that_is_gone_is_refused(
 def stopped(untrained: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a run, which trains nothing, be interrupted once it has begun."""
 
-    def fake_fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> train.History:
+    def fake_fit(*_: object, run_dir: checkpoint.Keeper, **__: object) -> fit.History:
         if not run_dir.open({}):
             run_dir.begin({})
         return NOTHING
 
-    monkeypatch.setattr(train, "fit", fake_fit)
+    monkeypatch.setattr(fit, "fit", fake_fit)
 
     def fake_export(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import pytest
 from test_comparing import two_runs
 
 import tlkit
-from tlkit import checkpoint, exporting
+from tlkit import exporting
 from tlkit.config import Phase
 from tlkit.data.splits import Split
 from tlkit.errors import ArtifactError, InputError
@@ -22,6 +22,7 @@ from tlkit.features import frontier
 from tlkit.models import freezing, heads
 from tlkit.models.classifier import pieces
 from tlkit.tasks import entities
+from tlkit.training import checkpoint
 
 TAGS = ("O", "B-FIRM", "I-FIRM", "B-PET", "I-PET")
 TEXTS = ["the cat  sat\ton bank loan", "", "\N{ZERO WIDTH SPACE} dog catdog!! mat", "cat " * 40]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import options
 from tlkit.config import Phase
 from tlkit.errors import InputError
 from tlkit.tasks import predictions, targets
+from tlkit.training import options
 
 ONES = np.ones(2, np.float32)
 

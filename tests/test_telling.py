@@ -78,7 +78,7 @@ def test_a_training_on_a_terminal_leaves_a_line_per_phase(screen: Terminal) -> N
 def test_what_fails_leaves_the_next_message_a_line_of_its_own(
     screen: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tlkit.train.audit", lambda *_: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr("tlkit.training.fit.audit", lambda *_: (_ for _ in ()).throw(MemoryError))
     with pytest.raises(MemoryError), contextlib.redirect_stdout(screen):
         tlkit.fit(models.tiny_classifier(), models.colours(), phases=(Phase("head", 1, 1e-2, 0),))
     assert screen.lines()[-2].startswith("  head   1/1  loss") and screen.getvalue().endswith("\n")

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import estimating, loop, options
-from tlkit.checkpoint import Keeper
 from tlkit.config import Augment, Compute, Phase
 from tlkit.errors import FreezeError, InputError
 from tlkit.features import auto_choices, disk_cache, extraction, feature_sets, frontier, mixed_precision
 from tlkit.features.shards import Column
 from tlkit.models import classifier, heads
 from tlkit.tasks import targets
+from tlkit.training import estimate, loop, options
+from tlkit.training.checkpoint import Keeper
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 
@@ -185,7 +185,7 @@ def test_a_weight_that_nothing_depends_on_is_let_be(monkeypatch: pytest.MonkeyPa
         return target.output(Masked(name="masked")(keras.layers.GlobalAveragePooling2D()(features["map"])))
 
     monkeypatch.setitem(heads.HEADS, "masked_dense", heads.Head("masked_dense", masked_dense, takes=("map",)))
-    monkeypatch.setattr(estimating, "WORTH", 0)
+    monkeypatch.setattr(estimate, "WORTH", 0)
     clf = tlkit.classifier(models.tiny_classifier().spec.backbone, "masked_dense", 2, weights=None)
     before = [weight.numpy() for weight in clf.head.weights]
     history = tlkit.fit(clf, models.colours(), phases=PHASES[:1])

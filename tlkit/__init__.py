@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
-    "amounts": ("learning_curve",),
+    "training.learning_curve": ("learning_curve",),
     "artifact": ("Artifact", "load"),
     "baselines": ("baseline",),
     "models.classifier": ("classifier",),
@@ -109,7 +109,7 @@ _HOMES = {
     "tasks.entities": ("Entities",),
     "tags_report": ("TagsReport",),
     "tasks.targets": ("Label", "Tags", "Value"),
-    "train": ("History", "fit"),
+    "training.fit": ("History", "fit"),
     "value_report": ("ValueReport",),
     "models.generation.decoding": ("Sampling", "generate"),
 }

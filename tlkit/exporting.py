@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, checkpoint, fresh, graphs, story
+from tlkit import card, fresh, graphs, story
 from tlkit.artifact import Artifact, load
 from tlkit.errors import ArtifactError
 from tlkit.inventory import SCHEMA
 from tlkit.measured import Measured
 from tlkit.models import lora
 from tlkit.models.classifier import Spec
+from tlkit.training import checkpoint
 from tlkit.utils import environment, files, regular_files
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import checkpoint
 from tlkit.config import Backbone, Phase
 from tlkit.errors import RunError
 from tlkit.models import weights
 from tlkit.models.classifier import find_backbone
 from tlkit.tasks.next_token import WRITTEN
+from tlkit.training import checkpoint
 from tlkit.utils import files, regular_files, schema
 from tlkit.utils.environment import versions
 from tlkit.utils.escaping import line

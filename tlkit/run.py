@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import amounts, artifact, calibration, checkpoint, checks, doctor, exporting, ledger, outlook, report, train
+from tlkit import artifact, calibration, checks, doctor, exporting, ledger, outlook, report
 from tlkit.config import Compute, Phase, resolve
 from tlkit.data import reader_factory
 from tlkit.errors import ArtifactError, Interrupted, RunError
@@ -19,6 +19,7 @@ from tlkit.measured import Measured
 from tlkit.models.classifier import classifier, pieces
 from tlkit.models.tabular import autoencoder
 from tlkit.tasks.next_token import WRITTEN
+from tlkit.training import checkpoint, fit, learning_curve
 from tlkit.utils import environment, regular_files
 from tlkit.utils.escaping import line
 
@@ -108,7 +109,7 @@ def run_job(
             if there:
                 _place_again(out, examples, watch.say)
             history = _fit(clf, examples, phases, job, keeper, watch)
-            if amounts.affordable(clf, examples, history):
+            if learning_curve.affordable(clf, examples, history):
                 ledger.add(out, {"amounts": _amounts(build, examples, history, watch.say)})
             return _finish(clf, out, examples, history)
 
@@ -135,7 +136,7 @@ def _builder(job: Job, examples: reader_factory.Data, progress: bool) -> Callabl
     return build
 
 
-def _measured(clf: Any, examples: reader_factory.Data, history: train.History) -> Measured:
+def _measured(clf: Any, examples: reader_factory.Data, history: fit.History) -> Measured:
     """Set the probabilities of labels right, then measure."""
     if clf.spec.target.name == "label":
         calibration.calibrate(clf, examples.val)
@@ -143,10 +144,10 @@ def _measured(clf: Any, examples: reader_factory.Data, history: train.History) -
 
 
 def _amounts(
-    build: Callable[[], Any], examples: reader_factory.Data, history: train.History, say: Callable
+    build: Callable[[], Any], examples: reader_factory.Data, history: fit.History, say: Callable
 ) -> list[dict]:
     """Learn from parts of the examples, with a model that is not trained yet."""
-    found = amounts.learning_curve(build(), examples, history=history)
+    found = learning_curve.learning_curve(build(), examples, history=history)
     name = f"val_{examples.target.figure}"
     if found:
         told = ", ".join(f"{row[name]:.3f} of {row['examples']:,}" for row in found)
@@ -178,7 +179,7 @@ def _place_again(out: Path, examples: reader_factory.Data, say: Callable[[str], 
         examples.write_quarantine(out / ledger.QUARANTINE)
 
 
-def _finish(clf: Any, out: Path, examples: reader_factory.Data, history: train.History) -> Run:
+def _finish(clf: Any, out: Path, examples: reader_factory.Data, history: fit.History) -> Run:
     """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
     measured = _measured(clf, examples, history)
     told = ledger.load(out)
@@ -225,16 +226,16 @@ def _fit(
     job: Job,
     keeper: checkpoint.Keeper,
     watch: outlook.Watch,
-) -> train.History:
+) -> fit.History:
     """Train as the job says."""
     options = {name: getattr(job, name) for name in FIT}
     options["compute"] = Compute(job.precision, job.cache_budget, job.deterministic)
-    return train.fit(
+    return fit.fit(
         clf, examples, phases=phases, run_dir=keeper, progress=watch.progress, tensorboard=watch.tensorboard, **options
     )
 
 
-def _notes(clf: Any, examples: reader_factory.Data, history: train.History) -> tuple[str, ...]:
+def _notes(clf: Any, examples: reader_factory.Data, history: fit.History) -> tuple[str, ...]:
     """Say what a reader of the figures has to know: splits, what was left out or cut, phases that brought nothing."""
     notes = [examples.splitting]
     given, pre = clf.spec.input, pieces(clf)[0]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import steps
-from tlkit.checkpoint import Keeper, State, restore, values, variables
 from tlkit.config import Phase
 from tlkit.errors import RunError
 from tlkit.features.feature_sets import Features
 from tlkit.tasks.targets import Target
+from tlkit.training import steps
+from tlkit.training.checkpoint import Keeper, State, restore, values, variables
 from tlkit.utils import schema
 
 if TYPE_CHECKING:

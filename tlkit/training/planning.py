@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import steps
 from tlkit.config import Compute, Phase, Reading
 from tlkit.errors import InputError
 from tlkit.features import auto_choices, extraction, feature_sets, frontier, function_digest, mixed_precision
 from tlkit.features.auto_choices import Choices
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfreeze
+from tlkit.training import steps
 from tlkit.utils.progress import Telling
 
 if TYPE_CHECKING:

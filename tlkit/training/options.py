@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import loop
 from tlkit.config import LIGHT, STRONG, Augment, Phase
 from tlkit.errors import InputError, unknown
 from tlkit.features.auto_choices import VIEWS
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.tasks.targets import Target
+from tlkit.training import loop
 
 NOUNS = {
     "label": "one label",

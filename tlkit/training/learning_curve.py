@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import loop, planning, steps
 from tlkit.config import Augment, Compute, Phase
 from tlkit.features import extraction, frontier
 from tlkit.features.auto_choices import budget
 from tlkit.features.feature_sets import Features
 from tlkit.models.freezing import unfreeze
 from tlkit.tasks.next_token import WRITTEN
+from tlkit.training import loop, planning, steps
 
 if TYPE_CHECKING:
     import keras

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit import estimating, events, loop, options, planning
-from tlkit.checkpoint import Keeper, restore
 from tlkit.config import Augment, Compute, Phase
 from tlkit.features import auto_choices, extraction, feature_sets, frontier, mixed_precision
 from tlkit.features.auto_choices import Choices
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import audit, fingerprints, unfreeze
-from tlkit.planning import Plan
+from tlkit.training import estimate, loop, options, planning, tensorboard
+from tlkit.training.checkpoint import Keeper, restore
+from tlkit.training.planning import Plan
 from tlkit.utils import environment
 from tlkit.utils.html_format import cell, table
 from tlkit.utils.progress import Progress, Telling
@@ -119,11 +119,13 @@ def fit(
 
 
 def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper) -> History:
-    with events.opened(plan.tensorboard) as log, contextlib.closing(plan.telling):
+    with tensorboard.opened(plan.tensorboard) as log, contextlib.closing(plan.telling):
         return _trained(clf, data, plan, asked, keeper, log)
 
 
-def _trained(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper, log: events.Log) -> History:
+def _trained(
+    clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper, log: tensorboard.Log
+) -> History:
     started = time.perf_counter()
     clf.spec = dataclasses.replace(clf.spec, target=options.uncalibrated(clf.spec.target))
     if plan.compute.deterministic:
@@ -143,9 +145,9 @@ def _trained(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keepe
         features, passed = {}, 0
         if len(keeper.progress.done) < len(plan.phases):
             job = _job(cuts, sources, chosen)
-            if plan.telling.wanted and not going_on and estimating.worth(plan, job, asked):
-                facts = estimating.measured(clf, plan, cuts, job, chosen, asked, check=keeper.stop.check)
-                plan.telling.tell("estimate", facts, estimating.text(facts))
+            if plan.telling.wanted and not going_on and estimate.worth(plan, job, asked):
+                facts = estimate.measured(clf, plan, cuts, job, chosen, asked, check=keeper.stop.check)
+                plan.telling.tell("estimate", facts, estimate.text(facts))
             features, passed = _features(cuts, job, chosen, plan.telling, keeper)
         trunk = time.perf_counter() - started
         _phases(clf, plan, chosen, cuts, features, asked, keeper=keeper, log=log)
@@ -216,7 +218,7 @@ def _phases(
     asked: loop.Options,
     *,
     keeper: Keeper,
-    log: events.Log,
+    log: tensorboard.Log,
 ) -> None:
     """Train the phases that are not over; `keeper` gathers what is told of each."""
     over = len(keeper.progress.done)
@@ -257,7 +259,7 @@ def _phase(
     keeper.finish(found.records, summary, tail)
 
 
-def _teller(phase: Phase, figure: str, telling: Telling, log: events.Log, over: int) -> Callable[[dict], None]:
+def _teller(phase: Phase, figure: str, telling: Telling, log: tensorboard.Log, over: int) -> Callable[[dict], None]:
     """Return what tells of an epoch of a phase, before which so many epochs are over."""
 
     def tell(record: dict) -> None:

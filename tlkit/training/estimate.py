@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import loop, planning, steps
 from tlkit.config import Augment
 from tlkit.features import extraction, frontier, mixed_precision
 from tlkit.features.auto_choices import WORTH, Choices
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfreeze
+from tlkit.training import loop, planning, steps
 from tlkit.utils.progress import duration
 
 if TYPE_CHECKING:
