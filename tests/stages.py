@@ -29,7 +29,8 @@ def telling(name: str | Callable, function: Callable) -> Callable:
 
 def main() -> int:
     """Wrap what the stages are made of and run a command."""
-    from tlkit import cli, exporting, report
+    from tlkit import cli, exporting
+    from tlkit.evaluation import classification_report
     from tlkit.features import extraction
     from tlkit.training import checkpoint, learning_curve, loop
 
@@ -41,7 +42,7 @@ def main() -> int:
         lambda keeper, *_: "end" if keeper.progress.done else "between", lambda *given: finish(*given)
     )
     learning_curve.learning_curve = telling("amounts", learning_curve.learning_curve)
-    report.evaluate = telling("evaluation", report.evaluate)
+    classification_report.evaluate = telling("evaluation", classification_report.evaluate)
     exporting.export = telling("export", exporting.export)
     sys.argv[1:] = sys.argv[2:]
     return cli.main()

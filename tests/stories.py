@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tlkit import intervals
 from tlkit.data.splits import Data, Split
-from tlkit.measured import Measured, Mistake
-from tlkit.report import Report, score
+from tlkit.evaluation import significance
+from tlkit.evaluation.classification_report import Report, score
+from tlkit.evaluation.report_base import Measured, Mistake
 from tlkit.story import Story
 from tlkit.training.fit import History
 
@@ -79,5 +79,5 @@ def on_all(report: Measured, monkeypatch: pytest.MonkeyPatch) -> dict[str, float
     def once(figures: Callable, n: int) -> dict[str, tuple[float, float]]:
         return {name: (value, value) for name, value in figures(np.arange(n)).items()}
 
-    monkeypatch.setattr(intervals, "bootstrap", once)
+    monkeypatch.setattr(significance, "bootstrap", once)
     return {name: low for name, (low, _) in report.intervals().items()}

@@ -12,8 +12,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 import tlkit
-from tlkit.baselines import STEPS, _pixels, baseline
 from tlkit.errors import DataError, InputError
+from tlkit.evaluation.baseline import STEPS, _pixels, baseline
 from tlkit.tasks import targets
 
 CITY = ["the train leaves the station", "a bus stops at the station", "the tram and the bus", "a train and a tram"]

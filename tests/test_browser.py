@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import report, story
+from tlkit import story
+from tlkit.evaluation import classification_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")]
@@ -147,7 +148,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             history = tlkit.fit(clf, data, phases=phases, augment="none", progress=False)
             if kind in ("picture", "text"):
                 tlkit.calibrate(clf, data.val)
-            measured = report.evaluate(clf, data.test, history=history)
+            measured = classification_report.evaluate(clf, data.test, history=history)
             found[kind] = place / f"{kind}.html"
             story.write(story.Story(measured, clf, data, history, amounts=curve), found[kind])
     return found

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import calibration
 from tlkit.errors import InputError
+from tlkit.evaluation import calibration
 from tlkit.tasks import targets
 
 TRUTH = np.array([0, 0, 1, 1, 0])

@@ -7,7 +7,8 @@ import dataclasses
 import stories
 from test_page import Structure
 
-from tlkit import charts, plots
+from tlkit import charts
+from tlkit.evaluation import plots
 from tlkit.utils import escaping
 
 

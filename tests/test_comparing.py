@@ -18,7 +18,7 @@ from test_run import NOTHING
 import tlkit
 from tlkit import cli, exporting
 from tlkit.errors import InputError, RunError
-from tlkit.measured import Measured
+from tlkit.evaluation.report_base import Measured
 from tlkit.training import checkpoint, fit
 from tlkit.utils import files
 

@@ -12,7 +12,7 @@ from tlkit.data.splits import Data, Split
 from tlkit.data.table_columns import Column
 from tlkit.data.text_pairs import Pair
 from tlkit.errors import InputError
-from tlkit.measured import Mistake
+from tlkit.evaluation.report_base import Mistake
 from tlkit.models.attribution import Heat, Words
 
 CLF = SimpleNamespace(spec=SimpleNamespace(target=SimpleNamespace(name="label")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlkit.intervals import bootstrap, holm, mcnemar, signed_rank
+from tlkit.evaluation.significance import bootstrap, holm, mcnemar, signed_rank
 
 
 def test_the_interval_of_a_share_is_the_binomial_one() -> None:

@@ -10,7 +10,7 @@ import test_tags_report
 import test_value_report
 from test_page import Structure
 
-from tlkit.measured import SHOWN
+from tlkit.evaluation.report_base import SHOWN
 from tlkit.utils import html_format
 
 

@@ -9,9 +9,9 @@ import pytest
 import stories
 
 import tlkit
-from tlkit import mentions
 from tlkit.errors import InputError
-from tlkit.measured import Measured
+from tlkit.evaluation import entity_report
+from tlkit.evaluation.report_base import Measured
 from tlkit.tasks.entities import Entities
 
 TARGET = Entities(("O", "B-LOC", "I-LOC", "B-PER", "I-PER"))
@@ -28,7 +28,7 @@ def answers(*rows: str, right: float = 0.6) -> np.ndarray:
 def test_entities_are_counted_by_span_and_type() -> None:
     true = [["B-PER", "I-PER", "O", "B-LOC"], ["B-LOC", "O"], ["B-PER"]]
     said = [["B-PER", "I-PER", "O", "B-PER"], ["B-LOC", "I-LOC"], ["I-PER"]]
-    found = mentions.counted(true, said, ["LOC", "PER"])
+    found = entity_report.counted(true, said, ["LOC", "PER"])
     # answered: PER 0-2 right, PER 3-4 (a LOC), LOC 0-2 (a LOC 0-1), PER 0-1 right; true: two PER and two LOC
     assert (found["precision"], found["recall"], found["f1"]) == (2 / 4, 2 / 4, 2 / 4)
     place, person = found["per_type"]
@@ -38,7 +38,7 @@ def test_entities_are_counted_by_span_and_type() -> None:
 
 
 def test_nothing_to_find_and_nothing_found_is_0() -> None:
-    found = mentions.counted([["O"]], [["O"]], ["PER"])
+    found = entity_report.counted([["O"]], [["O"]], ["PER"])
     assert (found["precision"], found["recall"], found["f1"]) == (0.0, 0.0, 0.0)
 
 
@@ -48,7 +48,7 @@ def measured() -> tlkit.EntityReport:
     The columns are [CLS] and then a subword each; the first text's second word has two subwords.
     """
     truth = np.array([[-1, 3, 4, -1, -1, -1], [-1, 1, 0, 3, 4, 0], [-1, 3, -1, -1, -2, -1]], np.int16)
-    return mentions.EntityReport.of(TARGET, truth, [answers("0340", "0103"), answers("033")], FACTS)
+    return entity_report.EntityReport.of(TARGET, truth, [answers("0340", "0103"), answers("033")], FACTS)
 
 
 def test_words_beyond_the_model_count_as_missed() -> None:
@@ -68,7 +68,7 @@ def test_words_beyond_the_model_count_as_missed() -> None:
 
 def test_the_loss_is_of_the_true_tags() -> None:
     truth = np.array([[-1, 1, 3]], np.int16)
-    report = mentions.EntityReport.of(TARGET, truth, [answers("010")], FACTS)
+    report = entity_report.EntityReport.of(TARGET, truth, [answers("010")], FACTS)
     assert report.loss == pytest.approx(-(np.log(0.6) + np.log(0.1)) / 2)
 
 
@@ -84,12 +84,14 @@ def test_the_table_and_the_disk(tmp_path: Path) -> None:
 
 def test_what_is_mixed_up_is_told() -> None:
     truth = np.array([[-1, 1, 3]], np.int16)
-    assert "most confused: LOC as PER 1" in mentions.EntityReport.of(TARGET, truth, [answers("033")], FACTS).table()
+    assert (
+        "most confused: LOC as PER 1" in entity_report.EntityReport.of(TARGET, truth, [answers("033")], FACTS).table()
+    )
 
 
 def test_answers_of_other_texts_are_refused() -> None:
     with pytest.raises(InputError, match="2 texts have 1 answers"):
-        mentions.EntityReport.of(TARGET, np.zeros((2, 3), np.int16), [answers("000")], FACTS)
+        entity_report.EntityReport.of(TARGET, np.zeros((2, 3), np.int16), [answers("000")], FACTS)
 
 
 def test_intervals_are_of_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,8 @@ from tlkit import cli, inventory, ledger
 from tlkit.config import Splitting
 from tlkit.data import table_file
 from tlkit.errors import DataError, TlkitError
+from tlkit.evaluation.report_base import Measured
 from tlkit.features import disk_cache, shards
-from tlkit.measured import Measured
 from tlkit.models import weights
 from tlkit.models.text import text_presets
 from tlkit.models.vision import torch_pickle

@@ -16,8 +16,8 @@ from PIL import Image
 from sklearn import metrics
 
 from tlkit.errors import ArtifactError, InputError
-from tlkit.plots import confusion_figure, curves_figure
-from tlkit.report import Report, evaluate, score
+from tlkit.evaluation.classification_report import Report, evaluate, score
+from tlkit.evaluation.plots import confusion_figure, curves_figure
 from tlkit.tasks import targets
 
 LABELS = ("cat", "dog", "owl")
@@ -254,7 +254,7 @@ def test_plots_take_any_label(tmp_path: Path) -> None:
 
 def test_plots_touch_no_backend_and_scores_load_no_tensorflow(tmp_path: Path) -> None:
     code = (
-        "import sys; from tlkit.report import score\n"
+        "import sys; from tlkit.evaluation.classification_report import score\n"
         "assert not {'matplotlib', 'sklearn', 'tensorflow'} & set(sys.modules)\n"
         "h = [{'phase': 'head', 'loss': 1.0, 'accuracy': 0.5}]\n"
         f"score([0, 1], [[1, 0], [0, 1]], ['a', 'b'], history=h).save({str(tmp_path)!r})\n"

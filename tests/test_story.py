@@ -14,9 +14,10 @@ import test_tags_report
 import test_value_report
 from test_page import Structure
 
-from tlkit import language, story
-from tlkit.measured import Mistake
-from tlkit.report import score
+from tlkit import story
+from tlkit.evaluation import generation_report
+from tlkit.evaluation.classification_report import score
+from tlkit.evaluation.report_base import Mistake
 from tlkit.story import Story
 from tlkit.tasks.next_token import Summary
 
@@ -94,7 +95,7 @@ def written() -> Story:
     rouge = {"rouge1": 0.4, "rouge2": 0.2, "rougeL": 0.3}
     more = {"written": texts, "rouge": rouge, "lead": rouge, "summarized": 3, "scores": np.full((3, 3), 0.3)}
     facts = test_mentions.FACTS | more
-    return Story(language.SummaryReport.of(Summary(), np.zeros((3, 128)), sums, facts))
+    return Story(generation_report.SummaryReport.of(Summary(), np.zeros((3, 128)), sums, facts))
 
 
 @pytest.mark.parametrize(

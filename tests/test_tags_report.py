@@ -12,8 +12,8 @@ import stories
 from PIL import Image
 
 from tlkit.errors import InputError
-from tlkit.measured import Measured
-from tlkit.tags_report import TagsReport
+from tlkit.evaluation.multilabel_report import TagsReport
+from tlkit.evaluation.report_base import Measured
 from tlkit.tasks.targets import Tags
 
 NAMES = ("sun", "sea", "$snow_")

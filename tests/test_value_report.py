@@ -11,9 +11,9 @@ import stories
 from PIL import Image
 
 from tlkit.errors import InputError
-from tlkit.measured import Measured
+from tlkit.evaluation.regression_report import ValueReport
+from tlkit.evaluation.report_base import Measured
 from tlkit.tasks.targets import Value
-from tlkit.value_report import ValueReport
 
 TRUTH = np.array([1.0, 2.0, 3.0, 6.0], np.float32)
 ANSWERS = np.array([[1.5], [2.0], [2.0], [8.0]], np.float32)

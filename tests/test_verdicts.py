@@ -10,7 +10,7 @@ import pytest
 import stories
 
 from tlkit import verdicts
-from tlkit.report import Report, score
+from tlkit.evaluation.classification_report import Report, score
 
 PHASE = {"name": "head", "best_epoch": 2, "trouble": "", "unfreeze": 0}
 LABELS = ("a", "b")

@@ -26,9 +26,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 _HOMES = {
     "training.learning_curve": ("learning_curve",),
     "artifact": ("Artifact", "load"),
-    "baselines": ("baseline",),
+    "evaluation.baseline": ("baseline",),
     "models.classifier": ("classifier",),
-    "calibration": ("calibrate",),
+    "evaluation.calibration": ("calibrate",),
     "comparing": ("Comparison", "compare"),
     "data.readers.text_generation": ("dialogues", "summaries"),
     "data.reader_factory": (
@@ -59,7 +59,7 @@ _HOMES = {
         "TlkitError",
         "WeightsError",
     ),
-    "explaining": ("explain",),
+    "evaluation.explain": ("explain",),
     "exporting": ("export",),
     "models.factories": (
         "albert_classifier",
@@ -96,21 +96,21 @@ _HOMES = {
     "models.generation.generators": ("generator", "summarizer"),
     "models.heads": ("Head",),
     "job": ("Job", "resumed"),
-    "mentions": ("EntityReport",),
+    "evaluation.entity_report": ("EntityReport",),
     "tasks.next_token": ("Reply", "Summary"),
     "tasks.predictions": (
         *("EntitiesPrediction", "Prediction", "Span", "TagsPrediction", "TextPrediction", "ValuePrediction"),
     ),
     "models.tabular.autoencoder": ("Pretraining", "autoencoder", "pretrain_autoencoder", "reconstruction_errors"),
-    "report": ("Report", "evaluate"),
+    "evaluation.classification_report": ("Report", "evaluate"),
     "run": ("Run", "run_job"),
     "models.attribution": ("Heat", "Words"),
     "config": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "tasks.entities": ("Entities",),
-    "tags_report": ("TagsReport",),
+    "evaluation.multilabel_report": ("TagsReport",),
     "tasks.targets": ("Label", "Tags", "Value"),
     "training.fit": ("History", "fit"),
-    "value_report": ("ValueReport",),
+    "evaluation.regression_report": ("ValueReport",),
     "models.generation.decoding": ("Sampling", "generate"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

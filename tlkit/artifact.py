@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tlkit import graphs, inventory, isolation, saved_model
 from tlkit.config import Backbone, resolve
 from tlkit.errors import ArtifactError, InputError
-from tlkit.explaining import listed
-from tlkit.measured import Measured
+from tlkit.evaluation.explain import listed
+from tlkit.evaluation.report_base import Measured
 from tlkit.models.classifier import Spec, attach, table
 from tlkit.models.vision.architectures import read_keras
 from tlkit.tasks.targets import Target

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import verdicts
-from tlkit.measured import called
+from tlkit.evaluation.report_base import called
 from tlkit.outcome import blocks
 from tlkit.utils.escaping import line, markdown, yaml
 

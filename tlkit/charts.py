@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tlkit import plots
+from tlkit.evaluation import plots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

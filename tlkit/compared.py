@@ -14,7 +14,7 @@ import numpy as np
 
 from tlkit import ledger
 from tlkit.errors import RunError
-from tlkit.measured import REPORTS
+from tlkit.evaluation.report_base import REPORTS
 from tlkit.utils import files, regular_files, schema
 from tlkit.utils.escaping import from_cell
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import intervals, ledger, outcome, page, plots, story
+from tlkit import ledger, outcome, page, story
 from tlkit.compared import Compared, read
 from tlkit.errors import InputError
-from tlkit.measured import called
+from tlkit.evaluation import plots, significance
+from tlkit.evaluation.report_base import called
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
 
@@ -21,10 +22,10 @@ CELL = 48  # characters of a cell in a terminal
 LEVEL = 0.05  # a corrected p-value below it is called more than chance
 # what is compared: its test, and what it is called
 TESTS = {
-    "right": (intervals.mcnemar, "McNemar's exact test of which answers are right"),
-    "error": (intervals.signed_rank, "Wilcoxon's signed-rank test of the absolute errors"),
-    "loss": (intervals.signed_rank, "Wilcoxon's signed-rank test of the losses"),
-    "missed": (intervals.signed_rank, "Wilcoxon's signed-rank test of the entities missed or made up in each text"),
+    "right": (significance.mcnemar, "McNemar's exact test of which answers are right"),
+    "error": (significance.signed_rank, "Wilcoxon's signed-rank test of the absolute errors"),
+    "loss": (significance.signed_rank, "Wilcoxon's signed-rank test of the losses"),
+    "missed": (significance.signed_rank, "Wilcoxon's signed-rank test of the entities missed or made up in each text"),
 }
 
 
@@ -187,7 +188,7 @@ def _tested(runs: tuple[Compared, ...]) -> Comparison:
     top = runs[best].each[of]
     chances = [TESTS[of][0](top, runs[place].each[of]) for place in others]
     tests = []
-    for place, p, corrected in zip(others, chances, intervals.holm(chances), strict=True):
+    for place, p, corrected in zip(others, chances, significance.holm(chances), strict=True):
         lead = sign * (top.astype(float) - runs[place].each[of])
         counts = int((lead > 0).sum()), int((lead < 0).sum())
         tests.append(Tested(runs[place].directory, means[place], *counts, p, corrected))

@@ -18,8 +18,8 @@ import numpy as np
 from tlkit import card, fresh, graphs, story
 from tlkit.artifact import Artifact, load
 from tlkit.errors import ArtifactError
+from tlkit.evaluation.report_base import Measured
 from tlkit.inventory import SCHEMA
-from tlkit.measured import Measured
 from tlkit.models import lora
 from tlkit.models.classifier import Spec
 from tlkit.training import checkpoint

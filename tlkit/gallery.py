@@ -10,9 +10,9 @@ import numpy as np
 
 from tlkit import page
 from tlkit.errors import InputError
-from tlkit.explaining import EXPLAINED as ANSWERS
-from tlkit.explaining import explain
-from tlkit.measured import Measured, Mistake
+from tlkit.evaluation.explain import EXPLAINED as ANSWERS
+from tlkit.evaluation.explain import explain
+from tlkit.evaluation.report_base import Measured, Mistake
 from tlkit.models.attribution import Heat, Words
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import html_format

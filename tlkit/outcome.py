@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import charts, gallery, page, plots, verdicts
-from tlkit.measured import called
+from tlkit import charts, gallery, page, verdicts
+from tlkit.evaluation import plots
+from tlkit.evaluation.report_base import called
 from tlkit.utils.html_format import cell, number, table
 
 CONFUSIONS = 10  # pairs of classes that are listed

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import artifact, calibration, checks, doctor, exporting, ledger, outlook, report
+from tlkit import artifact, checks, doctor, exporting, ledger, outlook
 from tlkit.config import Compute, Phase, resolve
 from tlkit.data import reader_factory
 from tlkit.errors import ArtifactError, Interrupted, RunError
+from tlkit.evaluation import calibration, classification_report
+from tlkit.evaluation.report_base import Measured
 from tlkit.job import Job, command, completed, inspect, schedule
-from tlkit.measured import Measured
 from tlkit.models.classifier import classifier, pieces
 from tlkit.models.tabular import autoencoder
 from tlkit.tasks.next_token import WRITTEN
@@ -140,7 +141,7 @@ def _measured(clf: Any, examples: reader_factory.Data, history: fit.History) -> 
     """Set the probabilities of labels right, then measure."""
     if clf.spec.target.name == "label":
         calibration.calibrate(clf, examples.val)
-    return report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
+    return classification_report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
 
 
 def _amounts(

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlkit import charts, gallery, outcome, page, plots
+from tlkit import charts, gallery, outcome, page
+from tlkit.evaluation import plots
+from tlkit.evaluation.report_base import Measured
 from tlkit.findings import Finding
-from tlkit.measured import Measured
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import files
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit import config
 from tlkit.errors import DataError, InputError, unknown
-from tlkit.measured import REPORTS, Measured
+from tlkit.evaluation.report_base import REPORTS, Measured
 
 if TYPE_CHECKING:
     from tlkit.data.splits import Data, Split

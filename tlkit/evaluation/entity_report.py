@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tlkit import intervals, plots
 from tlkit.errors import InputError
-from tlkit.measured import WORST, Measured
+from tlkit.evaluation import plots, significance
+from tlkit.evaluation.report_base import WORST, Measured
 from tlkit.tasks import bio_tags
 from tlkit.tasks.entities import NO_TOKEN, WORD
 
@@ -109,7 +109,7 @@ class EntityReport(Measured):
         def figures(total: np.ndarray) -> dict[str, float]:
             return _figures(*total[:3]) | {"accuracy": total[3] / max(total[4], 1)}
 
-        return intervals.of_sums(np.array(sums), figures)
+        return significance.of_sums(np.array(sums), figures)
 
     @property
     def each(self) -> Mapping[str, np.ndarray]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import intervals, plots
 from tlkit.errors import InputError
-from tlkit.measured import WORST, Measured
+from tlkit.evaluation import plots, significance
+from tlkit.evaluation.report_base import WORST, Measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,7 +109,7 @@ class ValueReport(Measured):
                 found["r2"] = 1 - squared / max(truth[rows].var(), 1e-300)
             return {name: float(value) for name, value in (found | {"loss": share * squared}).items()}
 
-        return intervals.bootstrap(figures, self.n)
+        return significance.bootstrap(figures, self.n)
 
     @property
     def each(self) -> Mapping[str, np.ndarray]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import intervals, plots
 from tlkit.errors import InputError
-from tlkit.measured import WORST, Measured, plain
+from tlkit.evaluation import plots, significance
+from tlkit.evaluation.report_base import WORST, Measured, plain
 from tlkit.tasks.targets import THRESHOLD
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class TagsReport(Measured):
         wrong = self.y_true != guess
         own = np.stack([~wrong.any(1), wrong.mean(1), self.each["loss"]], 1)
         sums = np.concatenate([self.y_true & guess, self.y_true.astype(int) + guess, own], 1)
-        return intervals.of_sums(sums, lambda total: _counted(total, len(self.labels), self.n))
+        return significance.of_sums(sums, lambda total: _counted(total, len(self.labels), self.n))
 
     @property
     def each(self) -> Mapping[str, np.ndarray]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import plots
 from tlkit.config import resolve
 from tlkit.errors import ArtifactError
+from tlkit.evaluation import plots
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
 from tlkit.utils.html_format import cell, number, table, text
@@ -25,12 +25,12 @@ MEMORY = ("samples", "mistakes")  # raw examples, which no report.json holds
 SAMPLES = 8  # raw examples a report keeps in memory
 # by the target's name, the class of its report
 REPORTS = {
-    "label": "tlkit.report:Report",
-    "tags": "tlkit.tags_report:TagsReport",
-    "value": "tlkit.value_report:ValueReport",
-    "entities": "tlkit.mentions:EntityReport",
-    "reply": "tlkit.language:ReplyReport",
-    "summary": "tlkit.language:SummaryReport",
+    "label": "tlkit.evaluation.classification_report:Report",
+    "tags": "tlkit.evaluation.multilabel_report:TagsReport",
+    "value": "tlkit.evaluation.regression_report:ValueReport",
+    "entities": "tlkit.evaluation.entity_report:EntityReport",
+    "reply": "tlkit.evaluation.generation_report:ReplyReport",
+    "summary": "tlkit.evaluation.generation_report:SummaryReport",
 }
 # what figures are called, where that is not their name; and what the loss is
 FIGURES = {

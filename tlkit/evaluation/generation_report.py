@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import intervals
 from tlkit.data import text_pairs
-from tlkit.measured import Measured
+from tlkit.evaluation import significance
+from tlkit.evaluation.report_base import Measured
 from tlkit.models.generation import decoding
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ReplyReport(Measured):
 
     def intervals(self) -> dict[str, tuple[float, float]]:
         """Return the intervals, over examples, of perplexity, token accuracy and loss; nothing after loading."""
-        return {} if self.sums is None else intervals.of_sums(self.sums, _of_tokens)
+        return {} if self.sums is None else significance.of_sums(self.sums, _of_tokens)
 
     @property
     def each(self) -> Mapping[str, np.ndarray]:
@@ -137,7 +137,7 @@ class SummaryReport(ReplyReport):
         if self.scores is None:
             return super().intervals()
         n = len(self.scores)
-        found = intervals.of_sums(self.scores, lambda total: dict(zip(ROUGE, map(float, total / n), strict=True)))
+        found = significance.of_sums(self.scores, lambda total: dict(zip(ROUGE, map(float, total / n), strict=True)))
         return found | super().intervals()
 
     def lines(self) -> list[str]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import calibration, config, intervals, plots, rare
+from tlkit import config
 from tlkit.errors import InputError
-from tlkit.measured import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
+from tlkit.evaluation import calibration, plots, rare_class, significance
+from tlkit.evaluation.report_base import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
 from tlkit.utils import environment
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Report(Measured):
         calibration: whether the probabilities can be believed, as `calibration.facts` describes it: the temperature,
             the expected calibration error (ece) with it and before, groups by confidence, and a table of thresholds.
         confusion: counts (classes, classes); a row is a true class, a column an answer.
-        rare: of two classes, one of which is rare, its `label` and what `tlkit.rare.figures` measures; else None.
+        rare: of two classes, one of which is rare, its `label` and what `tlkit.evaluation.rare_class.figures` measures; else None.
         y_true: the true classes (n,); None after `Report.load`.
         probabilities: the answers (n, classes); None after `Report.load`.
     """
@@ -77,7 +78,7 @@ class Report(Measured):
         """
         figures = {"accuracy": self.accuracy, "macro-F1": self.macro_f1, "loss": self.loss}
         support = [row["support"] for row in self.per_class if row["support"]]
-        if max(support) > rare.UNEVEN * min(support):  # accuracy then says little of the rare classes
+        if max(support) > rare_class.UNEVEN * min(support):  # accuracy then says little of the rare classes
             recalls = [row["recall"] for row in self.per_class if row["support"]]
             figures = {"macro-F1": self.macro_f1, "balanced accuracy": float(np.mean(recalls)), **figures}
         figures |= {f"top-{k}": share for k, share in self.top_k.items()}
@@ -86,7 +87,7 @@ class Report(Measured):
             rows = sorted((r for r in rows if r["support"]), key=lambda row: row["f1"])[:TABLE_ROWS]
         width = max(len("class"), *(len(plots.short(row["label"])) for row in rows))
         lines = [
-            *(rare.lines(self.rare["label"], self.rare) if self.rare else []),
+            *(rare_class.lines(self.rare["label"], self.rare) if self.rare else []),
             "   ".join(f"{name} {value:.3f}" for name, value in figures.items()),
             "",
             f"{'class':<{width}}  precision  recall     f1  examples",
@@ -101,7 +102,7 @@ class Report(Measured):
         if self.y_true is None or self.probabilities is None:
             return {}
         guess = self.probabilities.argmax(axis=1)
-        return intervals.of_classes(self.y_true, guess, self.each["loss"], len(self.labels))
+        return significance.of_classes(self.y_true, guess, self.each["loss"], len(self.labels))
 
     @property
     def each(self) -> Mapping[str, np.ndarray]:
@@ -205,8 +206,12 @@ def _absent(labels: Sequence[str], supports: np.ndarray) -> list[str]:
 
 
 def _rare(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) -> dict[str, Any] | None:
-    place = rare.positive(truth, len(labels))
-    return None if place is None else {"label": str(labels[place]), **rare.figures(truth == place, answers[:, place])}
+    place = rare_class.positive(truth, len(labels))
+    return (
+        None
+        if place is None
+        else {"label": str(labels[place]), **rare_class.figures(truth == place, answers[:, place])}
+    )
 
 
 def evaluate(
