@@ -12,7 +12,7 @@ from tlkit.data.splits import Data, Split
 from tlkit.evaluation import significance
 from tlkit.evaluation.classification_report import Report, score
 from tlkit.evaluation.report_base import Measured, Mistake
-from tlkit.story import Story
+from tlkit.reporting.report_page import Story
 from tlkit.training.fit import History
 
 HOSTILE = '<script>alert("x")</script>&"\''

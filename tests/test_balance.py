@@ -11,7 +11,7 @@ import sets
 from tlkit.checks import check
 from tlkit.data.examples import gather
 from tlkit.data.splits import Data
-from tlkit.findings import Diagnosis, Finding
+from tlkit.reporting.findings import Diagnosis, Finding
 
 
 def made(truths: np.ndarray, names: tuple[str, ...], texts: list[str] | None = None) -> Data:

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import story
 from tlkit.evaluation import classification_report
+from tlkit.reporting import report_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")]
@@ -150,7 +150,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 tlkit.calibrate(clf, data.val)
             measured = classification_report.evaluate(clf, data.test, history=history)
             found[kind] = place / f"{kind}.html"
-            story.write(story.Story(measured, clf, data, history, amounts=curve), found[kind])
+            report_page.write(report_page.Story(measured, clf, data, history, amounts=curve), found[kind])
     return found
 
 

@@ -12,8 +12,8 @@ import pytest
 import stories
 from cards import Shown, rendered
 
-from tlkit import card
 from tlkit.models.generation import generators
+from tlkit.reporting import model_card
 from tlkit.utils import escaping
 
 FACTS = {
@@ -38,7 +38,7 @@ def parts(text: str) -> tuple[dict[str, Any], str]:
 
 
 def test_the_metadata_is_what_hubs_read() -> None:
-    head, _ = parts(card.write(FACTS, stories.story(3)))
+    head, _ = parts(model_card.write(FACTS, stories.story(3)))
     filed = ("keras", "cc-by-4.0", "image-classification")
     assert (head["library_name"], head["license"], head["pipeline_tag"]) == filed
     assert head["base_model"] == "vgg16" and head["tags"] == ["image-classification", "tlkit"]
@@ -49,7 +49,7 @@ def test_the_metadata_is_what_hubs_read() -> None:
 
 def test_the_chapters_are_filled_from_the_run() -> None:
     told = stories.story(3)
-    _, body = parts(card.write(FACTS, told))
+    _, body = parts(model_card.write(FACTS, told))
     assert re.findall("^## (.*)$", body, re.MULTILINE) == [
         "Model", "Intended use", "Limits", "Training data", "Training", "Figures", "How to load", "To make it again",
     ]  # fmt: skip
@@ -64,7 +64,7 @@ def test_the_chapters_are_filled_from_the_run() -> None:
 
 
 def test_nothing_in_it_is_markup() -> None:
-    text = card.write(FACTS, stories.story(3))
+    text = model_card.write(FACTS, stories.story(3))
     assert r"\<script\>" in text and not re.search(r"(?<!\\)<\w", text) and "/home/me" not in text
 
 
@@ -104,8 +104,8 @@ STRANGE = [
 def test_nothing_is_made_of_a_strangers_text(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(text: str) -> tuple[dict[str, Any], Shown]:
         found = [SimpleNamespace(code="x", title=text)]
-        monkeypatch.setattr(card.verdicts, "judge", lambda *_: found)  # it would need a whole report
-        told = card.write(*hostile(text, kind))
+        monkeypatch.setattr(model_card.verdicts, "judge", lambda *_: found)  # it would need a whole report
+        told = model_card.write(*hostile(text, kind))
         told.encode()
         head, body = parts(told)
         return head, rendered(body)
@@ -123,13 +123,13 @@ def test_nothing_is_made_of_a_strangers_text(kind: str, monkeypatch: pytest.Monk
 
 def test_the_metadata_takes_any_name_of_a_figure_and_no_infinity() -> None:
     metrics = {"split": "test", "examples": 3, "a: b\n---": 0.5, "loss": math.inf}
-    head, _ = parts(card.write(FACTS | {"metrics": metrics}))
+    head, _ = parts(model_card.write(FACTS | {"metrics": metrics}))
     told = [{"type": "a: b\n---", "value": 0.5}, {"type": "loss", "value": None}]
     assert head["model-index"][0]["results"][0]["metrics"] == told
 
 
 def test_without_a_run_the_chapters_that_need_one_are_left_out() -> None:
-    head, body = parts(card.write(FACTS | {"metrics": None}))
+    head, body = parts(model_card.write(FACTS | {"metrics": None}))
     assert "model-index" not in head and "exported without an evaluation" in body
     assert re.findall("^## (.*)$", body, re.MULTILINE) == ["Model", "Intended use", "Figures", "How to load"]
 
@@ -149,7 +149,7 @@ def test_other_models(target: dict, given: dict, licence: str, tag: str | None, 
     facts |= {"weights": FACTS["weights"] | {"licence": licence}}
     report = SimpleNamespace(rows=(), target=target["name"], notes=("a note",), n=200, history=())
     story = SimpleNamespace(report=report, data=None, history=None, ledger={}, edges={}, amounts=())
-    head, body = parts(card.write(facts, story))
+    head, body = parts(model_card.write(facts, story))
     assert head.get("pipeline_tag") == tag and words in body and "- a note" in body
     assert head.get("license") == {"MIT": "mit", "": None, "see its source": "other"}[licence]
 
@@ -159,7 +159,9 @@ def test_other_models(target: dict, given: dict, licence: str, tag: str | None, 
 
 def test_a_licence_is_a_name_that_hubs_know_or_says_what_it_restricts() -> None:
     rows = generators.rows()
-    told = {row.licence: row.input.family for row in rows.values() if row.licence and row.licence not in card.LICENCES}
+    told = {
+        row.licence: row.input.family for row in rows.values() if row.licence and row.licence not in model_card.LICENCES
+    }
     assert told == {
         "Modified MIT": "gpt2",
         "OPT-175B licence, non-commercial research only": "opt",

@@ -7,8 +7,8 @@ import dataclasses
 import stories
 from test_page import Structure
 
-from tlkit import charts
 from tlkit.evaluation import plots
+from tlkit.reporting import charts
 from tlkit.utils import escaping
 
 

@@ -12,7 +12,7 @@ import sets
 import tlkit
 from tlkit.checks import check
 from tlkit.data.splits import Data
-from tlkit.findings import Finding
+from tlkit.reporting.findings import Finding
 
 EVEN = [0, 1] * 50
 

@@ -9,7 +9,7 @@ import pytest
 import sets
 
 from tlkit.errors import RunError
-from tlkit.findings import WIDTH, Diagnosis, Finding
+from tlkit.reporting.findings import WIDTH, Diagnosis, Finding
 
 NOTE = Finding("duplicates", "note", "9 pictures repeat", "remove them", 9, (("a.jpg", "b.jpg"),))
 WARNING = Finding("imbalance", "warning", "3 times as many", "give --class-weight balanced", 3)

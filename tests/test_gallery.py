@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tlkit import gallery, page
 from tlkit.data.splits import Data, Split
 from tlkit.data.table_columns import Column
 from tlkit.data.text_pairs import Pair
 from tlkit.errors import InputError
 from tlkit.evaluation.report_base import Mistake
 from tlkit.models.attribution import Heat, Words
+from tlkit.reporting import gallery, html_page
 
 CLF = SimpleNamespace(spec=SimpleNamespace(target=SimpleNamespace(name="label")))
 
@@ -26,7 +26,7 @@ def shown(items: list[object], why: object, kind: str, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(gallery, "explain", explain)
     mistakes = [Mistake(item, f"/home/me/{number}.png", "cat", "dog", "98.0%") for number, item in enumerate(items)]
-    return "\n".join(gallery.mistakes(SimpleNamespace(mistakes=mistakes), CLF, kind, page.Album(None)))
+    return "\n".join(gallery.mistakes(SimpleNamespace(mistakes=mistakes), CLF, kind, html_page.Album(None)))
 
 
 def test_a_picture_stands_beside_its_heat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def made(items: object, labels: object, names: tuple[str, ...], **how: object) -
 
 
 def sampled(data: Data) -> str:
-    return "\n".join(gallery.samples(data, page.Album(None)))
+    return "\n".join(gallery.samples(data, html_page.Album(None)))
 
 
 def test_samples_stand_by_tag() -> None:
@@ -95,4 +95,4 @@ def test_a_row_is_told_with_its_columns(monkeypatch: pytest.MonkeyPatch) -> None
     assert "age: 30.0, &lt;job&gt;: cook" in told and "age: 40.0, &lt;job&gt;: missing" in told
     monkeypatch.setattr(gallery, "explain", lambda clf, given: [None] * len(given))
     report = SimpleNamespace(mistakes=[Mistake(rows[0], "", "yes", "no", "98.0%")])
-    assert "age: 30.0" in "".join(gallery.mistakes(report, CLF, "table", page.Album(None), data))
+    assert "age: 30.0" in "".join(gallery.mistakes(report, CLF, "table", html_page.Album(None), data))

@@ -7,8 +7,8 @@ import sets
 
 from tlkit.data.examples import gather
 from tlkit.data.splits import Data
-from tlkit.findings import Finding
 from tlkit.leaks import copies
+from tlkit.reporting.findings import Finding
 
 SAME = b"0123456789abcdef"
 

@@ -15,9 +15,9 @@ import pytest
 import sets
 from PIL import Image
 
-from tlkit import page
 from tlkit.data.splits import Data, Split
-from tlkit.findings import Diagnosis, Finding
+from tlkit.reporting import html_page
+from tlkit.reporting.findings import Diagnosis, Finding
 
 VOID = {"meta", "img", "br"}
 HOSTILE = '<script>alert("x")</script>&"\''
@@ -60,7 +60,7 @@ def written(tmp_path: Path) -> Callable[..., Structure]:
     def write(*findings: Finding, data: Data | None = None, of: Data | None = None) -> Structure:
         about = of or data or sets.texts(["one", "two"], [0, 1], ["train", "train"])
         made = Diagnosis(about.source, about.kind, about.labels, about.counts(), findings)
-        page.write(made, data, tmp_path / "doctor.html")
+        html_page.write(made, data, tmp_path / "doctor.html")
         found = Structure((tmp_path / "doctor.html").read_text("utf-8"))
         found.size = (tmp_path / "doctor.html").stat().st_size
         return found
@@ -123,7 +123,7 @@ def test_counts_of_each_class_and_split(written: Callable[..., Structure]) -> No
 def test_the_table_is_bounded(written: Callable[..., Structure]) -> None:
     data = dataclasses.replace(pixels(9), labels=tuple(f"class {number}" for number in range(1000)))
     found = written(data=data)
-    assert found.count("tr") == page.ROWS + 2 and "800 more classes are in doctor.json." in found.text
+    assert found.count("tr") == html_page.ROWS + 2 and "800 more classes are in doctor.json." in found.text
     assert "all 1,000 classes" in found.text
 
 
@@ -160,9 +160,11 @@ def test_examples_of_a_group_stand_side_by_side(written: Callable[..., Structure
 def test_each_name_gets_its_own_picture(tmp_path: Path) -> None:
     data = pixels(9, 8)
     made = Diagnosis("arrays", "image", data.labels, data.counts(), (shown(("val 0",)),))
-    page.write(made, data, tmp_path / "x.html")
+    html_page.write(made, data, tmp_path / "x.html")
     source = re.search(r"base64,([^\"]+)", (tmp_path / "x.html").read_text("utf-8"))[1]
-    assert base64.b64decode(source) == page.thumbnail(data.val.items[0]) != page.thumbnail(data.train.items[0])
+    assert (
+        base64.b64decode(source) == html_page.thumbnail(data.val.items[0]) != html_page.thumbnail(data.train.items[0])
+    )
 
 
 def test_texts_are_shown_as_snippets(written: Callable[..., Structure]) -> None:
@@ -185,16 +187,16 @@ def test_without_the_data_there_are_names(written: Callable[..., Structure]) -> 
 
 
 def test_many_groups_are_folded_away(written: Callable[..., Structure]) -> None:
-    groups = tuple((f"train {number}",) for number in range(page.OPEN + 3))
+    groups = tuple((f"train {number}",) for number in range(html_page.OPEN + 3))
     found = written(shown(*groups), data=pixels(20))
-    assert found.count("details") == 1 and "3 more" in found.text and found.count("img") == page.OPEN + 3
-    assert written(shown(*groups[: page.OPEN]), data=pixels(20)).count("details") == 0
+    assert found.count("details") == 1 and "3 more" in found.text and found.count("img") == html_page.OPEN + 3
+    assert written(shown(*groups[: html_page.OPEN]), data=pixels(20)).count("details") == 0
 
 
 def test_the_page_is_bounded(written: Callable[..., Structure], monkeypatch: pytest.MonkeyPatch) -> None:
-    thumb = page.thumbnail(pixels(9).train.items[0])
+    thumb = html_page.thumbnail(pixels(9).train.items[0])
     calls: list[int] = []
-    monkeypatch.setattr(page, "thumbnail", lambda _: calls.append(1) or thumb)
+    monkeypatch.setattr(html_page, "thumbnail", lambda _: calls.append(1) or thumb)
     groups = tuple(tuple(f"train {number}" for number in range(6)) for _ in range(20))
     found = written(*[shown(*groups)] * 12, data=pixels(9))
     assert found.count("figure") == 12 * 20 * 6 and 0 < found.count("img") < found.count("figure")
@@ -211,20 +213,20 @@ def test_a_page_of_long_texts_is_bounded(written: Callable[..., Structure]) -> N
 
 
 def test_a_thumbnail_keeps_the_proportions() -> None:
-    assert opened(page.thumbnail(saved(Image.new("RGB", (400, 100))))).size == (96, 24)
-    assert opened(page.thumbnail(np.zeros((8, 8), np.uint8))).size == (96, 96)
+    assert opened(html_page.thumbnail(saved(Image.new("RGB", (400, 100))))).size == (96, 24)
+    assert opened(html_page.thumbnail(np.zeros((8, 8), np.uint8))).size == (96, 96)
 
 
 def test_a_few_pixels_are_drawn_as_such() -> None:
     board = np.indices((8, 8)).sum(axis=0) % 2 * 255
-    drawn = np.asarray(opened(page.thumbnail(board)))[..., 0]
+    drawn = np.asarray(opened(html_page.thumbnail(board)))[..., 0]
     assert ((drawn < 30) | (drawn > 225)).mean() > 0.95
 
 
 def test_arrays_of_any_form_are_drawn() -> None:
     ramp = np.linspace(0, 255, 64).reshape(8, 8)
     for array in (ramp, ramp[..., None], np.repeat(ramp[..., None], 3, axis=2), ramp.astype(np.uint8), ramp + 0.4):
-        drawn = np.asarray(opened(page.thumbnail(array)))
+        drawn = np.asarray(opened(html_page.thumbnail(array)))
         assert drawn[5, 5, 0] < 20 and drawn[-5, -5, 0] > 235
 
 
@@ -234,17 +236,17 @@ def test_a_photo_is_drawn_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter clockwise
     (tmp_path / "a.jpg").write_bytes(saved(sideways, "JPEG", exif=exif))
-    drawn = opened(page.thumbnail(str(tmp_path / "a.jpg")))
+    drawn = opened(html_page.thumbnail(str(tmp_path / "a.jpg")))
     assert drawn.size == (48, 96) and drawn.getpixel((24, 10))[0] > 240 and drawn.getpixel((24, 85))[0] < 15
 
 
 def test_transparency_lies_over_white_and_16_bits_are_scaled() -> None:
-    clear = opened(page.thumbnail(saved(Image.new("RGBA", (50, 50), (0, 0, 0, 0)))))
+    clear = opened(html_page.thumbnail(saved(Image.new("RGBA", (50, 50), (0, 0, 0, 0)))))
     assert clear.getpixel((10, 10))[0] > 250
     deep = Image.fromarray(np.full((50, 50), 128 * 256, np.uint16))
-    assert abs(opened(page.thumbnail(saved(deep))).getpixel((10, 10))[0] - 128) < 4
+    assert abs(opened(html_page.thumbnail(saved(deep))).getpixel((10, 10))[0] - 128) < 4
 
 
 @pytest.mark.parametrize("item", [b"", b"no picture", "/nowhere/a.jpg", b"\xff\xd8\xff\xe0 half"])
 def test_what_is_no_picture(item: str | bytes) -> None:
-    assert page.thumbnail(item) is None
+    assert html_page.thumbnail(item) is None

@@ -7,7 +7,7 @@ import pytest
 import sets
 
 from tlkit.data.examples import gather
-from tlkit.findings import Finding
+from tlkit.reporting.findings import Finding
 from tlkit.shortcuts import BAR, BINS, LEAST, MOST, accuracy, binned, shortcuts
 
 RNG = np.random.default_rng(1)

@@ -14,11 +14,11 @@ import test_tags_report
 import test_value_report
 from test_page import Structure
 
-from tlkit import story
 from tlkit.evaluation import generation_report
 from tlkit.evaluation.classification_report import score
 from tlkit.evaluation.report_base import Mistake
-from tlkit.story import Story
+from tlkit.reporting import report_page
+from tlkit.reporting.report_page import Story
 from tlkit.tasks.next_token import Summary
 
 CHAPTERS = [
@@ -31,7 +31,7 @@ def chapters(page: Structure) -> list[str]:
 
 
 def read(told: Story, tmp_path: Path) -> tuple[Structure, str]:
-    story.write(told, tmp_path / "report.html")
+    report_page.write(told, tmp_path / "report.html")
     written = (tmp_path / "report.html").read_text("utf-8")
     return Structure(written), written
 

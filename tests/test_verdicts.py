@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import stories
 
-from tlkit import verdicts
 from tlkit.evaluation.classification_report import Report, score
+from tlkit.reporting import verdicts
 
 PHASE = {"name": "head", "best_epoch": 2, "trouble": "", "unfreeze": 0}
 LABELS = ("a", "b")

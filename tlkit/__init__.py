@@ -91,7 +91,7 @@ _HOMES = {
         "xception_pool_dense",
         "xlm_roberta_classifier",
     ),
-    "findings": ("Diagnosis", "Finding"),
+    "reporting.findings": ("Diagnosis", "Finding"),
     "models.freezing": ("FreezeTable", "freeze_table", "unfreeze"),
     "models.generation.generators": ("generator", "summarizer"),
     "models.heads": ("Head",),

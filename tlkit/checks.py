@@ -11,8 +11,8 @@ from tlkit import balance
 from tlkit.balance import TINY
 from tlkit.data.examples import GROUPS, MEMBERS, SPLITS, Examples, gather
 from tlkit.data.splits import Data
-from tlkit.findings import Finding, Severity, listed
 from tlkit.leaks import copies
+from tlkit.reporting.findings import Finding, Severity, listed
 from tlkit.shortcuts import shortcuts
 from tlkit.typechecks import entity_types
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import ledger, outcome, page, story
+from tlkit import ledger
 from tlkit.compared import Compared, read
 from tlkit.errors import InputError
 from tlkit.evaluation import plots, significance
 from tlkit.evaluation.report_base import called
+from tlkit.reporting import html_page, outcome, report_page
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
 
@@ -122,14 +123,14 @@ class Comparison:
         return "\n".join(self._shown())
 
     def _page(self) -> Iterator[str]:
-        yield from page.opening(f"{len(self.runs)} runs side by side", story.STYLE)
+        yield from html_page.opening(f"{len(self.runs)} runs side by side", report_page.STYLE)
         yield from self._shown()
         yield "</body>\n</html>"
 
     def _shown(self) -> Iterator[str]:
         yield from outcome.table(("", *(run.directory for run in self.runs)), self.rows())
         yield "<h2>More than chance?</h2>"
-        yield from (f"<p>{page.text(line)}</p>" for line in self.lines())
+        yield from (f"<p>{html_page.text(line)}</p>" for line in self.lines())
 
 
 def compare(directories: Sequence[str | os.PathLike]) -> Comparison:

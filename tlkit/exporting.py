@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import card, fresh, graphs, story
+from tlkit import fresh, graphs
 from tlkit.artifact import Artifact, load
 from tlkit.errors import ArtifactError
 from tlkit.evaluation.report_base import Measured
 from tlkit.inventory import SCHEMA
 from tlkit.models import lora
 from tlkit.models.classifier import Spec
+from tlkit.reporting import model_card, report_page
 from tlkit.training import checkpoint
 from tlkit.utils import environment, files, regular_files
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-OWN = ("saved_model", "model.keras", "README.md", "report.json", story.NAME)  # what an artifact writes
+OWN = ("saved_model", "model.keras", "README.md", "report.json", report_page.NAME)  # what an artifact writes
 ASIDE = "earlier_run.json"  # the new name of a run.json whose artifact is replaced
 TOLERANCE = 1e-5  # the most an answer of the SavedModel may differ from the Keras model's, of the largest beyond 1
 
@@ -86,7 +87,7 @@ def export(
         _set_aside(out)
     told = _tell(clf, out, report, data, history, record or {})
     facts = _facts(clf, report, parity)
-    files.write_text(out / "README.md", card.write(facts, told))
+    files.write_text(out / "README.md", model_card.write(facts, told))
     facts["files"] = _digests(out)
     files.write_json(out / "tlkit.json", facts)  # last: it says that all else is there
     return load(out)
@@ -117,14 +118,14 @@ def _set_aside(out: Path) -> None:
 
 def _tell(
     clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any, record: Mapping[str, Any]
-) -> story.Story | None:
+) -> report_page.Story | None:
     """Write the report and its page, or remove the page of an earlier one; return what the page tells."""
-    (out / story.NAME).unlink(missing_ok=True)
+    (out / report_page.NAME).unlink(missing_ok=True)
     if report is None:
         return None
     report.save(out)
-    told = story.Story(report, clf, data, history, record, record.get("amounts", ()))
-    story.write(told, out / story.NAME)
+    told = report_page.Story(report, clf, data, history, record, record.get("amounts", ()))
+    report_page.write(told, out / report_page.NAME)
     return told
 
 

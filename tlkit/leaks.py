@@ -9,7 +9,7 @@ import numpy as np
 
 from tlkit.data import example_info, near_duplicates, splitting
 from tlkit.data.examples import SPLITS, Examples
-from tlkit.findings import Finding
+from tlkit.reporting.findings import Finding
 
 # Which side is spoiled by which; the first is the one that makes the result wrong.
 SPOILED = (("test", "train"), ("val", "train"), ("test", "val"))

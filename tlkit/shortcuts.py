@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.data.examples import Examples
-from tlkit.findings import Finding
+from tlkit.reporting.findings import Finding
 
 FOLDS, BINS = 5, 32
 MOST = 20  # classes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tlkit.data.splits import Data
-from tlkit.findings import Finding
+from tlkit.reporting.findings import Finding
 
 FEW = 10  # entities in train: with fewer a type is hardly learned
 SHOWN = 5  # types in a title

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import charts, gallery, page, verdicts
 from tlkit.evaluation import plots
 from tlkit.evaluation.report_base import called
+from tlkit.reporting import charts, gallery, html_page, verdicts
 from tlkit.utils.html_format import cell, number, table
 
 CONFUSIONS = 10  # pairs of classes that are listed
@@ -30,15 +30,15 @@ WHY = {
 }
 
 
-def figures(story: Any, album: page.Album) -> Iterator[str]:
+def figures(story: Any, album: html_page.Album) -> Iterator[str]:
     """Yield the headline figures with their intervals."""
     report, edges = story.report, story.edges
-    yield f"<p>Measured on {report.n:,} examples of the {page.text(report.split)} split.</p>"
+    yield f"<p>Measured on {report.n:,} examples of the {html_page.text(report.split)} split.</p>"
     yield '<div class="figures">'
     for name, value in report.figures.items():
         low, high = edges.get(name, (None, None))
         told = "" if low is None else f"<br><small>{number(low)} to {number(high)}</small>"
-        yield f"<div><b>{number(value)}</b>{page.text(called(name, report.target))}{told}</div>"
+        yield f"<div><b>{number(value)}</b>{html_page.text(called(name, report.target))}{told}</div>"
     yield "</div>"
     if edges:
         yield "<p><small>The ranges hold 95 of 100 bootstrap samples of the examples.</small></p>"
@@ -47,7 +47,7 @@ def figures(story: Any, album: page.Album) -> Iterator[str]:
     if drawn := charts.svg(report.figure_of, DRAWN.get(report.target, "")):
         yield f'<div class="{"charts" if report.target == "label" else "drawn"}">{drawn}</div>'
     known = "" if story.data is None else story.data.splitting  # which stands with the data
-    yield from (f"<p>{page.text(note)}</p>" for note in report.notes if note != known)
+    yield from (f"<p>{html_page.text(note)}</p>" for note in report.notes if note != known)
 
 
 def blocks(count: int) -> str:
@@ -69,23 +69,23 @@ def _beside_the_first_sentence(report: Any) -> Iterator[str]:
         yield from table((f"{report.summarized:,} documents", "the model", "their first sentence"), rows)
 
 
-def judged(story: Any, album: page.Album) -> Iterator[str]:
+def judged(story: Any, album: html_page.Album) -> Iterator[str]:
     """Yield the verdicts."""
     phases = () if story.history is None else story.history.phases
     for finding in verdicts.judge(story.report, phases, story.data, story.amounts):
-        yield from page.finding_lines(finding, album)
+        yield from html_page.finding_lines(finding, album)
 
 
-def each(story: Any, album: page.Album) -> Iterator[str]:
+def each(story: Any, album: html_page.Album) -> Iterator[str]:
     """Yield the figures of each class, tag or type."""
     if rows := story.report.rows:
         columns = [name for name in rows[0] if name != "label"]
-        noun = page.NOUNS[story.report.target]
+        noun = html_page.NOUNS[story.report.target]
         told = [(row["label"], *(cell(row[name]) for name in columns)) for row in rows]
         yield from table((noun, *(COLUMNS.get(name, name) for name in columns)), told, " tall")
 
 
-def confusions(story: Any, album: page.Album) -> Iterator[str]:
+def confusions(story: Any, album: html_page.Album) -> Iterator[str]:
     """Yield the confusion matrix and the pairs of classes, or types of entities, that are mixed up most."""
     report = story.report
     if mixed := getattr(report, "confused", ()):
@@ -104,7 +104,7 @@ def confusions(story: Any, album: page.Album) -> Iterator[str]:
         yield from table(("truth", "taken for", "times", "of"), rows)
 
 
-def mistakes(story: Any, album: page.Album) -> Iterator[str]:
+def mistakes(story: Any, album: html_page.Album) -> Iterator[str]:
     """Yield the worst answers, with what led to them."""
     if not story.report.mistakes:
         return
@@ -117,17 +117,19 @@ def mistakes(story: Any, album: page.Album) -> Iterator[str]:
     yield from shown
 
 
-def written(story: Any, album: page.Album) -> Iterator[str]:
+def written(story: Any, album: html_page.Album) -> Iterator[str]:
     """Yield what a model that writes made of a few examples."""
     examples = getattr(story.report, "written", ())
     for one in examples:
-        rows = [f"<tr><th>{name}</th><td>{page.text(one[name])}</td></tr>" for name in ("prompt", "truth", "model")]
+        rows = [
+            f"<tr><th>{name}</th><td>{html_page.text(one[name])}</td></tr>" for name in ("prompt", "truth", "model")
+        ]
         yield f'<div class="wide"><table class="facts">{"".join(rows)}</table></div>'
     if examples:
         yield "<p>There is no explanation of what a model writes.</p>"
 
 
-def calibration(story: Any, album: page.Album) -> Iterator[str]:
+def calibration(story: Any, album: html_page.Album) -> Iterator[str]:
     """Yield whether the probabilities can be believed, and what is gained where the model keeps silent."""
     facts = getattr(story.report, "calibration", None)
     if not facts:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tlkit.evaluation import plots
 from tlkit.evaluation.report_base import Measured
-from tlkit.findings import Finding
+from tlkit.reporting.findings import Finding
 
 GAP = 0.1  # of accuracy between training and validation from which on a model is said to overfit
 WORSE = 1.5  # times as large an error, where a value is learned

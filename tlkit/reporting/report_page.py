@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlkit import charts, gallery, outcome, page
 from tlkit.evaluation import plots
 from tlkit.evaluation.report_base import Measured
-from tlkit.findings import Finding
+from tlkit.reporting import charts, gallery, html_page, outcome
+from tlkit.reporting.findings import Finding
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import files
 
@@ -65,10 +65,10 @@ def write(story: Story, path: str | Path) -> None:
 
 def lines(story: Story) -> Iterator[str]:
     """Yield the page."""
-    album = page.Album(None)
+    album = html_page.Album(None)
     chapters = {name: list(chapter(story, album)) for name, chapter in _chapters(story).items()}
     chapters = {name: told for name, told in chapters.items() if told}
-    yield from page.opening(_title(story), STYLE + gallery.STYLE)
+    yield from html_page.opening(_title(story), STYLE + gallery.STYLE)
     links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name in chapters)
     yield f"<nav>{links}</nav>"
     for name, told in chapters.items():
@@ -97,27 +97,27 @@ def _short(text: str) -> str:
 # === How it was made ===
 
 
-def _data(story: Story, album: page.Album) -> Iterator[str]:
+def _data(story: Story, album: html_page.Album) -> Iterator[str]:
     data = story.data
     if data is None:
         return
-    yield f"<p>{page.text(data.splitting)}</p>"
+    yield f"<p>{html_page.text(data.splitting)}</p>"
     if data.unreadable:
         yield f"<p>{len(data.unreadable):,} examples could not be read and were left out; quarantine.csv says why.</p>"
     sizes = {name: len(split) for name, split in data.splits().items()}
     labels = () if data.task in (*WRITTEN, "value") else data.kinds  # these are all of one
     yield '<div class="tall">'
-    yield from page.counts_table(data.counts(), labels, page.NOUNS[data.task] if labels else "split", sizes)
+    yield from html_page.counts_table(data.counts(), labels, html_page.NOUNS[data.task] if labels else "split", sizes)
     yield "</div>\n<p>Some examples of the training split:</p>"
     yield '<div class="tall">'
     yield from gallery.samples(data, album)
     yield "</div>"
     for told in story.ledger.get("findings", ()):
         finding = Finding(**{key: told[key] for key in ("code", "severity", "title", "remedy")})
-        yield from page.finding_lines(finding, album)
+        yield from html_page.finding_lines(finding, album)
 
 
-def _amounts(story: Story, album: page.Album) -> Iterator[str]:
+def _amounts(story: Story, album: html_page.Album) -> Iterator[str]:
     if not story.amounts:
         return
     figure = next(name.removeprefix("val_") for name in story.amounts[0] if name not in ("examples", "val_loss"))
@@ -131,7 +131,7 @@ def _amounts(story: Story, album: page.Album) -> Iterator[str]:
     yield from outcome.table(("training examples", f"{figure} on val", "loss on val"), rows)
 
 
-def _training(story: Story, album: page.Album) -> Iterator[str]:
+def _training(story: Story, album: html_page.Album) -> Iterator[str]:
     history = story.report.history
     if not history:
         return
@@ -149,7 +149,7 @@ def _training(story: Story, album: page.Album) -> Iterator[str]:
         )
         epochs = sum(row["phase"] == phase["name"] for row in history)
         yield (
-            f"<tr><th>{page.text(phase['name'])}</th><td>{opened}</td><td>{phase['trainable']:,}</td>"
+            f"<tr><th>{html_page.text(phase['name'])}</th><td>{opened}</td><td>{phase['trainable']:,}</td>"
             f"<td>{phase['frozen']:,}</td><td>{epochs}</td><td>{phase['best_epoch']}</td>"
             f"<td>{phase['seconds']:.1f}</td></tr>"
         )
@@ -171,7 +171,7 @@ def _saved(story: Story) -> str:
     return f"{told} In every epoch anew it would have been {again:,}, {times:.1f} times as many."
 
 
-def _making(story: Story, album: page.Album) -> Iterator[str]:
+def _making(story: Story, album: html_page.Album) -> Iterator[str]:
     facts: dict[str, str] = {}
     if story.clf is not None:
         about = story.clf.spec
@@ -188,10 +188,12 @@ def _making(story: Story, album: page.Album) -> Iterator[str]:
         facts["seed"] = str(job["seed"])
     if facts:
         yield '<div class="wide"><table class="facts">'
-        yield from (f"<tr><th>{page.text(name)}</th><td>{page.text(value)}</td></tr>" for name, value in facts.items())
+        yield from (
+            f"<tr><th>{html_page.text(name)}</th><td>{html_page.text(value)}</td></tr>" for name, value in facts.items()
+        )
         yield "</table></div>"
     if command := story.ledger.get("command"):
-        yield f"<p>To do it again: <code>{page.text(command)}</code></p>"
+        yield f"<p>To do it again: <code>{html_page.text(command)}</code></p>"
 
 
 def _chapters(story: Story) -> dict[str, Any]:

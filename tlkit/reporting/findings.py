@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit import page
 from tlkit.data.splits import Data, learned
+from tlkit.reporting import html_page
 from tlkit.utils import files
 from tlkit.utils.escaping import line
 
@@ -124,7 +124,7 @@ class Diagnosis:
             RunError: the disk is full or may not be written.
         """
         files.write_json(Path(directory) / "doctor.json", self.to_dict())
-        page.write(self, data, Path(directory) / "doctor.html")
+        html_page.write(self, data, Path(directory) / "doctor.html")
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import verdicts
 from tlkit.evaluation.report_base import called
-from tlkit.outcome import blocks
+from tlkit.reporting import verdicts
+from tlkit.reporting.outcome import blocks
 from tlkit.utils.escaping import line, markdown, yaml
 
 LISTED = 50  # labels that are written out
@@ -60,7 +60,7 @@ def write(facts: Mapping[str, Any], story: Any = None) -> str:
 
     Args:
         facts: what `tlkit.json` says.
-        story: a `tlkit.story.Story`, for what that does not: intervals, data, training.
+        story: a `tlkit.reporting.report_page.Story`, for what that does not: intervals, data, training.
     """
     given, backbone = facts["input"], facts["backbone"]
     target = facts["target"]["name"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import page
 from tlkit.errors import InputError
 from tlkit.evaluation.explain import EXPLAINED as ANSWERS
 from tlkit.evaluation.explain import explain
 from tlkit.evaluation.report_base import Measured, Mistake
 from tlkit.models.attribution import Heat, Words
+from tlkit.reporting import html_page
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import html_format
 
@@ -31,7 +31,7 @@ STYLE = """
 """
 
 
-def mistakes(report: Measured, clf: Any, kind: str, album: page.Album, data: Any = None) -> Iterator[str]:
+def mistakes(report: Measured, clf: Any, kind: str, album: html_page.Album, data: Any = None) -> Iterator[str]:
     """Yield the worst answers, with what led to each where the model is at hand.
 
     Args:
@@ -46,8 +46,8 @@ def mistakes(report: Measured, clf: Any, kind: str, album: page.Album, data: Any
     for mistake, why in zip(report.mistakes, _explained(clf, report.mistakes), strict=True):
         drawn = draw(told(mistake.item, data) if kind == "table" else mistake.item, why, album) if draw else ""
         name = Path(mistake.name).name if Path(mistake.name).is_absolute() else mistake.name
-        caption = f"answer <b>{page.text(mistake.answer, 'name')}</b>, {page.text(mistake.sure, 'name')}"
-        caption += f"<br>truth <b>{page.text(mistake.truth, 'name')}</b><br>{page.text(name, 'name')}"
+        caption = f"answer <b>{html_page.text(mistake.answer, 'name')}</b>, {html_page.text(mistake.sure, 'name')}"
+        caption += f"<br>truth <b>{html_page.text(mistake.truth, 'name')}</b><br>{html_page.text(name, 'name')}"
         shape = f"{'image' if kind == 'image' else 'text'}{'' if why is None else EXPLAINED}"
         yield f'<figure class="mistake {shape}">{drawn}<figcaption>{caption}</figcaption></figure>'
     yield "</div>"
@@ -71,22 +71,22 @@ def _explained(clf: Any, shown: Sequence[Mistake]) -> list[Any]:
         return [None] * len(shown)
 
 
-def _picture(item: Any, why: Any, album: page.Album) -> str:
+def _picture(item: Any, why: Any, album: html_page.Album) -> str:
     if isinstance(why, Heat):
         drawn = [(why.picture, "as the model saw it"), (why.overlay(), f"what speaks for {why.label}")]
     else:
         drawn = [(item, "")]
-    thumbs = [(page.thumbnail(each, SIDE), about) for each, about in drawn]
+    thumbs = [(html_page.thumbnail(each, SIDE), about) for each, about in drawn]
     return "".join(album.taken(thumb, about) for thumb, about in thumbs if thumb)
 
 
-def _words(item: Any, why: Any, _: page.Album) -> str:
+def _words(item: Any, why: Any, _: html_page.Album) -> str:
     """Mark the words that speak for the answer, the more the stronger; a long text is cut after a few lines."""
     if not isinstance(why, Words) or not why.pieces:
-        return f"<blockquote>{page.text(str(item), 'text')}</blockquote>"
+        return f"<blockquote>{html_page.text(str(item), 'text')}</blockquote>"
     most, parts, room = max(max(why.weights), 1e-9), [], 2 * html_format.CHARACTERS["text"]
     for piece, weight in zip(why.pieces, why.weights, strict=True):
-        escaped = page.text(piece[:room])
+        escaped = html_page.text(piece[:room])
         share = weight / most
         parts.append(f'<mark style="--w:{share:.2f}">{escaped}</mark>' if share > 0.05 else escaped)
         room -= len(piece)
@@ -96,16 +96,18 @@ def _words(item: Any, why: Any, _: page.Album) -> str:
     return f"<blockquote>{''.join(parts)}</blockquote>"
 
 
-def samples(data: Any, album: page.Album) -> Iterator[str]:
+def samples(data: Any, album: html_page.Album) -> Iterator[str]:
     """Yield a few training examples of each class or tag; of other data a few, with what is true of them."""
     counted = data.task in ("label", "tags")
     for title, places in _of_each(data) if counted else _of_all(data):
         items = [data.train.items[int(place)] for place in places]
         if data.kind == "image":
-            drawn = "".join(album.taken(thumb) for item in items if (thumb := page.thumbnail(item)))
+            drawn = "".join(album.taken(thumb) for item in items if (thumb := html_page.thumbnail(item)))
         else:
-            drawn = "".join(f"<blockquote>{page.text(told(item, data), 'name')}</blockquote>" for item in items[:2])
-        yield f'<div class="samples"><b>{page.text(title, "label")}</b>{drawn}</div>'
+            drawn = "".join(
+                f"<blockquote>{html_page.text(told(item, data), 'name')}</blockquote>" for item in items[:2]
+            )
+        yield f'<div class="samples"><b>{html_page.text(title, "label")}</b>{drawn}</div>'
     if counted and len(data.labels) > CLASSES:
         yield f"<p>and {len(data.labels) - CLASSES:,} more {'classes' if data.task == 'label' else 'tags'}</p>"
 
