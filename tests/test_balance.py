@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import sets
 
-from tlkit.checks import check
 from tlkit.data.examples import gather
 from tlkit.data.splits import Data
+from tlkit.doctor.checks import check
 from tlkit.reporting.findings import Diagnosis, Finding
 
 

@@ -10,8 +10,8 @@ import pytest
 import sets
 
 import tlkit
-from tlkit.checks import check
 from tlkit.data.splits import Data
+from tlkit.doctor.checks import check
 from tlkit.reporting.findings import Finding
 
 EVEN = [0, 1] * 50

@@ -155,7 +155,7 @@ def test_what_features_depend_on_changes_the_digest(package: Path, name: str) ->
         "evaluation/classification_report.py",
         "training/fit.py",
         "training/loop.py",
-        "doctor.py",
+        "doctor/diagnose.py",
         "models/heads.py",
         "__init__.py",
     ],

@@ -7,7 +7,7 @@ import sets
 
 from tlkit.data.examples import gather
 from tlkit.data.splits import Data
-from tlkit.leaks import copies
+from tlkit.doctor.leaks import copies
 from tlkit.reporting.findings import Finding
 
 SAME = b"0123456789abcdef"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import checks
 from tlkit.data import reader_factory as data_module
 from tlkit.data.table_columns import Column
+from tlkit.doctor import checks
 from tlkit.errors import DataError, InputError
 
 HEADER = "amount,city,fraud"

@@ -7,8 +7,8 @@ import pytest
 import sets
 
 from tlkit.data.examples import gather
+from tlkit.doctor.shortcuts import BAR, BINS, LEAST, MOST, accuracy, binned, shortcuts
 from tlkit.reporting.findings import Finding
-from tlkit.shortcuts import BAR, BINS, LEAST, MOST, accuracy, binned, shortcuts
 
 RNG = np.random.default_rng(1)
 LABELS = RNG.permutation(np.repeat([0, 1, 2], [150, 100, 50]))

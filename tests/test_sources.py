@@ -17,8 +17,9 @@ import tensorflow as tf
 from PIL import Image
 
 import tlkit
-from tlkit import cli, doctor
+from tlkit import cli
 from tlkit.data import reader_factory
+from tlkit.doctor import diagnose
 from tlkit.errors import DataError, InputError
 from tlkit.utils import regular_files
 
@@ -156,7 +157,7 @@ def trained(path: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise InputError("this is enough")
 
-    monkeypatch.setattr(doctor, "diagnose", stop)
+    monkeypatch.setattr(diagnose, "diagnose", stop)
     assert cli.main(["train", path, "--out", str(out), "--weights", "random", "--quiet"]) == 2
 
 

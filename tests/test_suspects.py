@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import tlkit
-from tlkit import doctor, suspects
+from tlkit.doctor import diagnose, label_errors
 from tlkit.errors import DataError, InputError
 from tlkit.models import classifier
 
@@ -33,7 +33,7 @@ def changed(labels: np.ndarray, share: float, seed: int = 0) -> Arrays:
     return wrong, which
 
 
-def shares(found: suspects.Suspects, which: np.ndarray) -> tuple[float, float]:
+def shares(found: label_errors.Suspects, which: np.ndarray) -> tuple[float, float]:
     """Return which share of the suspects was changed, and which share of the changed was found."""
     hits = np.isin(found.numbers, which).sum()
     return hits / len(found), hits / len(which)
@@ -47,7 +47,7 @@ def shares(found: suspects.Suspects, which: np.ndarray) -> tuple[float, float]:
 def test_finds_most_of_the_wrong_labels_whatever_their_share(classes: int, share: float) -> None:
     features, labels = clusters(classes=classes)
     given, which = changed(labels, share)
-    found = suspects.find(features, given)
+    found = label_errors.find(features, given)
     right, recall = shares(found, which)
     assert right >= 0.9
     assert recall >= 0.8
@@ -57,7 +57,7 @@ def test_finds_most_of_the_wrong_labels_whatever_their_share(classes: int, share
 def test_says_which_class_it_prefers_and_how_surely() -> None:
     features, labels = clusters()
     given, which = changed(labels, 0.05)
-    found = suspects.find(features, given)
+    found = label_errors.find(features, given)
     hits = np.isin(found.numbers, which)
     assert (found.suggested[hits] == labels[found.numbers[hits]]).mean() > 0.95
     assert (found.suggested != given[found.numbers]).all()
@@ -74,7 +74,7 @@ def test_says_which_class_it_prefers_and_how_surely() -> None:
 def test_real_digits(share: float) -> None:
     digits = load_digits()
     given, which = changed(digits.target, share)
-    found = suspects.find(digits.data.astype(np.float32), given)
+    found = label_errors.find(digits.data.astype(np.float32), given)
     assert abs(found.rate - share) < 0.015
     if share:
         assert min(shares(found, which)) > 0.85
@@ -88,13 +88,13 @@ def test_real_digits(share: float) -> None:
 @pytest.mark.parametrize("apart", [0.2, 0.5, 1.5])
 def test_right_labels_are_left_alone_however_hard_the_classes(apart: float) -> None:
     features, labels = clusters(apart=apart)
-    assert len(suspects.find(features, labels)) <= 2
+    assert len(label_errors.find(features, labels)) <= 2
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_features_that_say_nothing_of_the_labels_make_none_suspect(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    found = suspects.find(rng.normal(size=(400, 20)), rng.integers(0, 5, 400))
+    found = label_errors.find(rng.normal(size=(400, 20)), rng.integers(0, 5, 400))
     assert (len(found), found.rate) == (0, 0.0)
 
 
@@ -102,13 +102,13 @@ def test_examples_far_out_are_not_taken_for_wrong_labels() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 5, 2000)
     features = rng.standard_t(3, size=(2000, 30)) + rng.normal(size=(5, 30))[labels] * 0.25
-    assert len(suspects.find(features, labels)) <= 2
+    assert len(label_errors.find(features, labels)) <= 2
 
 
 def test_a_constant_feature_does_no_harm() -> None:
     features, labels = clusters()
     given, which = changed(labels, 0.05)
-    found = suspects.find(np.concatenate([features, np.ones((len(features), 3))], axis=1), given)
+    found = label_errors.find(np.concatenate([features, np.ones((len(features), 3))], axis=1), given)
     assert min(shares(found, which)) > 0.8
 
 
@@ -121,7 +121,7 @@ def test_small_classes_are_left_out_and_labels_may_be_any_integers() -> None:
     names = np.array([7, 3, 40, 11])[given]
     names[:3] = [1, 2, 2]  # a class of one example, one of two
     names[3:6] = 5  # and one of three, which is judged
-    found = suspects.find(features, names)
+    found = label_errors.find(features, names)
     assert found.judged == len(labels) - 3
     assert not np.isin(found.numbers, [0, 1, 2]).any()
     assert not np.isin(found.suggested, [1, 2]).any()
@@ -129,7 +129,7 @@ def test_small_classes_are_left_out_and_labels_may_be_any_integers() -> None:
     assert np.isin(which, found.numbers).mean() > 0.8
 
 
-def copied(groups: bool) -> tuple[suspects.Suspects, np.ndarray]:
+def copied(groups: bool) -> tuple[label_errors.Suspects, np.ndarray]:
     """Search where one example under a wrong label stands ten times; return what is found, and these numbers."""
     features, labels = clusters(count=400, width=300, apart=0.5)
     labels, _ = changed(labels, 0.05)
@@ -137,7 +137,7 @@ def copied(groups: bool) -> tuple[suspects.Suspects, np.ndarray]:
     features[copies], labels[copies] = features[0], labels[200]
     numbers = np.arange(400)
     numbers[copies] = 0
-    return suspects.find(features, labels, groups=np.char.mod("g%d", numbers) if groups else None), copies
+    return label_errors.find(features, labels, groups=np.char.mod("g%d", numbers) if groups else None), copies
 
 
 def test_copies_do_not_vouch_for_each_other_in_one_group() -> None:
@@ -152,17 +152,19 @@ def test_a_class_of_copies_only_is_left_out() -> None:
     labels[:20] = 3
     groups = np.arange(len(labels))
     groups[:20] = np.arange(20) % 2
-    assert suspects.find(features, labels, groups=groups).judged == len(labels) - 20
+    assert label_errors.find(features, labels, groups=groups).judged == len(labels) - 20
 
 
 def test_an_example_of_a_class_that_its_model_has_not_seen_is_not_judged() -> None:
     features, labels = clusters(classes=3)
     first, rest = np.flatnonzero(labels == 2), np.flatnonzero(labels < 2)
     rows, rng = np.arange(len(labels)), np.random.default_rng(0)
-    answers = suspects._answers(features, rows, labels, [(rest, first), (np.r_[first, rest[:200]], rest[200:])], rng)
+    answers = label_errors._answers(
+        features, rows, labels, [(rest, first), (np.r_[first, rest[:200]], rest[200:])], rng
+    )
     assert np.isnan(answers.margins[first]).all()
     assert np.isfinite(answers.margins[rest[200:]]).all()
-    answers = suspects._answers(features, rows, labels, [(first, rest)], rng)
+    answers = label_errors._answers(features, rows, labels, [(first, rest)], rng)
     assert np.isnan(answers.margins).all()
 
 
@@ -172,7 +174,7 @@ def test_an_example_of_a_class_that_its_model_has_not_seen_is_not_judged() -> No
 def test_same_seed_same_answer() -> None:
     features, labels = clusters(apart=0.7)
     given, _ = changed(labels, 0.1)
-    first, again, other = (suspects.find(features, given, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (label_errors.find(features, given, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.numbers, again.numbers)
     np.testing.assert_array_equal(first.margins, again.margins)
     assert not np.array_equal(first.margins, other.margins)
@@ -181,22 +183,22 @@ def test_same_seed_same_answer() -> None:
 def test_nothing_is_written_into_what_was_given() -> None:
     features, labels = clusters()
     features.flags.writeable = labels.flags.writeable = False
-    suspects.find(features, labels)
+    label_errors.find(features, labels)
 
 
 def test_large_data_is_fitted_on_in_part_and_judged_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = clusters()
     given, which = changed(labels, 0.05)
-    given[:3], sizes, original = 4, [], suspects._fit
+    given[:3], sizes, original = 4, [], label_errors._fit
 
     def fit(part: np.ndarray, classes: np.ndarray) -> object:
         sizes.append((len(part), len(np.unique(classes))))
         return original(part, classes)
 
-    monkeypatch.setattr(suspects, "FITTED", 60)
-    monkeypatch.setattr(suspects, "CHUNK", 7)
-    monkeypatch.setattr(suspects, "_fit", fit)
-    found = suspects.find(features, given)
+    monkeypatch.setattr(label_errors, "FITTED", 60)
+    monkeypatch.setattr(label_errors, "CHUNK", 7)
+    monkeypatch.setattr(label_errors, "_fit", fit)
+    found = label_errors.find(features, given)
     assert sizes == [(60, 5)] * 3
     assert found.judged == len(labels)
     assert np.isin(which[which > 2], found.numbers).mean() > 0.7
@@ -205,18 +207,18 @@ def test_large_data_is_fitted_on_in_part_and_judged_whole(monkeypatch: pytest.Mo
 def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = clusters(apart=0.7)
     given, _ = changed(labels, 0.1)
-    whole = suspects.find(features, given)
-    monkeypatch.setattr(suspects, "CHUNK", 7)
-    parts = suspects.find(features, given)
+    whole = label_errors.find(features, given)
+    monkeypatch.setattr(label_errors, "CHUNK", 7)
+    parts = label_errors.find(features, given)
     np.testing.assert_array_equal(whole.numbers, parts.numbers)
     np.testing.assert_allclose(whole.margins, parts.margins, atol=1e-6)
 
 
 def test_a_model_that_has_not_settled_is_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suspects, "STEPS", 2)
+    monkeypatch.setattr(label_errors, "STEPS", 2)
     features, labels = clusters()
     given, which = changed(labels, 0.05)
-    assert shares(suspects.find(features, given), which)[0] > 0.8
+    assert shares(label_errors.find(features, given), which)[0] > 0.8
 
 
 # === What is refused ===
@@ -239,7 +241,7 @@ def test_a_model_that_has_not_settled_is_no_warning(monkeypatch: pytest.MonkeyPa
 def test_shapes_and_types_are_checked(change: Callable, expected: str) -> None:
     features, labels, groups = change(*clusters())
     with pytest.raises(InputError) as caught:
-        suspects.find(features, labels, groups=groups)
+        label_errors.find(features, labels, groups=groups)
     assert str(caught.value).startswith(expected)
 
 
@@ -248,7 +250,7 @@ def test_features_must_be_finite(value: float) -> None:
     features, labels = clusters()
     features[[5, 9], 3] = value
     with pytest.raises(DataError) as caught:
-        suspects.find(features, labels)
+        label_errors.find(features, labels)
     assert str(caught.value) == (
         "the features of 2 examples are not finite, first of number 5; "
         "leave these examples out, or check the weights that made them"
@@ -258,7 +260,7 @@ def test_features_must_be_finite(value: float) -> None:
 @pytest.mark.parametrize(("labels", "count"), [([0] * 9, "1 of 1"), ([0] * 7 + [1, 2], "1 of 3"), (range(9), "0 of 9")])
 def test_two_classes_are_needed(labels: list[int], count: str) -> None:
     with pytest.raises(DataError) as caught:
-        suspects.find(np.ones((9, 2), np.float32), np.array(labels))
+        label_errors.find(np.ones((9, 2), np.float32), np.array(labels))
     assert str(caught.value) == (
         "wrong labels are found only among two or more classes with at least 3 different examples each; "
         f"{count} are so large: add examples, or leave out the search for wrong labels"
@@ -272,13 +274,13 @@ def meets(data: object, clf: object, least: float, found: float) -> None:
     """Hold what is found of 5 % changed labels against its bars; the module's docstring has the figures."""
     pre, splits = classifier.pieces(clf)[0], data.splits().values()
     lengths = [clf.spec.input.lengths(pre, split.items) for split in splits]
-    features = [doctor._vectors(clf, split, own, False) for split, own in zip(splits, lengths, strict=True)]
+    features = [diagnose._vectors(clf, split, own, False) for split, own in zip(splits, lengths, strict=True)]
     features = np.concatenate(features)
     labels = np.concatenate([split.labels for split in data.splits().values()])
-    assert len(suspects.find(features, labels)) <= 0.002 * len(labels)
+    assert len(label_errors.find(features, labels)) <= 0.002 * len(labels)
     for seed in range(3):
         given, which = changed(labels, 0.05, seed)
-        right, recall = shares(suspects.find(features, given), which)
+        right, recall = shares(label_errors.find(features, given), which)
         assert right >= least and recall >= found
 
 

@@ -46,7 +46,7 @@ _HOMES = {
         "text_table",
         "tfds",
     ),
-    "doctor": ("diagnose",),
+    "doctor.diagnose": ("diagnose",),
     "errors": (
         "ArtifactError",
         "DataError",

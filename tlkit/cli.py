@@ -309,7 +309,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _doctor(options: argparse.Namespace) -> None:
     hush()
-    from tlkit.doctor import diagnose
+    from tlkit.doctor.diagnose.diagnose import diagnose
 
     examples = read(options)
     found = diagnose(examples, labels=options.labels, seed=options.seed, progress=not options.json)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import artifact, checks, doctor, exporting, ledger, outlook
+from tlkit import artifact, exporting, ledger, outlook
 from tlkit.config import Compute, Phase, resolve
 from tlkit.data import reader_factory
+from tlkit.doctor import checks, diagnose
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.evaluation import calibration, classification_report
 from tlkit.evaluation.report_base import Measured
@@ -99,7 +100,7 @@ def run_job(
         there = None if overwrite else ledger.standing(out, facts)
         if there and there["status"] == "finished":
             return _finished(out, there)
-        found = doctor.diagnose(examples, labels=False)
+        found = diagnose.diagnose(examples, labels=False)
         watch.say(_resuming(there) if there else found.brief() or "")
         build = _builder(job, examples, progress is True)
         clf = build()

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tlkit import balance
-from tlkit.balance import TINY
 from tlkit.data.examples import GROUPS, MEMBERS, SPLITS, Examples, gather
 from tlkit.data.splits import Data
-from tlkit.leaks import copies
+from tlkit.doctor import target_balance
+from tlkit.doctor.leaks import copies
+from tlkit.doctor.shortcuts import shortcuts
+from tlkit.doctor.target_balance import TINY
+from tlkit.doctor.typechecks import entity_types
 from tlkit.reporting.findings import Finding, Severity, listed
-from tlkit.shortcuts import shortcuts
-from tlkit.typechecks import entity_types
 
 # Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls
 # from 0.92 to 0.82, with balanced weights to 0.90; cut to a tenth, to 0.57 and 0.81 (means of three draws).
@@ -278,7 +278,7 @@ def _grave(count: int, total: int) -> Severity:
 # by what is learned, who looks how it is spread over the examples
 SPREAD = {
     "label": _classes,
-    "tags": balance.tags,
-    "value": balance.values,
+    "tags": target_balance.tags,
+    "value": target_balance.values,
     "entities": lambda examples: entity_types(examples.data),
 }

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit import checks, suspects
 from tlkit.config import Compute, Reading
 from tlkit.data import near_duplicates, text_pairs
 from tlkit.data.splits import Data, Split, joined
+from tlkit.doctor import checks, label_errors
 from tlkit.errors import DataError, WeightsError
 from tlkit.features import auto_choices, extraction, feature_sets, frontier
 from tlkit.models.classifier import DEFAULTS, classifier, find_backbone, pieces
@@ -88,7 +88,7 @@ def _labels(clf: keras.Model, data: Data, lengths: Lengths, seed: int, progress:
     seen = whole.seen(data.kind)
     copies = near_duplicates.exact(seen.digests)[rows]
     try:
-        found = suspects.find(vectors[rows], whole.labels[rows], groups=copies, seed=seed)
+        found = label_errors.find(vectors[rows], whole.labels[rows], groups=copies, seed=seed)
     except DataError as error:
         return [_unjudged(str(error))]
     if not len(found.numbers):
