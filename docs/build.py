@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit import artifact, cli, config
+from tlkit import cli, config
+from tlkit.artifacts import artifact
 from tlkit.models.classifier import table
 from tlkit.models.factories import FACTORIES
 from tlkit.models.generation import generators

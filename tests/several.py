@@ -71,10 +71,10 @@ def main(out: str, *recipes: str) -> None:
     import keras
 
     import tlkit
-    from tlkit import exporting
+    from tlkit.artifacts import export
 
     tlkit.export = once(tlkit.export)
-    exporting.subprocess = types.SimpleNamespace(run=here)
+    export.subprocess = types.SimpleNamespace(run=here)
     for recipe in map(Path, recipes):
         sys.path.insert(0, str(recipe.parent))
         run(recipe, Path(out))

@@ -29,7 +29,8 @@ def telling(name: str | Callable, function: Callable) -> Callable:
 
 def main() -> int:
     """Wrap what the stages are made of and run a command."""
-    from tlkit import cli, exporting
+    from tlkit import cli
+    from tlkit.artifacts import export
     from tlkit.evaluation import classification_report
     from tlkit.features import extraction
     from tlkit.training import checkpoint, learning_curve, loop
@@ -43,7 +44,7 @@ def main() -> int:
     )
     learning_curve.learning_curve = telling("amounts", learning_curve.learning_curve)
     classification_report.evaluate = telling("evaluation", classification_report.evaluate)
-    exporting.export = telling("export", exporting.export)
+    export.export = telling("export", export.export)
     sys.argv[1:] = sys.argv[2:]
     return cli.main()
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import graphs
+from tlkit.artifacts import graph_scan
 from tlkit.data import images
 from tlkit.errors import ArtifactError, DataError, InputError
 
@@ -137,7 +137,7 @@ def test_facts_that_cannot_be_are_found(copy: Path) -> None:
 
 def test_the_graph_is_looked_through_at_once(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(graphs, "scan", seen.append)
+    monkeypatch.setattr(graph_scan, "scan", seen.append)
     tlkit.load(copy)
     assert seen == [copy / "saved_model" / "1"]
 

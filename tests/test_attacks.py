@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting, graphs
+from tlkit.artifacts import export, graph_scan
 from tlkit.errors import ArtifactError
 
 ROUNDS, PICTURES, THREADS, GROWTH_MB = 500, 5_000, 8, 60
@@ -83,7 +83,7 @@ def test_an_operation_is_found_wherever_it_is_hidden(hide: Callable, tmp_path: P
     model.serve = tf.function(lambda x: {"out": hide(write, x)}, input_signature=[tf.TensorSpec((2,), tf.float32)])
     tf.saved_model.save(model, str(tmp_path / "1"), signatures=model.serve)
     with pytest.raises(ArtifactError, match=r"holds the operation '(WriteFile|EagerPyFunc)'.*Nothing was loaded"):
-        graphs.scan(tmp_path / "1")
+        graph_scan.scan(tmp_path / "1")
     assert not marker.exists()
     tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"](tf.ones(2))
     assert marker.read_bytes() == b"written"  # the control
@@ -105,7 +105,7 @@ def test_a_gradient_that_waits_for_a_call_is_found(tmp_path: Path) -> None:
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
     tf.saved_model.save(model, str(tmp_path / "1"), signatures=model.serve, options=options)
     with pytest.raises(ArtifactError, match="'WriteFile'"):
-        graphs.scan(tmp_path / "1")
+        graph_scan.scan(tmp_path / "1")
 
 
 def test_what_restores_reads_no_other_file(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_restores_reads_no_other_file(tmp_path: Path) -> None:
     model.weight = tf.Variable(1.0)
     model.serve = tf.function(lambda x: {"out": x * model.weight}, input_signature=[tf.TensorSpec((2,), tf.float32)])
     tf.saved_model.save(model, str(tmp_path / "1"), signatures=model.serve)
-    graphs.scan(tmp_path / "1")
+    graph_scan.scan(tmp_path / "1")
     path = tmp_path / "1" / "saved_model.pb"
     saved = SavedModel.FromString(path.read_bytes())
     (meta,) = saved.meta_graphs
@@ -127,7 +127,7 @@ def test_what_restores_reads_no_other_file(tmp_path: Path) -> None:
     )
     path.write_bytes(saved.SerializeToString())
     with pytest.raises(ArtifactError, match="'ReadFile'"):
-        graphs.scan(tmp_path / "1")
+        graph_scan.scan(tmp_path / "1")
 
 
 # === Long use ===
@@ -138,7 +138,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> tlkit.Artifact:
     clf = models.spread(models.tiny_classifier(3), models.pictures(16, 16))
     proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "_prove", lambda *_: proof)
+        patch.setattr(export, "_prove", lambda *_: proof)
         return tlkit.export(clf, tmp_path_factory.mktemp("long") / "out")
 
 

@@ -20,7 +20,8 @@ import pytest
 import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import artifact, cli, exporting, ledger, outlook, run
+from tlkit import cli, ledger, outlook, run
+from tlkit.artifacts import artifact, export
 from tlkit.config import Backbone
 from tlkit.features import disk_cache
 from tlkit.models import classifier, factories, heads, weights
@@ -331,7 +332,7 @@ def test_train_once_more(photos: Path, trained: Path, ask: object, refused: obje
 def test_train_for_machines(
     photos: Path, trained: Path, tmp_path: Path, ask: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "export", export_little)
+    monkeypatch.setattr(export, "export", export_little)
     monkeypatch.setattr(estimate, "WORTH", 0)  # so short a training is not measured
     words = ["train", photos, *TINY, "--out", tmp_path / "out", "--json", "--tensorboard", tmp_path / "log"]
     code, out, err = ask(*words)
@@ -487,7 +488,7 @@ def test_export(
 
     seen = []
     made = types.SimpleNamespace(path="there")
-    monkeypatch.setattr(exporting, "export", lambda *given, **options: seen.append((given[1], options)) or made)
+    monkeypatch.setattr(export, "export", lambda *given, **options: seen.append((given[1], options)) or made)
     bare = types.SimpleNamespace(path=tmp_path, model=None)  # exported without a report
     monkeypatch.setattr(artifact, "load", lambda _: bare)
     assert ask("export", trained, "--out", out, "--overwrite")[1] == "artifact: there\n"
@@ -507,11 +508,11 @@ def test_export_shows_a_run_in_its_directory_alone(trained: Path, ask: object, r
     assert ask("export", run, "--out", other, "--overwrite")[0] == 0
     for name in ("README.md", "report.html"):
         assert "tlkit train" not in (other / name).read_text()
-    assert files.read_json(other / exporting.ASIDE)["command"] == "tlkit train OTHER"
+    assert files.read_json(other / export.ASIDE)["command"] == "tlkit train OTHER"
     assert not (other / "run.json").exists()
 
     (other / "tlkit.json").unlink()
-    (other / exporting.ASIDE).rename(other / "run.json")
+    (other / export.ASIDE).rename(other / "run.json")
     for further in ((), ("--overwrite",)):
         assert "is there and no artifact of tlkit" in refused("export", run, "--out", other, *further)
     assert (other / "run.json").exists()

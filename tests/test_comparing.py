@@ -16,7 +16,8 @@ from test_page import Structure
 from test_run import NOTHING
 
 import tlkit
-from tlkit import cli, exporting
+from tlkit import cli
+from tlkit.artifacts import export
 from tlkit.errors import InputError, RunError
 from tlkit.evaluation.report_base import Measured
 from tlkit.training import checkpoint, fit
@@ -72,7 +73,7 @@ def two_runs(job: tlkit.Job, monkeypatch: pytest.MonkeyPatch) -> tlkit.Compariso
         files.write_json(out / "tlkit.json", {"backbone": {"name": "x"}, "head": "y", "weights": {"origin": "z"}})
 
     monkeypatch.setattr(fit, "fit", untrained)
-    monkeypatch.setattr(exporting, "export", exported)
+    monkeypatch.setattr(export, "export", exported)
     first = tlkit.run_job(job, progress=False)
     splits, out = str(first.directory / "splits.csv"), f"{job.out}2"
     second = tlkit.run_job(dataclasses.replace(job, seed=1, splits=splits, out=out), progress=False)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting
+from tlkit.artifacts import export
 from tlkit.config import Phase
 from tlkit.features import batchnorm_folding, frontier
 from tlkit.models import classifier, freezing
@@ -180,10 +180,10 @@ def built(name: str, exported: Path) -> object:
     tlkit.unfreeze(clf, 1)
     clf = models.image_classifier(name, size=size)
     if name in FAMILIES:
-        exporting._write_saved_model(clf, exported / name)
+        export._write_saved_model(clf, exported / name)
         raw = clf.spec.input.served(list(models.pictures(4, size, seed=9)))
         (exported / f"{name}.json").write_text(json.dumps([base64.b64encode(each).decode() for each in raw]))
-        served = clf.spec.input.signatures(*exporting.answers(clf), "crop")["serving_default"][0]
+        served = clf.spec.input.signatures(*export.answers(clf), "crop")["serving_default"][0]
         np.save(exported / f"{name}.npy", served(tf.constant(raw))["probabilities"])
     return clf
 

@@ -17,7 +17,7 @@ import test_recipes
 import test_style
 
 import tlkit
-from tlkit import exporting
+from tlkit.artifacts import export
 from tlkit.models import heads
 from tlkit.models.vision import architectures, image_backbones
 
@@ -95,7 +95,7 @@ def test_a_recipe_written_so_is_in_the_style(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_add_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = recipe(tmp_path)
-    monkeypatch.setattr(exporting, "subprocess", types.SimpleNamespace(run=several.here))
+    monkeypatch.setattr(export, "subprocess", types.SimpleNamespace(run=several.here))
     monkeypatch.syspath_prepend(str(tmp_path))
     several.run(path, tmp_path)
     printed = (tmp_path / "bricks.txt").read_text("utf-8")

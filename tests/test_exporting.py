@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting, graphs, ledger
+from tlkit import ledger
+from tlkit.artifacts import export, graph_scan
 from tlkit.errors import ArtifactError, RunError
 from tlkit.utils import files
 
@@ -212,7 +213,7 @@ def test_a_strangers_file_is_not_overwritten(picture_artifact: tuple, tmp_path: 
 
 
 def test_without_real_examples_made_up_ones_prove_the_export(picture_artifact: tuple, text_artifact: tuple) -> None:
-    from tlkit.exporting import _prove
+    from tlkit.artifacts.export import _prove
 
     for clf, _, out in (picture_artifact, text_artifact):
         parity = _prove(clf, out / "saved_model" / "1", [])
@@ -225,7 +226,7 @@ def test_a_model_that_answers_differently_is_not_exported(
 ) -> None:
     clf, *_ = picture_artifact
     data = tlkit.arrays(models.pictures(12, 16).astype(np.uint8), np.arange(12) % 3)
-    monkeypatch.setattr(exporting, "_ask_fresh_process", lambda *_: np.full((3, 3), 1 / 3, np.float32))
+    monkeypatch.setattr(export, "_ask_fresh_process", lambda *_: np.full((3, 3), 1 / 3, np.float32))
     with pytest.raises(ArtifactError, match=r"differs from the Keras model by .* on 3 samples"):
         tlkit.export(clf, tmp_path / "out", report=report(clf, data))
     assert list((tmp_path / "out").iterdir()) == []
@@ -234,7 +235,7 @@ def test_a_model_that_answers_differently_is_not_exported(
 def test_a_model_that_does_more_than_compute_is_not_exported(
     picture_artifact: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphs, "ALLOWED", graphs.ALLOWED - {"Softmax"})
+    monkeypatch.setattr(graph_scan, "ALLOWED", graph_scan.ALLOWED - {"Softmax"})
     with pytest.raises(ArtifactError, match=r"holds the operation 'Softmax'.* build the model without it"):
         tlkit.export(picture_artifact[0], tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -242,7 +243,7 @@ def test_a_model_that_does_more_than_compute_is_not_exported(
 
 def test_a_saved_model_that_cannot_be_loaded_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="a fresh process cannot load the exported model"):
-        exporting._ask_fresh_process(tmp_path, (), [b"x"], "probabilities")
+        export._ask_fresh_process(tmp_path, (), [b"x"], "probabilities")
 
 
 # === A run.json in the directory ===
@@ -291,8 +292,8 @@ def test_another_run_is_set_aside_and_not_shown(learned: dict, tmp_path: Path) -
     (tmp_path / "tlkit.json").write_text("{}")
     made = tlkit.export(**learned, out=tmp_path, overwrite=True)
     assert not any(text in shown(tmp_path) for text in OTHERS)
-    assert not (tmp_path / "run.json").exists() and files.read_json(tmp_path / exporting.ASIDE) == before
-    assert exporting.ASIDE not in json.loads((tmp_path / "tlkit.json").read_text())["files"]
+    assert not (tmp_path / "run.json").exists() and files.read_json(tmp_path / export.ASIDE) == before
+    assert export.ASIDE not in json.loads((tmp_path / "tlkit.json").read_text())["files"]
     assert ledger.runs(tmp_path) == [] and made.report.n == learned["report"].n
     with pytest.raises(RunError, match=r"holds no run of tlkit \(no run\.json\)"):
         ledger.load(tmp_path)
@@ -319,7 +320,7 @@ def test_a_run_that_another_process_writes_is_left_alone(learned: dict, tmp_path
 
 def test_a_run_stays_where_the_export_fails(learned: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     an_earlier_run(tmp_path)
-    monkeypatch.setattr(graphs, "ALLOWED", graphs.ALLOWED - {"Softmax"})
+    monkeypatch.setattr(graph_scan, "ALLOWED", graph_scan.ALLOWED - {"Softmax"})
     with pytest.raises(ArtifactError, match="Softmax"):
         tlkit.export(learned["clf"], tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]

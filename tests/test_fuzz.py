@@ -44,7 +44,8 @@ from fuzzing import (
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import graphs, inventory, ledger
+from tlkit import ledger
+from tlkit.artifacts import graph_scan, manifest
 from tlkit.config import Splitting
 from tlkit.errors import TlkitError
 from tlkit.features import shards
@@ -260,7 +261,7 @@ def inventories() -> Strategy:
 
 
 def read_inventory(folder: Path, value: tuple) -> None:
-    from tlkit.artifact import Artifact
+    from tlkit.artifacts.artifact import Artifact
 
     content, deeds = value
     for name, data in test_inventory.CONTENTS.items():
@@ -269,9 +270,9 @@ def read_inventory(folder: Path, value: tuple) -> None:
     (folder / "tlkit.json").write_bytes(content)
     for deed in deeds:
         DEEDS[deed](folder)
-    facts = inventory.read(folder)
+    facts = manifest.read(folder)
     assert Artifact(folder, facts).spec.labels == tuple(facts["labels"])
-    inventory.verify(folder, facts["files"])
+    manifest.verify(folder, facts["files"])
     assert not {"more", "less", "loop"} & set(deeds)
 
 
@@ -563,7 +564,7 @@ def read_saved_model(folder: Path, data: bytes) -> None:
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     (folder / "saved_model.pb").write_bytes(data)
-    graphs.scan(folder)
+    graph_scan.scan(folder)
     (meta,) = SavedModel.FromString(data).meta_graphs
     inner = (node for function in meta.graph_def.library.function for node in function.node_def)
     assert not {node.op for node in (*meta.graph_def.node, *inner)} & set(HOSTILE)

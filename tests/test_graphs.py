@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tlkit import graphs
+from tlkit.artifacts import graph_scan
 from tlkit.errors import ArtifactError
 
 
@@ -70,8 +70,8 @@ def another(meta: Any) -> Any:
 
 
 def test_a_model_that_only_computes_is_let_be(saved: Path) -> None:
-    graphs.scan(saved)
-    savers = graphs._savers(graphs._parse(saved / "saved_model.pb"))
+    graph_scan.scan(saved)
+    savers = graph_scan._savers(graph_scan._parse(saved / "saved_model.pb"))
     assert sorted(map(len, savers.values())) == [1, 3]  # the exception is made use of
 
 
@@ -82,7 +82,7 @@ def test_a_model_that_only_computes_is_let_be(saved: Path) -> None:
 def test_an_operation_of_the_main_graph_is_refused(change: Callable, operation: str) -> None:
     folder = change(lambda meta: meta.graph_def.node.add(op=operation, name="hidden"))
     with pytest.raises(ArtifactError, match=rf"holds the operation '{operation}' \(node 'hidden' in the main graph\)"):
-        graphs.scan(folder)
+        graph_scan.scan(folder)
 
 
 def test_an_operation_of_a_function_is_refused_though_nothing_calls_it(change: Callable) -> None:
@@ -93,13 +93,13 @@ def test_an_operation_of_a_function_is_refused_though_nothing_calls_it(change: C
 
     message = r"'ReadFile' \(node 'hidden' in the function 'Relu'\).*Nothing was loaded; build the model without it"
     with pytest.raises(ArtifactError, match=message):
-        graphs.scan(change(edit))
+        graph_scan.scan(change(edit))
 
 
 def test_a_function_called_by_its_name_is_no_operation(change: Callable) -> None:
     folder = change(lambda meta: meta.graph_def.node.add(op=another(meta).signature.name, name="hidden"))
     with pytest.raises(ArtifactError, match=r"\(node 'hidden' in the main graph\), which is not on the list"):
-        graphs.scan(folder)
+        graph_scan.scan(folder)
 
 
 # === The saver ===
@@ -201,13 +201,13 @@ def renamed_saver(meta: Any) -> None:
 )  # fmt: skip
 def test_a_saver_that_anything_else_can_call_is_refused(change: Callable, edit: Callable) -> None:
     with pytest.raises(ArtifactError, match=r"holds the operation '(SaveV2|ShardedFilename|__inference.*)'"):
-        graphs.scan(change(edit))
+        graph_scan.scan(change(edit))
 
 
 def test_what_restores_does_not_save(change: Callable) -> None:
     folder = change(lambda meta: function(meta, "restore").node_def.add(op="SaveV2", name="hidden"))
     with pytest.raises(ArtifactError, match=r"'SaveV2' \(node 'hidden' in the function '__inference__traced_restore"):
-        graphs.scan(folder)
+        graph_scan.scan(folder)
 
 
 # === Files ===
@@ -218,13 +218,13 @@ def test_an_asset_file_is_refused(change: Callable) -> None:
     with pytest.raises(
         ArtifactError, match=r"reads the asset file '../../secret' when it is loaded; export .* in the graph"
     ):
-        graphs.scan(folder)
+        graph_scan.scan(folder)
 
 
 def test_an_asset_object_is_refused(change: Callable) -> None:
     folder = change(lambda meta: meta.object_graph_def.nodes.add().asset.SetInParent())
     with pytest.raises(ArtifactError, match=r"reads the asset file '\?'"):
-        graphs.scan(folder)
+        graph_scan.scan(folder)
 
 
 def test_a_damaged_graph_is_refused(change: Callable, saved: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_damaged_graph_is_refused(change: Callable, saved: Path) -> None:
     for data in (whole[: len(whole) // 2], b"", b"\xff" * 100, whole[:-1]):
         path.write_bytes(data)
         with pytest.raises(ArtifactError, match=r"saved_model\.pb is damaged.*; export the model again"):
-            graphs.scan(folder)
+            graph_scan.scan(folder)
 
 
 def test_a_graph_of_tensorflow_1_or_several_are_refused(change: Callable, tmp_path: Path) -> None:
@@ -242,17 +242,17 @@ def test_a_graph_of_tensorflow_1_or_several_are_refused(change: Callable, tmp_pa
     with pytest.raises(
         ArtifactError, match="is damaged or of TensorFlow 1: it holds 1 graphs and not one with its objects"
     ):
-        graphs.scan(folder)
+        graph_scan.scan(folder)
     twice = (folder / "saved_model.pb").read_bytes() * 2
     (folder / "saved_model.pb").write_bytes(twice)
     with pytest.raises(ArtifactError, match="holds 2 graphs"):
-        graphs.scan(folder)
+        graph_scan.scan(folder)
 
 
 def test_a_huge_graph_is_not_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "MOST_BYTES", 1000)
+    monkeypatch.setattr(graph_scan, "MOST_BYTES", 1000)
     with pytest.raises(ArtifactError, match=r"has [\d,]+ bytes; at most 1,000 are read\. Export a smaller model"):
-        graphs.scan(saved)
+        graph_scan.scan(saved)
 
 
 # === Layers of users ===
@@ -294,6 +294,6 @@ def test_models_of_all_kinds_of_layers_are_let_be(tmp_path: Path) -> None:
     for training in (False, True):
         archive.add_endpoint(f"t{training}", lambda a, b, t=training: model([a, b], training=t), input_signature=given)
     archive.write_out(str(tmp_path / "1"), verbose=False)
-    graphs.scan(tmp_path / "1")
+    graph_scan.scan(tmp_path / "1")
     loaded = tf.saved_model.load(str(tmp_path / "1"))
     assert loaded.tTrue(tf.constant(["a b", "c"]), tf.zeros((2, 16, 16, 3))).shape[0] == 2

@@ -19,7 +19,7 @@ import models
 import pytest
 
 import tlkit
-from tlkit import exporting
+from tlkit.artifacts import export
 from tlkit.config import Backbone, File, Wheel
 from tlkit.errors import ArtifactError, WeightsError
 from tlkit.models.vision.image_backbones import ImageInput
@@ -34,7 +34,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clf, out = models.tiny_classifier(2), tmp_path_factory.mktemp("exported") / "out"
     proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "_prove", lambda *_: proof)
+        patch.setattr(export, "_prove", lambda *_: proof)
         tlkit.export(clf, out)
     return out
 

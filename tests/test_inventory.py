@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tlkit import inventory
+from tlkit.artifacts import manifest
 from tlkit.errors import ArtifactError
 
-SHARD = f"{inventory.ROOT}/variables/variables.data-00000-of-00001"
-FINGERPRINT = f"{inventory.ROOT}/fingerprint.pb"
-CONTENTS = {name: name.encode() for name in (*inventory.VITAL, SHARD, FINGERPRINT, "README.md")}
+SHARD = f"{manifest.ROOT}/variables/variables.data-00000-of-00001"
+FINGERPRINT = f"{manifest.ROOT}/fingerprint.pb"
+CONTENTS = {name: name.encode() for name in (*manifest.VITAL, SHARD, FINGERPRINT, "README.md")}
 
 
 def sha(data: bytes) -> str:
@@ -71,8 +71,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def load(place: Path) -> dict[str, Any]:
-    facts = inventory.read(place)
-    inventory.verify(place, facts["files"])
+    facts = manifest.read(place)
+    manifest.verify(place, facts["files"])
     return facts
 
 
@@ -144,31 +144,31 @@ def test_facts_that_cannot_be(place: Path, path: str, value: Any, message: str) 
     facts = changed(path, value) if path != "files.README.md" else changed("files", FACTS["files"] | {"README.md": 5})
     message = r"files\.README\.md is of type int, not str" if path == "files.README.md" else message
     with pytest.raises(ArtifactError, match=rf"tlkit\.json is damaged: {message}; export the model again"):
-        inventory.read(write(place, facts))
+        manifest.read(write(place, facts))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", '{"schema": 1' + "0" * 5000 + "}", "\ud800"])
 def test_facts_that_are_no_facts(place: Path, text: str) -> None:
     (place / "tlkit.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(ArtifactError, match=r"tlkit\.json is damaged: .*; export the model again"):
-        inventory.read(place)
+        manifest.read(place)
 
 
 @pytest.mark.parametrize("bomb", ["[" * 100_000, '{"schema":' * 100_000, '{"schema": 1, "labels": ' + "[" * 99_999])
 def test_facts_that_are_nested_too_deeply(place: Path, bomb: str) -> None:
     (place / "tlkit.json").write_text(bomb)
     with pytest.raises(ArtifactError, match="is damaged: it is nested too deeply; export the model again"):
-        inventory.read(place)
+        manifest.read(place)
 
 
 def test_more_facts_than_are_read(place: Path) -> None:
     begin = time.monotonic()
     (place / "tlkit.json").write_text('{"schema": 1, "labels": [' + '"",' * 10**7 + '""]}')
     with pytest.raises(ArtifactError, match=r"it has [0-9,]+ bytes, at most 16,000,000 are read, and 100,000 labels"):
-        inventory.read(place)
+        manifest.read(place)
     write(place, changed("labels", [str(number) for number in range(100_001)]))
     with pytest.raises(ArtifactError, match="it has 100,001 labels, not 1 to 100,000"):
-        inventory.read(place)
+        manifest.read(place)
     assert time.monotonic() - begin < 5
 
 
@@ -176,26 +176,26 @@ def test_a_directory_without_facts(tmp_path: Path) -> None:
     with pytest.raises(
         ArtifactError, match=r"is not an artifact: it has no tlkit\.json; name a directory tlkit\.export"
     ):
-        inventory.read(tmp_path)
+        manifest.read(tmp_path)
 
 
 @pytest.mark.parametrize("given", [OLD_TEXT, TEXT])
 def test_inputs_of_texts_old_and_new(place: Path, given: dict[str, Any]) -> None:
-    from tlkit.artifact import _input
+    from tlkit.artifacts.artifact import _input
     from tlkit.models.text.text_backbones import TextInput
 
-    read = inventory.read(write(place, changed("input", given)))
+    read = manifest.read(write(place, changed("input", given)))
     family, segments = ("bert", 1) if given is OLD_TEXT else ("roberta", 2)
     assert _input(read) == TextInput(16, family=family, segments=segments)
-    assert TEXT.keys() - {"kind", "resize"} == TextInput().facts().keys() == inventory.INPUTS["text"].keys()
+    assert TEXT.keys() - {"kind", "resize"} == TextInput().facts().keys() == manifest.INPUTS["text"].keys()
 
 
 @pytest.mark.parametrize(("told", "temperature"), [({}, 1.0), ({"temperature": 1.7}, 1.7)])
 def test_labels_calibrated_or_older_than_calibration(place: Path, told: dict[str, float], temperature: float) -> None:
-    from tlkit.artifact import _target
+    from tlkit.artifacts.artifact import _target
     from tlkit.tasks.targets import Label
 
-    read = inventory.read(write(place, changed("target", {"name": "label"} | told)))
+    read = manifest.read(write(place, changed("target", {"name": "label"} | told)))
     assert _target(read) == Label(("a", "b"), temperature)
 
 
@@ -203,7 +203,7 @@ def test_labels_calibrated_or_older_than_calibration(place: Path, told: dict[str
 def test_a_temperature_is_above_zero(place: Path, temperature: float) -> None:
     facts = changed("target", {"name": "label", "temperature": temperature})
     with pytest.raises(ArtifactError, match=r"target\.temperature is (not a finite number above 0|of type NoneType)"):
-        inventory.read(write(place, facts))
+        manifest.read(write(place, facts))
 
 
 # === Schemas ===
@@ -222,20 +222,20 @@ def test_a_temperature_is_above_zero(place: Path, temperature: float) -> None:
 def test_another_schema_is_refused_naming_who_wrote_it(place: Path, schema: int, versions: Any, writer: str) -> None:
     message = f"has schema {schema}, written by tlkit {writer}; this tlkit reads schema 2. Install the tlkit that wrote"
     with pytest.raises(ArtifactError, match=message):
-        inventory.read(write(place, {"schema": schema, "versions": versions}))
+        manifest.read(write(place, {"schema": schema, "versions": versions}))
 
 
 def test_an_older_schema_is_upgraded_step_by_step(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inventory, "SCHEMA", 4)
-    monkeypatch.setitem(inventory.UPGRADES, 2, lambda facts: {k: v for k, v in facts.items() if k != "heads"})
-    monkeypatch.setitem(inventory.UPGRADES, 3, lambda facts: facts | {"head": facts["head"] + "!"})
-    monkeypatch.setitem(inventory.UPGRADES, 4, lambda facts: 1 / 0)
-    assert inventory.read(place)["head"] == "own!"
+    monkeypatch.setattr(manifest, "SCHEMA", 4)
+    monkeypatch.setitem(manifest.UPGRADES, 2, lambda facts: {k: v for k, v in facts.items() if k != "heads"})
+    monkeypatch.setitem(manifest.UPGRADES, 3, lambda facts: facts | {"head": facts["head"] + "!"})
+    monkeypatch.setitem(manifest.UPGRADES, 4, lambda facts: 1 / 0)
+    assert manifest.read(place)["head"] == "own!"
 
 
 def test_the_first_schema_knew_one_label_only(place: Path) -> None:
     first = {key: value for key, value in FACTS.items() if key != "target"} | {"schema": 1}
-    assert inventory.read(write(place, first)) == FACTS | {"target": {"name": "label"}}
+    assert manifest.read(write(place, first)) == FACTS | {"target": {"name": "label"}}
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
@@ -244,14 +244,14 @@ def test_a_value_needs_a_scale(place: Path, scale: float) -> None:
     with pytest.raises(
         ArtifactError, match=r"target\.(mean and target\.scale are not finite, or the scale|scale is of type NoneType)"
     ):
-        inventory.read(write(place, facts))
+        manifest.read(write(place, facts))
 
 
 def test_an_older_schema_that_is_damaged(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inventory, "SCHEMA", 3)
-    monkeypatch.setitem(inventory.UPGRADES, 2, lambda facts: facts | {"head": facts["top"]})
+    monkeypatch.setattr(manifest, "SCHEMA", 3)
+    monkeypatch.setitem(manifest.UPGRADES, 2, lambda facts: facts | {"head": facts["top"]})
     with pytest.raises(ArtifactError, match=r"tlkit\.json is damaged: of its schema 2, KeyError\('top'\); export the"):
-        inventory.read(place)
+        manifest.read(place)
 
 
 # === Files ===
@@ -274,7 +274,7 @@ def test_a_list_of_what_is_not_exported(place: Path, name: str) -> None:
         load(write(place, changed("files", FACTS["files"] | {name: sha(b"")})))
 
 
-@pytest.mark.parametrize("name", [*inventory.VITAL, SHARD])
+@pytest.mark.parametrize("name", [*manifest.VITAL, SHARD])
 def test_a_list_that_omits_what_matters(place: Path, name: str) -> None:
     with pytest.raises(ArtifactError, match=f"it lists no digest of {name}; export the model again"):
         load(write(place, changed("files", {key: digest for key, digest in FACTS["files"].items() if key != name})))
@@ -321,7 +321,7 @@ def link(place: Path, goal: Path, name: str) -> None:
     (place / name).symlink_to(goal)
 
 
-@pytest.mark.parametrize("name", ["model.keras", "saved_model", f"{inventory.ROOT}/variables", SHARD])
+@pytest.mark.parametrize("name", ["model.keras", "saved_model", f"{manifest.ROOT}/variables", SHARD])
 def test_a_link_is_refused(place: Path, tmp_path: Path, name: str) -> None:
     link(place, tmp_path / "elsewhere", name)
     with pytest.raises(ArtifactError, match=r"is a link, which may lead anywhere; copy the artifact with its files"):

@@ -24,9 +24,10 @@ from test_hostile import forge
 from test_tabular import COLUMNS, ROWS
 
 import tlkit
-from tlkit import cli, exporting, isolated_worker, isolation
+from tlkit import cli
+from tlkit.artifacts import export, isolated_worker, isolation
+from tlkit.artifacts.isolated_worker import Malformed
 from tlkit.errors import ArtifactError, InputError
-from tlkit.isolated_worker import Malformed
 from tlkit.models.tabular.table_input import TABULAR, TableInput
 
 PROOF = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
@@ -39,7 +40,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Export a small classifier; that a fresh process answers as it does is shown elsewhere."""
     clf, out = models.spread(models.tiny_classifier(3), models.pictures(16, 16)), tmp_path_factory.mktemp("a") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "_prove", lambda *_: PROOF)
+        patch.setattr(export, "_prove", lambda *_: PROOF)
         tlkit.export(clf, out)
     return out
 
@@ -423,7 +424,7 @@ def test_the_command_passes_its_limits_on(told: Any, monkeypatch: pytest.MonkeyP
         seen.append(limits)
         raise ArtifactError("far enough")
 
-    monkeypatch.setattr("tlkit.artifact.load", load)
+    monkeypatch.setattr("tlkit.artifacts.artifact.load", load)
     told("predict", tmp_path, "a.png", "--timeout", "5", "--memory", "2GB")
     told("predict", tmp_path, "a.png", "--isolate")
     told("predict", tmp_path, "a.png")
@@ -502,7 +503,7 @@ def test_predict_on_the_command_line(moody: Path, tmp_path: Path, exported: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tags", "value", "text", "pairs", "entities", "reply", "summary", "table"])
 def test_every_kind_of_answer(kind: str, tmp_path: Path, closing: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_prove", lambda *_: PROOF)
+    monkeypatch.setattr(export, "_prove", lambda *_: PROOF)
     clf, items = KINDS[kind](tmp_path)
     tlkit.export(clf, tmp_path / "out")
     plain, apart = tlkit.load(tmp_path / "out"), tlkit.load(tmp_path / "out", timeout=300)

@@ -22,7 +22,7 @@ from test_hostile import forge
 from test_tabular import COLUMNS, ROWS
 
 import tlkit
-from tlkit import exporting
+from tlkit.artifacts import export
 from tlkit.cli import main
 from tlkit.config import Backbone
 from tlkit.errors import ArtifactError, WeightsError
@@ -111,7 +111,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("exported") / "out"
     proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "_prove", lambda *_: proof)
+        patch.setattr(export, "_prove", lambda *_: proof)
         tlkit.export(models.tiny_classifier(["dark", "red"]), out)
     return out
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cli, inventory, ledger
+from tlkit import cli, ledger
+from tlkit.artifacts import manifest
 from tlkit.config import Splitting
 from tlkit.data import table_file
 from tlkit.errors import DataError, TlkitError
@@ -197,7 +198,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "run.json": lambda path: ledger.load(path.parent),
     "a.json": files.read_json,
     "report.json": lambda path: Measured.load(path.parent),
-    "tlkit.json": lambda path: inventory.read(path.parent),
+    "tlkit.json": lambda path: manifest.read(path.parent),
     "config.json": lambda path: text_presets.family_of(path.parent),
     "checkpoint.safetensors": checkpoint.read,
 }

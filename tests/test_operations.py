@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tlkit.operations import ALLOWED, RESTORING, SAVING
+from tlkit.artifacts.allowed_ops import ALLOWED, RESTORING, SAVING
 
 DANGEROUS = """
     ReadFile WriteFile MatchingFiles WholeFileReader WholeFileReaderV2 FixedLengthRecordReader

@@ -18,7 +18,8 @@ import pytest
 import stories
 from PIL import Image
 
-from tlkit import artifact, cli, outlook, run, upkeep
+from tlkit import cli, outlook, run, upkeep
+from tlkit.artifacts import artifact
 from tlkit.errors import DataError
 from tlkit.features import disk_cache
 from tlkit.tasks.predictions import Prediction, TagsPrediction, TextPrediction

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import exporting, run
+from tlkit import run
+from tlkit.artifacts import export
 from tlkit.config import Backbone
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.utils import files
@@ -52,7 +53,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TLKIT_HOME", str(home / "cache"))
         patch.setitem(VISION, "tiny", row)
-        patch.setattr(exporting, "_prove", lambda *_: proof)
+        patch.setattr(export, "_prove", lambda *_: proof)
         old = os.umask(0o022)
         try:
             run.run_job(run.Job(**given, backbone="tiny", head="pool_dense", epochs=(1, 1)), progress=False)

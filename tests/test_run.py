@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import exporting, ledger, run
 from tlkit import job as jobs
+from tlkit import ledger, run
+from tlkit.artifacts import export
 from tlkit.config import Backbone, Compute
 from tlkit.data.readers import image_folder
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
@@ -139,7 +140,7 @@ def test_a_run_from_start_to_refusal(
     job: Job, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
-    monkeypatch.setattr(exporting, "_prove", lambda *_: proof)  # tests/test_cli.py proves in earnest
+    monkeypatch.setattr(export, "_prove", lambda *_: proof)  # tests/test_cli.py proves in earnest
     done = run_job(job)
     told = capsys.readouterr().out
     assert "photos: image, 2 classes; train 12, val 2, test 2" in told
@@ -195,7 +196,7 @@ def test_overwrite_replaces_its_own_files_and_keeps_a_strangers(
 
     (out / ".tlkit-killed").mkdir()  # what a killed process leaves
     (out / "checkpoint.safetensors").write_text("an older run's")
-    monkeypatch.setattr(exporting, "export", exported)
+    monkeypatch.setattr(export, "export", exported)
     run_job(job, overwrite=True, progress=False)
     assert seen == [{"run.json", "splits.csv", "thesis.txt", "checkpoint.safetensors"}]
     assert (out / "thesis.txt").read_text() == "a stranger's"
@@ -226,7 +227,7 @@ def test_a_run_that_breaks_off_says_how_to_go_on_and_does(
         (folder / "saved_model" / "half").write_text("half")
         raise failure
 
-    monkeypatch.setattr(exporting, "export", broken)
+    monkeypatch.setattr(export, "export", broken)
     with pytest.raises(kind, match=message):
         run_job(job, overwrite=True, progress=False)
     out = Path(job.out)
@@ -234,7 +235,7 @@ def test_a_run_that_breaks_off_says_how_to_go_on_and_does(
     assert there["status"] == "running" and there["settings"]["seed"] == 0
     assert (out / "checkpoint.safetensors").exists() and (out / "thesis.txt").read_text() == "a stranger's"
 
-    monkeypatch.setattr(exporting, "export", export_little)
+    monkeypatch.setattr(export, "export", export_little)
     original = loop.train
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("it was trained again"))
     done = run_job(jobs.resumed(job.out), progress=False)
@@ -254,7 +255,7 @@ def figures(told: dict) -> list[dict]:
 def test_a_run_goes_on_from_the_middle_of_either_phase_as_if_nothing_had_happened(
     job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(exporting, "export", export_little)
+    monkeypatch.setattr(export, "export", export_little)
     monkeypatch.setattr(checkpoint, "EVERY", 0)
     monkeypatch.setattr(checkpoint, "SHARE", 0)
     job = dataclasses.replace(job, epochs=(2, 2), batch_size=4, augment="none", dropout=0.5)
@@ -321,7 +322,7 @@ def test_a_job_of_wrong_types_cannot_be_resumed(tmp_path: Path, name: str, value
 
 
 def test_other_versions_are_said(job: Job, monkeypatch: pytest.MonkeyPatch, untrained: None, capsys: object) -> None:
-    monkeypatch.setattr(exporting, "export", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(export, "export", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(Interrupted):
         run_job(job, progress=False)
     there = files.read_json(Path(job.out) / "run.json")
@@ -347,7 +348,7 @@ def test_how_it_is_computed_stands_in_the_ledger_before_the_first_step(
         return NOTHING
 
     monkeypatch.setattr(fit, "fit", fake_fit)
-    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    monkeypatch.setattr(export, "export", lambda *_, **__: None)
     job = dataclasses.replace(job, precision="bfloat16", cache_budget=5000, deterministic=True)
     done = run_job(job, progress=False)
     compute, before = seen
@@ -490,7 +491,7 @@ def test_unreadable_files_are_named(job: Job, tmp_path: Path, monkeypatch: pytes
     folder = save_pictures(tmp_path / "some")
     for i in range(6):
         (folder / "red" / f"broken{i}.png").write_bytes(b"no picture")
-    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    monkeypatch.setattr(export, "export", lambda *_, **__: None)
     done = run_job(dataclasses.replace(job, data=str(folder)), progress=False)
     told = done.report.notes[-1]
     assert told.startswith("6 unreadable examples were left out (red/broken0.png, ")
@@ -505,7 +506,7 @@ def test_unreadable_files_are_named(job: Job, tmp_path: Path, monkeypatch: pytes
 def test_splits_are_written_and_used_again(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untrained: None
 ) -> None:
-    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    monkeypatch.setattr(export, "export", lambda *_, **__: None)
     first = run_job(dataclasses.replace(job, seed=3), progress=False)
     table = Path(job.out) / "splits.csv"
     assert len(list(csv.DictReader(table.read_text("utf-8").splitlines()))) == 16
@@ -519,7 +520,7 @@ def test_splits_are_written_and_used_again(
 def test_what_hurts_is_said_before_training(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untrained: None, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    monkeypatch.setattr(export, "export", lambda *_, **__: None)
     folder = save_pictures(tmp_path / "some")
     (folder / "red" / "copy.png").write_bytes((folder / "dark" / "0.png").read_bytes())
     done = run_job(dataclasses.replace(job, data=str(folder)))
@@ -557,7 +558,7 @@ def test_a_run_of_enough_examples_tells_whether_more_would_help(
 ) -> None:
     photos = save_pictures(tmp_path / "photos", 100)
     given: dict[str, object] = {}
-    monkeypatch.setattr(exporting, "export", lambda clf, out, **told: given.update(told, clf=clf))
+    monkeypatch.setattr(export, "export", lambda clf, out, **told: given.update(told, clf=clf))
     job = Job(data=str(photos), out=str(tmp_path / "out"), backbone="tiny", weights=None, epochs=(2, 1), augment="none")
     told = run_job(job).ledger
     assert [row["examples"] for row in told["amounts"]] == [18, 35, 70, 140]
@@ -586,7 +587,7 @@ def test_a_run_that_goes_on_has_its_splits_again(
         table.write_bytes(other.read_bytes())
     elif damage == "a link":
         table.symlink_to(other)
-    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    monkeypatch.setattr(export, "export", lambda *_, **__: None)
     done = run_job(jobs.resumed(job.out))
     assert table.read_bytes() == before and not table.is_symlink() and other.read_bytes() != before
     reason = {"gone": "could not be read", "changed": "was changed since", "a link": "a link that leads out of"}[damage]
@@ -599,7 +600,7 @@ def test_a_run_that_goes_on_with_its_own_splits_says_nothing_of_them(
 ) -> None:
     with pytest.raises(Interrupted):
         run_job(job, progress=False)
-    monkeypatch.setattr(exporting, "export", lambda *_, **__: None)
+    monkeypatch.setattr(export, "export", lambda *_, **__: None)
     run_job(jobs.resumed(job.out))
     assert "anew" not in capsys.readouterr().out
 
@@ -628,7 +629,7 @@ def stopped(untrained: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fake_export(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporting, "export", fake_export)
+    monkeypatch.setattr(export, "export", fake_export)
 
 
 def test_an_out_that_is_no_utf_8(job: Job, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from test_hostile import forge
 
 import tlkit
-from tlkit import exporting
+from tlkit.artifacts import export
 from tlkit.cli import main
 from tlkit.errors import ArtifactError, RunError
 from tlkit.utils import files
@@ -26,7 +26,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clf, out = models.tiny_classifier(2), tmp_path_factory.mktemp("exported") / "out"
     proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "_prove", lambda *_: proof)
+        patch.setattr(export, "_prove", lambda *_: proof)
         tlkit.export(clf, out)
     return out
 

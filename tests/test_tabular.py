@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import inventory
+from tlkit.artifacts import manifest
 from tlkit.config import Reading
 from tlkit.data.table_columns import Column
 from tlkit.errors import InputError
@@ -79,10 +79,10 @@ def test_cells_in_writing_are_read_in_the_graph_as_outside(given: TableInput) ->
 
 def test_the_facts_build_the_same_input(given: TableInput) -> None:
     facts = json.loads(json.dumps({"kind": "table", "resize": "crop", **given.facts()}))
-    assert list(inventory._input_faults(facts)) == []
+    assert list(manifest._input_faults(facts)) == []
     assert TableInput(**{name: value for name, value in facts.items() if name not in ("kind", "resize")}) == given
-    assert next(inventory._input_faults(facts | {"gaps": []})).startswith("its columns, categories")
-    assert next(inventory._input_faults(facts | {"code": 1})) == "input.code is not known"
+    assert next(manifest._input_faults(facts | {"gaps": []})).startswith("its columns, categories")
+    assert next(manifest._input_faults(facts | {"code": 1})) == "input.code is not known"
 
 
 def test_a_row_without_a_table_says_what_to_do() -> None:

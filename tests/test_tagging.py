@@ -14,7 +14,7 @@ import pytest
 from test_comparing import two_runs
 
 import tlkit
-from tlkit import exporting
+from tlkit.artifacts import export
 from tlkit.config import Phase
 from tlkit.data.splits import Split
 from tlkit.errors import ArtifactError, InputError
@@ -229,7 +229,7 @@ def test_a_killed_training_ends_with_the_same_bits(
 @pytest.fixture(scope="module")
 def artifact(trained: tuple, folder: Path) -> Iterator[tlkit.Artifact]:
     clf, _, report = trained
-    yield exporting.export(clf, folder / "out", report=report)
+    yield export.export(clf, folder / "out", report=report)
 
 
 def by_hand(clf: Any, text: str) -> list[str]:

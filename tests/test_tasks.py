@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import artifact, cli
+from tlkit import cli
+from tlkit.artifacts import artifact
 from tlkit.config import Backbone, Phase, Splitting
 from tlkit.errors import DataError, InputError
 from tlkit.models.vision.image_backbones import VISION, ImageInput

@@ -14,7 +14,7 @@ import models
 import numpy as np
 import pytest
 
-from tlkit import exporting, graphs
+from tlkit.artifacts import export, graph_scan
 from tlkit.errors import InputError
 from tlkit.models.text.families import FAMILIES
 from tlkit.models.text.tokenizer import Tokens
@@ -165,8 +165,8 @@ def save(folder: Path, family: str, **options: Any) -> np.ndarray:
 
     clf = lexicons.classifier(lexicons.FIRST[family], layers=2, **options)
     clf.save(folder / f"{family}.keras")
-    exporting._write_saved_model(clf, folder / family)
-    graphs.scan(folder / family)
+    export._write_saved_model(clf, folder / family)
+    graph_scan.scan(folder / family)
     assert ("pairs" in options) == (len(clf.inputs[0].shape) == 2)
     return clf(tf.constant(lexicons.PAIRS if "pairs" in options else models.TEXTS), training=False).numpy()
 
@@ -210,4 +210,4 @@ def test_no_word_that_was_seen_is_exported(tmp_path: Path) -> None:
     )
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"Geheimnis" not in written and b"Xylophon" not in written and "\u0120cat".encode() in written
-    graphs.scan(tmp_path)
+    graph_scan.scan(tmp_path)

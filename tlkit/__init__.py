@@ -25,7 +25,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
     "training.learning_curve": ("learning_curve",),
-    "artifact": ("Artifact", "load"),
+    "artifacts.artifact": ("Artifact", "load"),
     "evaluation.baseline": ("baseline",),
     "models.classifier": ("classifier",),
     "evaluation.calibration": ("calibrate",),
@@ -60,7 +60,7 @@ _HOMES = {
         "WeightsError",
     ),
     "evaluation.explain": ("explain",),
-    "exporting": ("export",),
+    "artifacts.export": ("export",),
     "models.factories": (
         "albert_classifier",
         "autoencoder_vector_dense",

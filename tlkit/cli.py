@@ -80,7 +80,7 @@ def _complain(options: argparse.Namespace, error: BaseException, told: str) -> N
 
 def _whole(options: argparse.Namespace) -> Any:
     """Return the limits of a command that runs in a process of its own as a whole; `predict` isolates the model."""
-    from tlkit import isolation
+    from tlkit.artifacts import isolation
 
     if options.command not in (_evaluate, _export):
         return None
@@ -88,7 +88,7 @@ def _whole(options: argparse.Namespace) -> Any:
 
 
 def _apart(options: argparse.Namespace, arguments: Sequence[str], limits: Any) -> int:
-    from tlkit import isolation
+    from tlkit.artifacts import isolation
 
     code = "import sys; from tlkit import cli; sys.exit(cli.limited(*sys.argv[1:]))"
     command = [sys.executable, "-P", "-c", code, str(limits.memory or ""), *arguments]
@@ -98,7 +98,7 @@ def _apart(options: argparse.Namespace, arguments: Sequence[str], limits: Any) -
 
 def limited(memory: str, *arguments: str) -> int:
     """Run one command in this process, which was started for it, within so many bytes beside those of TensorFlow."""
-    from tlkit import isolated_worker, isolation
+    from tlkit.artifacts import isolated_worker, isolation
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped is to tidy up
     try:
@@ -273,7 +273,7 @@ def _combination(options: argparse.Namespace) -> tuple[str | None, str | None]:
 def _predict(options: argparse.Namespace) -> None:
     import dataclasses
 
-    from tlkit.artifact import load
+    from tlkit.artifacts.artifact import load
 
     hush()
     artifact = load(options.artifact, isolate=options.isolate, timeout=options.timeout, memory=options.memory)
@@ -286,7 +286,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from tlkit.artifact import load
+    from tlkit.artifacts.artifact import load
     from tlkit.evaluation import classification_report
 
     if options.out and any(os.path.exists(Path(options.out) / name) for name in ("tlkit.json", "run.json")):
@@ -324,8 +324,8 @@ def _doctor(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from tlkit import ledger
-    from tlkit.artifact import load
-    from tlkit.exporting import export
+    from tlkit.artifacts.artifact import load
+    from tlkit.artifacts.export import export
 
     out = Path(options.out)
     if os.path.exists(out) and not os.path.exists(out / "tlkit.json"):

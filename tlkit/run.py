@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import artifact, exporting, ledger, outlook
+from tlkit import ledger, outlook
+from tlkit.artifacts import artifact, export
 from tlkit.config import Compute, Phase, resolve
 from tlkit.data import reader_factory
 from tlkit.doctor import checks, diagnose
@@ -185,7 +186,7 @@ def _finish(clf: Any, out: Path, examples: reader_factory.Data, history: fit.His
     """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
     measured = _measured(clf, examples, history)
     told = ledger.load(out)
-    exporting.export(clf, out, report=measured, data=examples, history=history, overwrite=True, record=told)
+    export.export(clf, out, report=measured, data=examples, history=history, overwrite=True, record=told)
     if measured.each:
         examples.write_answers(out / ledger.ANSWERS, measured.each)
     done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}

@@ -2,7 +2,7 @@
 
 A SavedModel is a program: loading runs its initializers, asking it runs its signatures, and either may hold operations
 that read and write files or call Python. So every operation of its graph and of all its functions, called or not, has
-to be on a list of operations that only compute (`tlkit.operations`).
+to be on a list of operations that only compute (`tlkit.artifacts.allowed_ops`).
 
 One exception cannot be avoided: each SavedModel brings a function that saves its variables and one that restores them.
 These may hold what saving and restoring take, provided that the saver's own two nodes call them and nothing else does:
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.artifacts.allowed_ops import ALLOWED, RESTORING, SAVING
 from tlkit.errors import ArtifactError
-from tlkit.operations import ALLOWED, RESTORING, SAVING
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.attr_value_pb2 import AttrValue
@@ -49,7 +49,7 @@ def scan(folder: Path) -> None:
             place = f"in the function {function[:100]!r}" if function else "in the main graph"
             raise ArtifactError(
                 f"{path} holds the operation {node.op[:100]!r} (node {node.name[:100]!r} {place}), which is not on the "
-                f"list of operations that only compute, tlkit.operations.ALLOWED. Nothing was loaded; build the model "
+                f"list of operations that only compute, tlkit.artifacts.allowed_ops.ALLOWED. Nothing was loaded; build the model "
                 f"without it and export again, or use tf.saved_model.load if you trust its maker with your files"
             )
 

@@ -1,9 +1,9 @@
 """Answer with an artifact in a process of its own, within limits of time and memory.
 
-An artifact whose operations all compute (`tlkit.graphs`) may still never come to an end, or ask for more memory than
+An artifact whose operations all compute (`tlkit.artifacts.graph_scan`) may still never come to an end, or ask for more memory than
 there is. So a person may have it answer in another process, which is ended where it takes too long, and which the
 system refuses more memory than it was granted. The process is not trusted: what it answers is read as numbers and
-strings within bounds (`tlkit.isolated_worker`).
+strings within bounds (`tlkit.artifacts.isolated_worker`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import isolated_worker
+from tlkit.artifacts import isolated_worker
 from tlkit.errors import ArtifactError, InputError
 
 LOADING = 300.0  # seconds in which TensorFlow must be imported and the model be loaded

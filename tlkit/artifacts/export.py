@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit import fresh, graphs
-from tlkit.artifact import Artifact, load
+from tlkit.artifacts import graph_scan, reload_check
+from tlkit.artifacts.artifact import Artifact, load
+from tlkit.artifacts.manifest import SCHEMA
 from tlkit.errors import ArtifactError
 from tlkit.evaluation.report_base import Measured
-from tlkit.inventory import SCHEMA
 from tlkit.models import lora
 from tlkit.models.classifier import Spec
 from tlkit.reporting import model_card, report_page
@@ -79,7 +79,7 @@ def export(
     with files.atomic(out / "saved_model") as folder:
         version = folder / "1"
         _write_saved_model(clf, version)
-        graphs.scan(version)
+        graph_scan.scan(version)
         parity = _prove(clf, version, samples)
     with files.atomic(out / "model.keras") as path:
         clf.save(path)
@@ -233,7 +233,7 @@ def _ask_fresh_process(
         request, given = Path(scratch, "request.json"), Path(scratch, "answers.npy")
         wanted = {"ops": list(ops), "endpoint": endpoint, "output": output, "samples": _encoded(samples)}
         request.write_text(json.dumps(wanted))
-        command = [sys.executable, "-I", fresh.__file__, str(folder), str(request), str(given)]
+        command = [sys.executable, "-I", reload_check.__file__, str(folder), str(request), str(given)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
         if done.returncode:
             reason = done.stderr.strip().split("\n")[-1][:300]

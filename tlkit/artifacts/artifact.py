@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import graphs, inventory, isolation, saved_model
+from tlkit.artifacts import graph_scan, isolation, manifest, saved_model
 from tlkit.config import Backbone, resolve
 from tlkit.errors import ArtifactError, InputError
 from tlkit.evaluation.explain import listed
@@ -53,7 +53,7 @@ class Artifact:
         self.labels = tuple(facts["labels"])
         self.target = _target(facts)
         self.input = _input(facts)
-        self._worker = limits and isolation.Worker(path, path / inventory.ROOT, self.input.ops, limits)
+        self._worker = limits and isolation.Worker(path, path / manifest.ROOT, self.input.ops, limits)
 
     @functools.cached_property
     def served(self) -> Any:
@@ -61,7 +61,7 @@ class Artifact:
         self._must_run_here("SavedModel")
         for module in self.input.ops:
             importlib.import_module(module)
-        return saved_model.load(self.path / inventory.ROOT)
+        return saved_model.load(self.path / manifest.ROOT)
 
     @functools.cached_property
     def model(self) -> keras.Model:
@@ -116,7 +116,7 @@ class Artifact:
         found: list[Any] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
-            about = {"target": self.target.name, "count": len(encoded), "folder": self.path / inventory.ROOT}
+            about = {"target": self.target.name, "count": len(encoded), "folder": self.path / manifest.ROOT}
             found += saved_model.predictions(self.target.predictions, self._answer(name, encoded), **about)
         return found if threshold is None else [each.unless_below(threshold) for each in found]
 
@@ -137,7 +137,7 @@ class Artifact:
         """Ask a signature for one batch, here or in a process of its own, and return its arrays by name."""
         if self._worker is not None:
             return self._worker.ask(signature, encoded.numpy())
-        return saved_model.answer(self.served, signature, encoded, self.path / inventory.ROOT)
+        return saved_model.answer(self.served, signature, encoded, self.path / manifest.ROOT)
 
     def _must_run_here(self, what: str) -> None:
         if self._worker is not None:
@@ -191,7 +191,7 @@ def load(
     environment.check()
     path = Path(path)
     limits = isolation.limits(isolate, timeout, memory)
-    facts = inventory.read(path)
-    inventory.verify(path, facts["files"])
-    graphs.scan(path / inventory.ROOT)
+    facts = manifest.read(path)
+    manifest.verify(path, facts["files"])
+    graph_scan.scan(path / manifest.ROOT)
     return Artifact(path, facts, limits)
