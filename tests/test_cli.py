@@ -20,13 +20,14 @@ import pytest
 import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import cli, ledger, outlook, run
+from tlkit import cli
 from tlkit.artifacts import artifact, export
 from tlkit.config import Backbone
 from tlkit.features import disk_cache
 from tlkit.models import classifier, factories, heads, weights
 from tlkit.models.generation import generators
 from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.runs import preview, record, run
 from tlkit.training import estimate
 from tlkit.utils import files
 
@@ -391,13 +392,13 @@ def test_a_summary_stands_before_the_figures(
     made = types.SimpleNamespace(directory="there", already=False, report="FIGURES", ledger={"history": history})
     monkeypatch.setattr(run, "run_job", lambda *_, **__: made)
     words = ["train", photos, "--out", tmp_path / "out"]
-    assert ask(*words)[1] == f"{outlook.summary(history)}\nFIGURES\nartifact: there\n"
+    assert ask(*words)[1] == f"{preview.summary(history)}\nFIGURES\nartifact: there\n"
     assert ask(*words, "--quiet")[1] == "FIGURES\nartifact: there\n"
 
 
 def test_what_a_run_leaves(trained: Path) -> None:
     there = {path.name for path in trained.iterdir()} - {".run.json.lock"}
-    assert there == {ledger.LEDGER, *ledger.OWN} - {"quarantine.csv", "precision_recall.png", "tags.png", "values.png"}
+    assert there == {record.LEDGER, *record.OWN} - {"quarantine.csv", "precision_recall.png", "tags.png", "values.png"}
     parity = json.loads((trained / "tlkit.json").read_text())["parity"]
     assert parity["samples"] == 2 and parity["max_difference"] <= 1e-5
 
@@ -585,9 +586,9 @@ def test_runs_are_listed(ask: object, refused: object, tmp_path: Path) -> None:
     assert ask("runs", tmp_path) == (0, f"no runs under {tmp_path}\n", "")
     settings = {"backbone": "tiny", "head": "pool_dense", "data": "photos"}
     for name in ("one", "two", "broken", ".hidden"):
-        ledger.begin(tmp_path / name, {"settings": settings, "data": "x", "started": f"2026-01-0{len(name)}T10:00:00"})
+        record.begin(tmp_path / name, {"settings": settings, "data": "x", "started": f"2026-01-0{len(name)}T10:00:00"})
     (tmp_path / "one" / "metrics.csv").write_text("epoch,val_accuracy\n1,0.5\n2,0.75\n")
-    ledger.add(tmp_path / "two", {"status": "finished", "figures": {"mae": 1234.5678, "loss": 0.5}})
+    record.add(tmp_path / "two", {"status": "finished", "figures": {"mae": 1234.5678, "loss": 0.5}})
     (tmp_path / "broken" / "run.json").write_text("{}")
     code, out, err = ask("runs", tmp_path)
     lines = out.splitlines()

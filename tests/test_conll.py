@@ -13,7 +13,7 @@ import pytest
 import tlkit
 from tlkit.data.readers import conll
 from tlkit.errors import DataError, InputError
-from tlkit.job import Job, completed, kind_of
+from tlkit.runs.job import Job, completed, kind_of
 
 SMALL = "the O\ncat B-PET\n\nbank B-FIRM\nloan I-FIRM\nrose O\n\na O\nmat O\n\n"
 

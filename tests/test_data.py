@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import errors, job
+from tlkit import errors
 from tlkit.config import Splitting
 from tlkit.data import reader_factory
+from tlkit.runs import job
 
 TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]
 LABELS = ["pos", "neg"] * 3

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import ledger
 from tlkit.artifacts import export, graph_scan
 from tlkit.errors import ArtifactError, RunError
+from tlkit.runs import record
 from tlkit.utils import files
 
 # fresh processes, each of which takes seconds to import TensorFlow
@@ -294,9 +294,9 @@ def test_another_run_is_set_aside_and_not_shown(learned: dict, tmp_path: Path) -
     assert not any(text in shown(tmp_path) for text in OTHERS)
     assert not (tmp_path / "run.json").exists() and files.read_json(tmp_path / export.ASIDE) == before
     assert export.ASIDE not in json.loads((tmp_path / "tlkit.json").read_text())["files"]
-    assert ledger.runs(tmp_path) == [] and made.report.n == learned["report"].n
+    assert record.runs(tmp_path) == [] and made.report.n == learned["report"].n
     with pytest.raises(RunError, match=r"holds no run of tlkit \(no run\.json\)"):
-        ledger.load(tmp_path)
+        record.load(tmp_path)
 
 
 def test_a_record_is_shown_and_the_run_stays(learned: dict, tmp_path: Path) -> None:

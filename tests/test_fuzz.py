@@ -44,12 +44,12 @@ from fuzzing import (
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import ledger
 from tlkit.artifacts import graph_scan, manifest
 from tlkit.config import Splitting
 from tlkit.errors import TlkitError
 from tlkit.features import shards
 from tlkit.models.vision import torch_pickle
+from tlkit.runs import record
 from tlkit.training import checkpoint
 from tlkit.utils import archives
 
@@ -282,7 +282,7 @@ METRICS = b"phase,epoch,loss,val_accuracy\nhead,1,0.5,0.75\n"
 RUN = {
     "schema": 1, "status": "running", "started": "2026-01-01T00:00:00+0000", "environment": {"tlkit": "0.1.0"},
     "settings": {"backbone": "mobilenet_v2", "head": "pool_dense", "data": "photos"}, "data": "0" * 64, "choices": {},
-    "job": ledger.given(tlkit.Job(data="digits", out="x", backbone="mobilenet_v2", epochs=[1, 1], unfreeze="all")),
+    "job": record.given(tlkit.Job(data="digits", out="x", backbone="mobilenet_v2", epochs=[1, 1], unfreeze="all")),
     "findings": [], "figures": {"accuracy": 0.5},
 }  # fmt: skip
 
@@ -295,18 +295,18 @@ def runs() -> Strategy:
 
 
 def read_run(folder: Path, value: tuple) -> None:
-    from tlkit import job
+    from tlkit.runs import job
 
     document, metrics = value
-    (folder / ledger.LEDGER).write_bytes(document)
+    (folder / record.LEDGER).write_bytes(document)
     if metrics is not None:
         (folder / checkpoint.METRICS).write_bytes(metrics)
-    for run in ledger.runs(folder):
+    for run in record.runs(folder):
         figure = "{} {:.4g}".format(*(run.figure or ("", 0)))
         told = f"{run.status:<10} {run.started[:16]:<16} {run.epochs:>6} {figure} {run.about}"
         told.encode()  # so that it can be printed
-    told = ledger.load(folder)
-    ledger.differences(told, {"settings": RUN["settings"], "data": "1" * 64})
+    told = record.load(folder)
+    record.differences(told, {"settings": RUN["settings"], "data": "1" * 64})
     found = tlkit.resumed(str(folder))
     job.inspect(found)
     job.completed(found, job.kind_of(found))

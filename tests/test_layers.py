@@ -149,7 +149,7 @@ def test_no_import_circle() -> None:
         ("from . import images", {"images"}),
         ("from .images import batches", {"images"}),
         ("def f():\n    from tlkit import cli", {"cli"}),
-        ("if TYPE_CHECKING:\n    from tlkit.run import Run", {"run"}),
+        ("if TYPE_CHECKING:\n    from tlkit.runs.run import Run", {"run"}),
     ],
 )
 def test_imported_finds(source: str, expected: set[str]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import ledger
 from tlkit.errors import RunError
+from tlkit.runs import record
 from tlkit.utils import files
 
 SETTINGS = {"data": "photos", "precision": "auto", "cache_budget": None, "seed": 0, "epochs": (1, 1)}
@@ -17,7 +17,7 @@ FACTS = {"settings": SETTINGS, "data": "sha256:1"}
 def changed(settings: dict, data: str = "sha256:1") -> list[str]:
     """Return what differs from FACTS as they would have been read again from a ledger."""
     there = files.json.loads(files.json.dumps(FACTS))
-    return ledger.differences(there, {"settings": SETTINGS | settings, "data": data})
+    return record.differences(there, {"settings": SETTINGS | settings, "data": data})
 
 
 def test_what_makes_no_other_job() -> None:
@@ -35,13 +35,13 @@ def test_what_makes_another_job() -> None:
 
 
 def test_facts_are_added_and_kept(tmp_path: Path) -> None:
-    assert ledger.standing(tmp_path, FACTS) is None
-    ledger.begin(tmp_path, FACTS)
-    assert ledger.standing(tmp_path, FACTS)["status"] == "running"
-    assert ledger.add(tmp_path, {"choices": {"stores": {2: "float32"}}})["choices"] == {"stores": {"2": "float32"}}
-    there = ledger.add(tmp_path, {"status": "finished"})
-    assert there["choices"] == {"stores": {"2": "float32"}} and there["schema"] == ledger.SCHEMA
-    assert ledger.standing(tmp_path, FACTS) == there == files.read_json(tmp_path / "run.json")
+    assert record.standing(tmp_path, FACTS) is None
+    record.begin(tmp_path, FACTS)
+    assert record.standing(tmp_path, FACTS)["status"] == "running"
+    assert record.add(tmp_path, {"choices": {"stores": {2: "float32"}}})["choices"] == {"stores": {"2": "float32"}}
+    there = record.add(tmp_path, {"status": "finished"})
+    assert there["choices"] == {"stores": {"2": "float32"}} and there["schema"] == record.SCHEMA
+    assert record.standing(tmp_path, FACTS) == there == files.read_json(tmp_path / "run.json")
 
 
 # === Ledgers that anybody may have written ===
@@ -68,14 +68,14 @@ def write(place: Path, facts: dict, metrics: str = "") -> None:
 def test_a_ledger_of_wrong_types_is_damaged(tmp_path: Path, facts: dict, fault: str) -> None:
     write(tmp_path, facts)
     with pytest.raises(RunError, match=rf"run\.json is damaged \({fault}\); restore it, or give --overwrite"):
-        ledger.load(tmp_path)
-    assert [run.status for run in ledger.runs(tmp_path)] == ["damaged"]
+        record.load(tmp_path)
+    assert [run.status for run in record.runs(tmp_path)] == ["damaged"]
 
 
 def test_another_schema_is_named_with_its_writer(tmp_path: Path) -> None:
     write(tmp_path, {"schema": 2, "environment": {"tlkit": "0.9"}})
     with pytest.raises(RunError, match=r"has schema 2, this tlkit reads 1; use tlkit 0\.9 for it"):
-        ledger.load(tmp_path)
+        record.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_another_schema_is_named_with_its_writer(tmp_path: Path) -> None:
 def test_metrics_that_are_damaged(tmp_path: Path, metrics: str) -> None:
     write(tmp_path / "a", {}, metrics)
     write(tmp_path / "b", {}, "epoch,val_accuracy\n1,0.25\n2,0.75\n")
-    found = {run.directory.name: run for run in ledger.runs(tmp_path)}
+    found = {run.directory.name: run for run in record.runs(tmp_path)}
     assert found["a"].status == "damaged"
     assert (found["b"].status, found["b"].epochs, found["b"].figure) == ("unfinished", 2, ("accuracy", 0.75))
 
@@ -92,11 +92,11 @@ def test_metrics_that_are_damaged(tmp_path: Path, metrics: str) -> None:
 def test_the_figure_of_whatever_was_learned(tmp_path: Path) -> None:
     write(tmp_path / "a", {}, "epoch,loss,mae,val_loss,val_mae\n1,1,2,3,4.5\n")
     write(tmp_path / "b", {"figures": {"micro_f1": 0.5, "loss": 1}}, "epoch,val_loss,val_accuracy\n1,1,0.25\n")
-    found = {run.directory.name: run.figure for run in ledger.runs(tmp_path)}
+    found = {run.directory.name: run.figure for run in record.runs(tmp_path)}
     assert found == {"a": ("mae", 4.5), "b": ("micro_f1", 0.5)}
 
 
 def test_what_a_ledger_says_can_be_printed(tmp_path: Path) -> None:
     write(tmp_path, {"started": "\ud800", "status": "\x1b[2J", "settings": {"backbone": "\udcff"}})
-    (run,) = ledger.runs(tmp_path)
+    (run,) = record.runs(tmp_path)
     assert (run.started, run.status) == ("\\ud800", "\\x1b[2J") and run.about.startswith("\\udcff + None")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cli, ledger
+from tlkit import cli
 from tlkit.artifacts import manifest
 from tlkit.config import Splitting
 from tlkit.data import table_file
@@ -25,6 +25,7 @@ from tlkit.models import weights
 from tlkit.models.text import text_presets
 from tlkit.models.vision import torch_pickle
 from tlkit.models.vision.image_backbones import VISION
+from tlkit.runs import record
 from tlkit.training import checkpoint
 from tlkit.utils import files, regular_files
 
@@ -180,7 +181,7 @@ def test_json_that_cannot_be(tmp_path: Path, text: str) -> None:
 
 def own_run(place: Path) -> None:
     """Write a ledger beside what is read."""
-    ledger.begin(place, {"settings": {}, "data": "x"})
+    record.begin(place, {"settings": {}, "data": "x"})
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -195,7 +196,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "b.csv": lambda path: tlkit.dialogues(path),
     "c.jsonl": lambda path: tlkit.summaries(path),
     "splits.csv": lambda path: tlkit.read("digits", splitting=Splitting(file=str(path))),
-    "run.json": lambda path: ledger.load(path.parent),
+    "run.json": lambda path: record.load(path.parent),
     "a.json": files.read_json,
     "report.json": lambda path: Measured.load(path.parent),
     "tlkit.json": lambda path: manifest.read(path.parent),
@@ -247,7 +248,7 @@ def test_what_tlkit_itself_stored_is_passed_over(tmp_path: Path, monkeypatch: py
 def test_metrics_that_are_a_pipe(tmp_path: Path) -> None:
     own_run(tmp_path)
     make_pipe(tmp_path / "metrics.csv")
-    assert within(lambda: ledger.runs(tmp_path))[0].status == "damaged"
+    assert within(lambda: record.runs(tmp_path))[0].status == "damaged"
 
 
 # === The command line ===
@@ -279,10 +280,10 @@ def test_links_out_of_a_run_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
         place.mkdir()
         own_run(place)
     (elsewhere / "metrics.csv").write_text("epoch,val_accuracy\n1,0.5\n")
-    assert ledger.runs(elsewhere)[0].figure == ("accuracy", 0.5)
+    assert record.runs(elsewhere)[0].figure == ("accuracy", 0.5)
     (out / "metrics.csv").symlink_to(elsewhere / "metrics.csv")
     (out / "checkpoint.safetensors").symlink_to(elsewhere / "metrics.csv")
-    assert ledger.runs(out)[0].status == "damaged"
+    assert record.runs(out)[0].status == "damaged"
     with pytest.raises(TlkitError, match="it is a link that leads out of"):
         checkpoint.read(out / "checkpoint.safetensors")
     (out / "run.json").unlink()

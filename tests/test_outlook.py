@@ -8,10 +8,10 @@ import models
 import pytest
 import stories
 
-from tlkit import outlook
 from tlkit.config import Phase
 from tlkit.errors import InputError
 from tlkit.models.classifier import pieces
+from tlkit.runs import preview
 from tlkit.training import fit
 
 
@@ -22,44 +22,44 @@ def clf() -> object:
 
 def test_facts_by_hand(clf: object) -> None:
     data = models.colours()
-    found = outlook.plan(clf, (Phase("head", 2, 1e-2, 0), Phase("top", 1, 1e-3, "all")), data)
+    found = preview.plan(clf, (Phase("head", 2, 1e-2, 0), Phase("top", 1, 1e-3, "all")), data)
     head, top = found["phases"]
     assert head["trainable"] == pieces(clf)[2].count_params()
     frozen = sum(layer.count_params() for layer in pieces(clf)[1].layers if "BatchNorm" in type(layer).__name__)
     assert top["trainable"] == found["parameters"] - frozen and found["parameters"] == clf.count_params()
     assert found["examples"] == {name: len(split) for name, split in data.splits().items()}
     assert (found["labels"], found["target"], found["kind"]) == (len(data.labels), "label", "image")
-    lines = outlook.told(found).splitlines()
+    lines = preview.told(found).splitlines()
     assert "phase head: epochs 2, learning rate 0.01, unfrozen 0 of" in lines[1] and "all blocks" in lines[2]
     assert f"trained parameters {head['trainable']:,} of {found['parameters']:,}" in lines[1]
 
 
 def test_more_blocks_than_there_are(clf: object) -> None:
     with pytest.raises(InputError, match="unfreeze=9"):
-        outlook.plan(clf, (Phase("top", 1, 1e-3, 9),), models.colours())
+        preview.plan(clf, (Phase("top", 1, 1e-3, 9),), models.colours())
 
 
 def test_who_watches(capsys: pytest.CaptureFixture, clf: object) -> None:
-    facts, seen = outlook.plan(clf, (Phase("head", 2, 1e-2, 0),), models.colours()), []
-    machine = outlook.Watch(seen.append, None)
+    facts, seen = preview.plan(clf, (Phase("head", 2, 1e-2, 0),), models.colours()), []
+    machine = preview.Watch(seen.append, None)
     machine.say("words")
     machine.plan(facts)
     assert seen == [{"event": "plan", **facts}]
-    outlook.Watch(False, None).plan(facts)
+    preview.Watch(False, None).plan(facts)
     assert capsys.readouterr().out == ""
-    outlook.Watch(True, None).plan(facts)
-    assert capsys.readouterr().out == outlook.told(facts) + "\n"
+    preview.Watch(True, None).plan(facts)
+    assert capsys.readouterr().out == preview.told(facts) + "\n"
 
 
 def test_the_memory_by_hand(clf: object) -> None:
-    found = outlook.plan(clf, (Phase("head", 2, 1e-2, 0), Phase("top", 1, 1e-3, 1)), models.colours())
+    found = preview.plan(clf, (Phase("head", 2, 1e-2, 0), Phase("top", 1, 1e-3, 1)), models.colours())
     most = found["phases"][1]["trainable"]
     assert most > found["phases"][0]["trainable"] and found["memory"] == 4 * (clf.count_params() + 4 * most)
-    assert outlook.told(found | {"memory": 1_234_000_000}).endswith("optimizer: about 1,234 MB, plus activations")
+    assert preview.told(found | {"memory": 1_234_000_000}).endswith("optimizer: about 1,234 MB, plus activations")
 
 
 def test_the_summary_by_hand() -> None:
-    lines = outlook.summary(dataclasses.asdict(stories.history())).splitlines()
+    lines = preview.summary(dataclasses.asdict(stories.history())).splitlines()
     assert lines[0].split() == ["phase", "epochs", "best", "trained", "parameters", "seconds"]
     assert lines[1].split() == ["head", "3", "3", "2,562", "8.1"]
     assert lines[2].split() == ["top", "2", "2", "1,202,562", "33.1"]

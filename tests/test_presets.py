@@ -339,7 +339,7 @@ def test_without_keras_cv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_job_takes_a_folder(folders: dict, tmp_path: Path) -> None:
-    from tlkit import job
+    from tlkit.runs import job
 
     given = job.Job(data="digits", out=str(tmp_path / "out"), backbone=str(folders["vit"][0]), head="pool_dense")
     assert job.completed(given, "image", fetch=True).backbone == str(folders["vit"][0])

@@ -18,10 +18,11 @@ import pytest
 import stories
 from PIL import Image
 
-from tlkit import cli, outlook, run, upkeep
+from tlkit import cli, upkeep
 from tlkit.artifacts import artifact
 from tlkit.errors import DataError
 from tlkit.features import disk_cache
+from tlkit.runs import preview, run
 from tlkit.tasks.predictions import Prediction, TagsPrediction, TextPrediction
 from tlkit.utils import files
 
@@ -232,7 +233,7 @@ def test_data_and_plans_are_shown_in_their_lines() -> None:
     assert told.startswith(f"Data({SHOWN}: image") and not set(told) & (ACTIVE | {"\n"})
     phase = {"name": HOSTILE, "epochs": 1, "learning_rate": 1.0, "unfreeze": 0, "blocks": 2, "trainable": 3}
     plan = {"backbone": HOSTILE, "head": HOSTILE, "size": 3, "weights": HOSTILE, "parameters": 9, "memory": 5}
-    told = outlook.told(plan | {"phases": [phase]})
+    told = preview.told(plan | {"phases": [phase]})
     assert told.count("\n") == 2 and told.count(SHOWN) == 4 and not set(told) & ACTIVE
 
 

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit import run
 from tlkit.artifacts import export
 from tlkit.config import Backbone
 from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.runs import run
 from tlkit.utils import files
 
 pytestmark = pytest.mark.slow  # a whole training, however small

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import job as jobs
-from tlkit import ledger, run
 from tlkit.artifacts import export
 from tlkit.config import Backbone, Compute
 from tlkit.data.readers import image_folder
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
-from tlkit.job import Job
 from tlkit.models.vision.image_backbones import VISION, ImageInput
-from tlkit.run import run_job
+from tlkit.runs import job as jobs
+from tlkit.runs import record, run
+from tlkit.runs.job import Job
+from tlkit.runs.run import run_job
 from tlkit.training import checkpoint, fit, loop
 from tlkit.utils import files
 
@@ -151,7 +151,7 @@ def test_a_run_from_start_to_refusal(
 
     out = Path(job.out)
     told = json.loads((out / "run.json").read_text())
-    assert told["status"] == "finished" and told == done.ledger and told["schema"] == ledger.SCHEMA
+    assert told["status"] == "finished" and told == done.ledger and told["schema"] == record.SCHEMA
     assert told["settings"]["phases"] == ["head", "top"] and told["settings"]["epochs"] == [1, 1]
     assert told["settings"]["size"] == 16 and len(told["history"]["epochs"]) == 2
     assert told["choices"]["precision"] in ("float32", "bfloat16")
@@ -287,8 +287,8 @@ def test_a_run_goes_on_from_the_middle_of_either_phase_as_if_nothing_had_happene
 
 def test_an_unfinished_run_of_another_job_is_refused(job: Job, photos: Path) -> None:
     given = jobs.completed(job, "image")
-    settings = ledger.settings(given, jobs.schedule(given))
-    ledger.begin(Path(job.out), {"settings": settings, "data": image_folder.image_folder(photos).fingerprint()})
+    settings = record.settings(given, jobs.schedule(given))
+    record.begin(Path(job.out), {"settings": settings, "data": image_folder.image_folder(photos).fingerprint()})
     refused(dataclasses.replace(job, seed=1), r"another run: seed was 0, now 1\. Choose", RunError)
 
 
@@ -296,7 +296,7 @@ def test_what_does_not_say_how_it_was_started_cannot_be_resumed(tmp_path: Path) 
     with pytest.raises(RunError, match=r"holds no run of tlkit \(no run.json\); name the directory"):
         jobs.resumed(str(tmp_path))
     for strange in (None, {}, {"data": "x"}):
-        ledger.begin(tmp_path, {"settings": {}, "data": "x", "job": strange})
+        record.begin(tmp_path, {"settings": {}, "data": "x", "job": strange})
         with pytest.raises(RunError, match="does not say how it was started; give the command it was started with"):
             jobs.resumed(str(tmp_path))
 
@@ -313,10 +313,10 @@ def test_what_does_not_say_how_it_was_started_cannot_be_resumed(tmp_path: Path) 
     ],
 )
 def test_a_job_of_wrong_types_cannot_be_resumed(tmp_path: Path, name: str, value: object, fault: str) -> None:
-    given = ledger.given(Job(data="digits", out="x", epochs=(1, 2), learning_rate=(1, 0.5), unfreeze="all"))
-    ledger.begin(tmp_path, {"settings": {}, "data": "x", "job": given})
+    given = record.given(Job(data="digits", out="x", epochs=(1, 2), learning_rate=(1, 0.5), unfreeze="all"))
+    record.begin(tmp_path, {"settings": {}, "data": "x", "job": given})
     assert jobs.resumed(str(tmp_path)).epochs == [1, 2]
-    ledger.begin(tmp_path, {"settings": {}, "data": "x", "job": given | {name: value}})
+    record.begin(tmp_path, {"settings": {}, "data": "x", "job": given | {name: value}})
     with pytest.raises(RunError, match=rf"run\.json is damaged: of the job, {fault}; give the command it was started"):
         jobs.resumed(str(tmp_path))
 
@@ -392,7 +392,7 @@ def test_a_read_only_disk(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def read_only(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(ledger.tempfile, "TemporaryDirectory", read_only)
+    monkeypatch.setattr(record.tempfile, "TemporaryDirectory", read_only)
     refused(job, "cannot write .*out .Read-only file system.; choose another directory", RunError)
 
 
@@ -465,7 +465,7 @@ def test_other_weights_at_the_same_path_are_another_job(job: Job, tmp_path: Path
     for content in (b"one", b"two"):
         path.write_bytes(content)
         given = jobs.completed(dataclasses.replace(job, weights=str(path)), "image")
-        told.append(ledger.settings(given, run.schedule(given))["weights"])
+        told.append(record.settings(given, run.schedule(given))["weights"])
     assert all(text.startswith(f"{path} (sha256:") for text in told) and told[0] != told[1]
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from test_run import save_pictures
 
-from tlkit import cli, run, streams
+from tlkit import cli, streams
+from tlkit.runs import run
 
 COMMAND = f"{sys.executable} -c 'import sys; from tlkit.cli import main; sys.exit(main())'"
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

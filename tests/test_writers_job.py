@@ -13,9 +13,9 @@ from test_comparing import two_runs
 import tlkit
 from tlkit import cli
 from tlkit.errors import InputError
-from tlkit.job import completed
 from tlkit.models.generation import generators
 from tlkit.models.text.text_backbones import TEXT
+from tlkit.runs.job import completed
 
 
 def table(folder: Path) -> Path:

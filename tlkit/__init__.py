@@ -29,7 +29,7 @@ _HOMES = {
     "evaluation.baseline": ("baseline",),
     "models.classifier": ("classifier",),
     "evaluation.calibration": ("calibrate",),
-    "comparing": ("Comparison", "compare"),
+    "runs.comparison": ("Comparison", "compare"),
     "data.readers.text_generation": ("dialogues", "summaries"),
     "data.reader_factory": (
         "Data",
@@ -95,7 +95,7 @@ _HOMES = {
     "models.freezing": ("FreezeTable", "freeze_table", "unfreeze"),
     "models.generation.generators": ("generator", "summarizer"),
     "models.heads": ("Head",),
-    "job": ("Job", "resumed"),
+    "runs.job": ("Job", "resumed"),
     "evaluation.entity_report": ("EntityReport",),
     "tasks.next_token": ("Reply", "Summary"),
     "tasks.predictions": (
@@ -103,7 +103,7 @@ _HOMES = {
     ),
     "models.tabular.autoencoder": ("Pretraining", "autoencoder", "pretrain_autoencoder", "reconstruction_errors"),
     "evaluation.classification_report": ("Report", "evaluate"),
-    "run": ("Run", "run_job"),
+    "runs.run": ("Run", "run_job"),
     "models.attribution": ("Heat", "Words"),
     "config": ("LIGHT", "STRONG", "TWO_PHASE", "Augment", "Backbone", "Compute", "Phase", "Splitting"),
     "tasks.entities": ("Entities",),

@@ -213,9 +213,9 @@ def _use_parsers(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from tlkit import outlook
-    from tlkit.job import inspect
-    from tlkit.run import run_job
+    from tlkit.runs import preview
+    from tlkit.runs.job import inspect
+    from tlkit.runs.run import run_job
 
     job = _resumed(options) if options.resume else _job(options)
     inspect(job)  # before TensorFlow is imported, which takes seconds
@@ -229,13 +229,13 @@ def _train(options: argparse.Namespace) -> None:
     if run.already:
         say_line(f"{run.directory}: this run is finished; nothing was done again")
     elif not options.quiet:
-        say(outlook.summary(run.ledger["history"]))
+        say(preview.summary(run.ledger["history"]))
     say(run.report)
     say_line(f"artifact: {run.directory}")
 
 
 def _job(options: argparse.Namespace) -> Any:
-    from tlkit.job import Job
+    from tlkit.runs.job import Job
 
     if not options.data or not options.out:
         raise InputError("give DATA and --out DIR, or --resume DIR for an unfinished run; see `tlkit train --help`")
@@ -248,7 +248,7 @@ def _job(options: argparse.Namespace) -> Any:
 
 def _resumed(options: argparse.Namespace) -> Any:
     """Take a run's own job; refuse options that it would not heed."""
-    from tlkit.job import Job, resumed
+    from tlkit.runs.job import Job, resumed
 
     usual = {name: field.default for name, field in Job.__dataclass_fields__.items() if name not in ("data", "out")}
     usual |= {"out": None, "recipe": None, "overwrite": False}
@@ -323,9 +323,9 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from tlkit import ledger
     from tlkit.artifacts.artifact import load
     from tlkit.artifacts.export import export
+    from tlkit.runs import record
 
     out = Path(options.out)
     if os.path.exists(out) and not os.path.exists(out / "tlkit.json"):
@@ -336,7 +336,7 @@ def _export(options: argparse.Namespace) -> None:
     source = load(options.artifact)
     report = source.report if (source.path / "report.json").exists() else None
     again = os.path.realpath(out) == os.path.realpath(source.path)  # a run.json that is there is of this artifact
-    facts = ledger.load(out) if again and os.path.lexists(out / ledger.LEDGER) else None
+    facts = record.load(out) if again and os.path.lexists(out / record.LEDGER) else None
     made = export(source.model, out, report=report, overwrite=options.overwrite, record=facts)
     say_line(f"artifact: {made.path}")
 

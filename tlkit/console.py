@@ -164,7 +164,7 @@ def read(options: argparse.Namespace, *, like: Any = None) -> Any:
     """
     from tlkit.config import Splitting
     from tlkit.data import reader_factory
-    from tlkit.job import READ
+    from tlkit.runs.job import READ
 
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
     if like is not None:

@@ -108,9 +108,9 @@ def _cache_clear(_: argparse.Namespace) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
-    from tlkit import ledger
+    from tlkit.runs import record
 
-    found = ledger.runs(Path(options.folder))
+    found = record.runs(Path(options.folder))
     if not found:
         say_line(f"no runs under {options.folder}")
         return
@@ -123,7 +123,7 @@ def _runs(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from tlkit.comparing import compare
+    from tlkit.runs.comparison import compare
 
     found = compare(options.runs)
     if options.out:

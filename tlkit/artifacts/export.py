@@ -62,7 +62,7 @@ def export(
         overwrite: replace an artifact that is there already. The run.json of a run that was there is then renamed to
             earlier_run.json, as it does not describe the new artifact.
         record: what the run.json in `out` says, where it is of the run that trained `clf`. The page and the card show
-            its command and environment, and run.json keeps its name. `tlkit.run` gives it; others rarely need it.
+            its command and environment, and run.json keeps its name. `tlkit.runs.run` gives it; others rarely need it.
 
     Returns:
         The artifact, loaded.

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import ledger
-from tlkit.compared import Compared, read
+from tlkit.runs import record
+from tlkit.runs.compared import Compared, read
 from tlkit.errors import InputError
 from tlkit.evaluation import plots, significance
 from tlkit.evaluation.report_base import called
@@ -166,7 +166,7 @@ def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
 
 def _untested(runs: Sequence[Compared]) -> str:
     """Say why runs cannot be tested against each other; empty where they can."""
-    first, name = runs[0], f"{runs[0].directory}/{ledger.SPLITS}"
+    first, name = runs[0], f"{runs[0].directory}/{record.SPLITS}"
     for run in runs[1:]:
         if run.examples != first.examples:
             return (
@@ -175,7 +175,7 @@ def _untested(runs: Sequence[Compared]) -> str:
             )
     for run in runs:
         if not run.each:
-            return f"{run.directory} has no {ledger.ANSWERS}, as runs of older versions; train it again"
+            return f"{run.directory} has no {record.ANSWERS}, as runs of older versions; train it again"
     return ""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import ledger
+from tlkit.runs import record
 from tlkit.errors import RunError
 from tlkit.evaluation.report_base import REPORTS
 from tlkit.utils import files, regular_files, schema
@@ -64,11 +64,11 @@ def read(out: Path) -> Compared:
     Raises:
         RunError: the directory holds no run, an unfinished or a damaged one.
     """
-    told = ledger.load(out)
+    told = record.load(out)
     if told["status"] != "finished":
         raise RunError(f"{out} is not finished; finish it with: tlkit train --resume {out}")
     made, report = _checked(out / "tlkit.json", ARTIFACT), _checked(out / "report.json", REPORT)
-    _checked(out / ledger.LEDGER, RUN)
+    _checked(out / record.LEDGER, RUN)
     if report["target"] not in REPORTS:
         raise _damaged(out / "report.json", f"target is {report['target'][:40]!r}")
     phases, settings = told["history"]["phases"], told["settings"]
@@ -83,12 +83,12 @@ def read(out: Path) -> Compared:
     facts["test examples"] = f"{report['n']:,}"
     placed = [
         (row["digest"], from_cell(row["label"]))
-        for row in _rows(out / ledger.SPLITS, "digest", "label", "split", test=True)
+        for row in _rows(out / record.SPLITS, "digest", "label", "split", test=True)
     ]
     if not placed or len(placed) != report["n"]:
-        raise _damaged(out / ledger.SPLITS, f"{len(placed):,} test examples, of {report['n']:,} that were measured")
+        raise _damaged(out / record.SPLITS, f"{len(placed):,} test examples, of {report['n']:,} that were measured")
     order = sorted(range(len(placed)), key=placed.__getitem__)
-    each = _answers(out / ledger.ANSWERS, [digest for digest, _ in placed], order, report["target"])
+    each = _answers(out / record.ANSWERS, [digest for digest, _ in placed], order, report["target"])
     examples = tuple(placed[number] for number in order)
     return Compared(str(out), report["target"], report["n"], told["data"], facts, dict(told["figures"]), examples, each)
 
@@ -100,7 +100,7 @@ def _answers(path: Path, digests: list[str], order: list[int], target: str) -> d
     name = TESTED[target]
     rows = list(_rows(path, "digest", name))
     if [row["digest"] for row in rows] != digests:
-        raise _damaged(path, f"its examples are not those of {ledger.SPLITS}")
+        raise _damaged(path, f"its examples are not those of {record.SPLITS}")
     try:
         values = np.array([float(row[name]) for row in rows])[order]
     except ValueError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import ledger, outlook
+from tlkit.runs import preview, record
 from tlkit.artifacts import artifact, export
 from tlkit.config import Compute, Phase, resolve
 from tlkit.data import reader_factory
@@ -18,7 +18,7 @@ from tlkit.doctor import checks, diagnose
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.evaluation import calibration, classification_report
 from tlkit.evaluation.report_base import Measured
-from tlkit.job import Job, command, completed, inspect, schedule
+from tlkit.runs.job import Job, command, completed, inspect, schedule
 from tlkit.models.classifier import classifier, pieces
 from tlkit.models.tabular import autoencoder
 from tlkit.tasks.next_token import WRITTEN
@@ -86,34 +86,34 @@ def run_job(
         Interrupted: Ctrl-C; the same job, or `resumed(out)`, goes on.
     """
     environment.check()
-    watch, out, asked = outlook.Watch(progress, tensorboard), Path(job.out), job
+    watch, out, asked = preview.Watch(progress, tensorboard), Path(job.out), job
     kind = inspect(job)
-    going = not overwrite and os.path.lexists(out / ledger.LEDGER) and ledger.load(out)["status"] == "finished"
+    going = not overwrite and os.path.lexists(out / record.LEDGER) and record.load(out)["status"] == "finished"
     job = completed(job, kind, fetch=not going)
     examples = job.read()
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
     job = completed(job, examples.kind)
     watch.say(examples)
     phases = schedule(job)
-    facts = {"data": examples.fingerprint(), "settings": ledger.settings(job, phases)}
-    with ledger.held(out):
-        ledger.tidy(out)
-        there = None if overwrite else ledger.standing(out, facts)
+    facts = {"data": examples.fingerprint(), "settings": record.settings(job, phases)}
+    with record.held(out):
+        record.tidy(out)
+        there = None if overwrite else record.standing(out, facts)
         if there and there["status"] == "finished":
             return _finished(out, there)
         found = diagnose.diagnose(examples, labels=False)
         watch.say(_resuming(there) if there else found.brief() or "")
         build = _builder(job, examples, progress is True)
         clf = build()
-        facts |= {"job": ledger.given(asked), "command": command(asked), "findings": found.to_dict()["findings"]}
-        watch.plan(outlook.plan(clf, phases, examples) | {"resumed": bool(there), "findings": facts["findings"]})
+        facts |= {"job": record.given(asked), "command": command(asked), "findings": found.to_dict()["findings"]}
+        watch.plan(preview.plan(clf, phases, examples) | {"resumed": bool(there), "findings": facts["findings"]})
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
         with _onward(out):
             if there:
                 _place_again(out, examples, watch.say)
             history = _fit(clf, examples, phases, job, keeper, watch)
             if learning_curve.affordable(clf, examples, history):
-                ledger.add(out, {"amounts": _amounts(build, examples, history, watch.say)})
+                record.add(out, {"amounts": _amounts(build, examples, history, watch.say)})
             return _finish(clf, out, examples, history)
 
 
@@ -122,7 +122,7 @@ def _builder(job: Job, examples: reader_factory.Data, progress: bool) -> Callabl
     import keras
 
     keras.utils.set_random_seed(job.seed)
-    row, options = ledger.backbone_of(job), {name: getattr(job, name) for name in BUILD}
+    row, options = record.backbone_of(job), {name: getattr(job, name) for name in BUILD}
     if row.prepare:
         row = resolve(row.prepare)(row, examples, job.weights, progress)
         options["weights"] = None if job.weights is None else "pretrained"
@@ -160,15 +160,15 @@ def _amounts(
 
 def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: reader_factory.Data) -> None:
     """Begin a run once all that can be refused was not: its ledger, which example goes where, what was left out."""
-    ledger.begin(out, facts | {"choices": choices})
-    examples.write_splits(out / ledger.SPLITS)
+    record.begin(out, facts | {"choices": choices})
+    examples.write_splits(out / record.SPLITS)
     if examples.unreadable:
-        examples.write_quarantine(out / ledger.QUARANTINE)
+        examples.write_quarantine(out / record.QUARANTINE)
 
 
 def _place_again(out: Path, examples: reader_factory.Data, say: Callable[[str], Any]) -> None:
     """Write anew which example went where, of a run that goes on: its data and splits are those that it began with."""
-    path = out / ledger.SPLITS
+    path = out / record.SPLITS
     try:
         before = regular_files.content(path, most=regular_files.MOST_RECORDS, within=out)
     except OSError as error:
@@ -179,19 +179,19 @@ def _place_again(out: Path, examples: reader_factory.Data, say: Callable[[str], 
     elif before != regular_files.content(path, most=regular_files.MOST_RECORDS):
         say(f"{path} was changed since the run began; it was written anew, of the same data and splits")
     if examples.unreadable:
-        examples.write_quarantine(out / ledger.QUARANTINE)
+        examples.write_quarantine(out / record.QUARANTINE)
 
 
 def _finish(clf: Any, out: Path, examples: reader_factory.Data, history: fit.History) -> Run:
     """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
     measured = _measured(clf, examples, history)
-    told = ledger.load(out)
+    told = record.load(out)
     export.export(clf, out, report=measured, data=examples, history=history, overwrite=True, record=told)
     if measured.each:
-        examples.write_answers(out / ledger.ANSWERS, measured.each)
+        examples.write_answers(out / record.ANSWERS, measured.each)
     done = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     done |= {"history": dataclasses.asdict(history), "figures": measured.figures}
-    told = ledger.add(out, done)
+    told = record.add(out, done)
     (out / checkpoint.NAME).unlink(missing_ok=True)
     return Run(out, told, measured)
 
@@ -203,7 +203,7 @@ def _onward(out: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if not os.path.exists(out / ledger.LEDGER) or ledger.load(out)["status"] == "finished":
+        if not os.path.exists(out / record.LEDGER) or record.load(out)["status"] == "finished":
             raise
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(f"interrupted; {how}") from None
@@ -216,7 +216,7 @@ def _onward(out: Path) -> Iterator[None]:
 
 def _resuming(there: dict[str, Any]) -> str:
     """Say that an unfinished run goes on, and with what other versions than it began with."""
-    now, then = ledger.describe_environment(), there.get("environment", {})
+    now, then = record.describe_environment(), there.get("environment", {})
     others = [f"{name} was {then[name]}, now {now.get(name)}" for name in then if then[name] != now.get(name)]
     told = f"going on with the unfinished run of {there.get('started', 'an unknown time')}"
     return line(f"{told}; it may end in other last digits, since {', '.join(others)}" if others else told)
@@ -228,7 +228,7 @@ def _fit(
     phases: Sequence[Phase],
     job: Job,
     keeper: checkpoint.Keeper,
-    watch: outlook.Watch,
+    watch: preview.Watch,
 ) -> fit.History:
     """Train as the job says."""
     options = {name: getattr(job, name) for name in FIT}
@@ -249,7 +249,7 @@ def _notes(clf: Any, examples: reader_factory.Data, history: fit.History) -> tup
         # the notes travel in artifacts, so a table's absolute paths are cut to the names of the files
         shown = [Path(name).name if Path(name).is_absolute() else name for name in lost[:SHOWN]]
         names = ", ".join([*shown, "..."][: len(lost)])
-        notes.append(f"{len(lost)} unreadable examples were left out ({names}); {ledger.QUARANTINE} says why")
+        notes.append(f"{len(lost)} unreadable examples were left out ({names}); {record.QUARANTINE} says why")
     for phase in history.phases:
         if phase["trouble"]:
             notes.append(f"phase {phase['name']} stopped early: {phase['trouble']}")

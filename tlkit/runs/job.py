@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
 
-from tlkit import ledger
+from tlkit.runs import record
 from tlkit.config import Phase, Splitting
 from tlkit.data import reader_factory
 from tlkit.errors import InputError, RunError
@@ -100,7 +100,7 @@ def schedule(job: Job) -> tuple[Phase, ...]:
 
     Raises InputError for another number of values than there are phases, or a value that cannot be.
     """
-    phases, columns = ledger.backbone_of(job).phases, []
+    phases, columns = record.backbone_of(job).phases, []
     for name in ("epochs", "learning_rate"):
         columns.append(values := getattr(job, name) or [getattr(phase, name) for phase in phases])
         if len(values) != len(phases) or not all(0 <= value < math.inf for value in values):
@@ -167,7 +167,7 @@ def _completed_writer(job: Job, kind: str | None, *, fetch: bool) -> Job:
         raise InputError(f"a model that writes a {job.target} has no head to choose; leave out {' and '.join(given)}")
     if kind not in (None, "text"):
         raise InputError(f"a {job.target} is written of texts, but {job.data} holds {kind}s; give texts")
-    row = ledger.backbone_of(job)
+    row = record.backbone_of(job)
     job = dataclasses.replace(job, backbone=job.backbone or row.name)
     schedule(job)
     row.input.sized(job.size)
@@ -206,13 +206,13 @@ def inspect(job: Job) -> str | None:
         RunError: the directory is not ours to write. DataError, InputError: as `data.read` for missing data.
     """
     out, source = Path(job.out), Path(job.data)
-    ledger.check_name(out)
+    record.check_name(out)
     if os.path.isdir(source) and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
         raise RunError(f"{out} lies inside the data folder {source}; choose a directory elsewhere as --out")
     kind = kind_of(job)
     if kind is None and not job.data.startswith("tfds:") and not paths.is_remote(job.data):
         reader_factory.read(job.data)  # it says what is missing
-    ledger.check(out)
+    record.check(out)
     return kind
 
 
@@ -226,12 +226,12 @@ def resumed(directory: str, *, data: str | None = None) -> Job:
     Raises:
         RunError: there is no run, or its ledger cannot be read.
     """
-    told = ledger.load(Path(directory)).get("job")
+    told = record.load(Path(directory)).get("job")
     form = {name: kind for name, kind in get_type_hints(Job).items() if name != "out"}
     if not isinstance(told, dict) or set(told) != set(form):
         raise RunError(f"{directory} does not say how it was started; give the command it was started with")
     if fault := next(schema.mismatches(told, form), None):
         raise RunError(
-            f"{Path(directory) / ledger.LEDGER} is damaged: of the job, {fault}; give the command it was started with"
+            f"{Path(directory) / record.LEDGER} is damaged: of the job, {fault}; give the command it was started with"
         )
     return Job(**{**told, "data": data or told["data"], "out": directory})
