@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit import cli, config
+from tlkit import config
 from tlkit.artifacts import artifact
+from tlkit.cli import commands
 from tlkit.models.classifier import table
 from tlkit.models.factories import FACTORIES
 from tlkit.models.generation import generators
@@ -140,7 +141,7 @@ def targets() -> Iterator[str]:
 def command_line() -> Iterator[str]:
     """Write every command of the command line and its options."""
     yield "# The command line\n\nExit codes: 0 done, 2 bad input, 130 interrupted.\n"
-    yield from _command(cli._parser())
+    yield from _command(commands._parser())
 
 
 def api() -> Iterator[str]:

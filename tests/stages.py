@@ -29,8 +29,8 @@ def telling(name: str | Callable, function: Callable) -> Callable:
 
 def main() -> int:
     """Wrap what the stages are made of and run a command."""
-    from tlkit import cli
     from tlkit.artifacts import export
+    from tlkit.cli import commands
     from tlkit.evaluation import classification_report
     from tlkit.features import extraction
     from tlkit.training import checkpoint, learning_curve, loop
@@ -46,7 +46,7 @@ def main() -> int:
     classification_report.evaluate = telling("evaluation", classification_report.evaluate)
     export.export = telling("export", export.export)
     sys.argv[1:] = sys.argv[2:]
-    return cli.main()
+    return commands.main()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from test_run import save_pictures
 from test_streams import shell
 
 import tlkit
-from tlkit import cli
+from tlkit.cli import commands
 from tlkit.errors import InputError, RunError
 from tlkit.features import disk_cache
 from tlkit.models import weights
@@ -49,7 +49,7 @@ def test_the_settings_file_of_keras_decides_nothing(
     )
     with pytest.raises(InputError, match=re.escape(f"{told}; take {name} out of that file, delete the file")):
         environment.check()
-    assert cli.main(["backbones"]) == 2
+    assert commands.main(["backbones"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith(f"tlkit: error: {told}") and err.count("\n") == 1
 
@@ -220,14 +220,14 @@ def test_home_folders_of_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         with pytest.raises(InputError, match=f"^{name}{told}$"):
             ask()
     monkeypatch.setattr(disk_cache, "root", files.cache_home)
-    assert cli.main(["cache", "list"]) == 2
+    assert commands.main(["cache", "list"]) == 2
     assert capsys.readouterr().err == f"tlkit: error: TLKIT_HOME{told}\n"
 
 
 def test_a_name_that_is_too_long_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     photos, name = save_pictures(tmp_path / "photos"), "x" * 300
     for words in (["train", photos, "--out", tmp_path / name], ["runs", name]):
-        assert cli.main(list(map(str, words))) == 2
+        assert commands.main(list(map(str, words))) == 2
         err = capsys.readouterr().err
         assert err.startswith("tlkit: error: ") and err.count("\n") == 1
         assert ("too long" if words[0] == "train" else "there is no folder") in err
@@ -256,14 +256,14 @@ def test_limits_of_the_system(
     def broken(_: object) -> None:
         raise ValueError("of another library") from error
 
-    monkeypatch.setitem(cli.TABLES, "heads", broken)
+    monkeypatch.setitem(commands.TABLES, "heads", broken)
     if told is None:
         assert environment.limit(error) is None
         with pytest.raises(ValueError, match="of another library"):
-            cli.main(["heads"])
+            commands.main(["heads"])
         return
     assert re.search(told, environment.limit(error))
-    assert cli.main(["heads"]) == 2
+    assert commands.main(["heads"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("tlkit: error: ") and err.count("\n") == 1 and re.search(told.lstrip("^"), err)
 

@@ -20,8 +20,8 @@ import pytest
 import stories
 from test_run import contents, export_little, save_pictures
 
-from tlkit import cli
 from tlkit.artifacts import artifact, export
+from tlkit.cli import commands
 from tlkit.config import Backbone
 from tlkit.features import disk_cache
 from tlkit.models import classifier, factories, heads, weights
@@ -38,7 +38,7 @@ def tlkit(*arguments: object, cwd: Path | None = None, **environment: str) -> su
     """Run the command in a process of its own."""
     command = [sys.executable, "-c", "import sys; from tlkit.cli import main; sys.exit(main())", *map(str, arguments)]
     inherited = {k: v for k, v in os.environ.items() if k not in ("TF_CPP_MIN_LOG_LEVEL", "TLKIT_QUIET")}
-    home = {"PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    home = {"PYTHONPATH": str(Path(commands.__file__).parent.parent)}
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=inherited | home | environment)
 
 
@@ -48,7 +48,7 @@ def ask(capsys: pytest.CaptureFixture) -> object:
 
     def run_here(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = cli.main(list(map(str, arguments)))
+        code = commands.main(list(map(str, arguments)))
         return code, *capsys.readouterr()
 
     return run_here
@@ -86,7 +86,7 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     VISION["tiny"] = Backbone("tiny", models.tiny_backbone, ImageInput("tf", 16, 8), ("end1", "end2", "end3"), "stem")
     out = tmp_path_factory.mktemp("runs") / "out"
     try:
-        assert cli.main(["train", str(photos), *TINY, "--out", str(out), "--quiet"]) == 0
+        assert commands.main(["train", str(photos), *TINY, "--out", str(out), "--quiet"]) == 0
         yield out
     finally:
         del VISION["tiny"]
@@ -121,7 +121,7 @@ def test_help_is_quick() -> None:
 
 def test_every_option_of_train_is_a_setting_of_the_job(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit, match="0"):
-        cli.main(["train", "--help"])
+        commands.main(["train", "--help"])
     told = capsys.readouterr().out
     for name in run.Job.__dataclass_fields__:
         option = {"flip": "--no-flip", "data": "data"}.get(name, f"--{name.replace('_', '-')}")
@@ -243,7 +243,7 @@ def test_cache_list_and_clear(ask: object, tmp_path: Path, monkeypatch: pytest.M
 )
 def test_options_that_cannot_be_parsed(options: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit, match="2"):
-        cli.main(["train", "digits", "--out", "out", *options])
+        commands.main(["train", "digits", "--out", "out", *options])
     assert message in capsys.readouterr().err
 
 
@@ -284,7 +284,7 @@ def test_quick_refusals_need_no_tensorflow(tmp_path: Path) -> None:
         )]
         assert codes == [2, 2, 2, 2] and "tensorflow" not in sys.modules
     """
-    home = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=home)
     assert done.returncode == 0, done.stderr
     messages = ("there is no file or folder", "file is a file", "cannot write /dev/null/x", "unknown recipe 'vgg16'; ")
@@ -368,12 +368,12 @@ def test_train_for_machines(
 
 
 def test_a_program_that_was_interrupted_ends_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cli.TABLES, "heads", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setitem(commands.TABLES, "heads", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     before = signal.getsignal(signal.SIGINT)
     try:
-        assert cli.main(["heads"]) == 130 and signal.getsignal(signal.SIGINT) is before
+        assert commands.main(["heads"]) == 130 and signal.getsignal(signal.SIGINT) is before
         monkeypatch.setattr(sys, "argv", ["tlkit", "heads"])
-        assert cli.main() == 130 and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert commands.main() == 130 and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -442,7 +442,7 @@ def test_predict_keeps_silent_below_a_threshold(trained: Path, photos: Path, ask
 @pytest.mark.parametrize("given", [("predict", "x", "--jsn", "a.png"), ("doctor", "x", "y")])
 def test_words_that_no_command_knows(given: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        cli.main(given)
+        commands.main(given)
     assert stop.value.code == 2 and "unrecognized arguments: " in capsys.readouterr().err
 
 

@@ -16,8 +16,8 @@ from test_page import Structure
 from test_run import NOTHING
 
 import tlkit
-from tlkit import cli
 from tlkit.artifacts import export
+from tlkit.cli import commands
 from tlkit.errors import InputError, RunError
 from tlkit.evaluation.report_base import Measured
 from tlkit.training import checkpoint, fit
@@ -276,7 +276,7 @@ def test_a_terminal_is_shown_no_control_characters(make: Make) -> None:
 
 def test_the_command(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     words = ["compare", str(make("a", right([1]))), str(make("b", right([2])))]
-    assert cli.main([*words, "--out", str(tmp_path / "x.html")]) == 0
+    assert commands.main([*words, "--out", str(tmp_path / "x.html")]) == 0
     told = capsys.readouterr().out
     assert (
         "learning rate  0.001" in told
@@ -284,8 +284,8 @@ def test_the_command(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture) 
         and "up to 7 epochs, 1,234 parameters" in told
         and (tmp_path / "x.html").exists()
     )
-    assert cli.main([*words, "--json"]) == 0
+    assert commands.main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["of"] == "right" and found["tests"][0]["p"] == 1.0 and found["runs"][0]["figures"] == {"accuracy": 0.5}
     assert found["best"]["mean"] == 39 / 40 and found["tests"][0]["differs"] is False
-    assert cli.main(words[:2]) == 2 and "1 run to compare" in capsys.readouterr().err
+    assert commands.main(words[:2]) == 2 and "1 run to compare" in capsys.readouterr().err

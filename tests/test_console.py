@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from tlkit import console
+from tlkit.cli import arguments
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from tlkit import console
     ],
 )
 def test_size(text: str, expected: int) -> None:
-    assert console.size(text) == expected
+    assert arguments.size(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "2G", "GB", "1e9", "nan", "2 apples", "5iB", "1.GB", "1,5GB"])
 def test_what_is_no_size(text: str) -> None:
     message = f"^'{text}' is no size; write bytes or a unit: 500MB, 2GB, 1.5GiB, or 0$"
     with pytest.raises(argparse.ArgumentTypeError, match=message):
-        console.size(text)
+        arguments.size(text)
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_what_is_no_size(text: str) -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1 KB"), (340_000_000, "340 MB"), (1_240_000_000, "1.2 GB")],
 )
 def test_amount(count: int, expected: str) -> None:
-    assert console.amount(count) == expected
+    assert arguments.amount(count) == expected

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit import console
+from tlkit.cli import arguments
 from tlkit.config import Splitting
 from tlkit.errors import DataError
 from tlkit.tasks.predictions import (
@@ -57,7 +57,7 @@ def test_what_is_printed_fits_the_stream() -> None:
         progress.say("é\ta", to=stream, flush=True)
         assert stream.buffer.getvalue().decode(encoding) == shown
     stream = io.StringIO()
-    console.say_line("a\nb", to=stream)
+    arguments.say_line("a\nb", to=stream)
     progress.say("\ud800\x1b[0m", to=stream, before="\r")
     assert stream.getvalue() == "a\\nb\n\r\\ud800\\x1b[0m\n"
 
@@ -129,11 +129,11 @@ def test_json_is_valid_and_does_nothing_to_a_terminal() -> None:
 
 
 def test_json_on_streams(capsys: pytest.CaptureFixture) -> None:
-    console.say_json({"é": [np.inf, np.float32("nan"), {"a": -np.inf}], "\ud800": np.array([1.5, np.nan])})
+    arguments.say_json({"é": [np.inf, np.float32("nan"), {"a": -np.inf}], "\ud800": np.array([1.5, np.nan])})
     out = capsys.readouterr().out
     assert out == '{"é": [null, null, {"a": null}], "\\ud800": [1.5, null]}\n'
     stream = io.TextIOWrapper(io.BytesIO(), "ascii", errors="strict")
-    console.say_json({"é🙂": 1}, to=stream)
+    arguments.say_json({"é🙂": 1}, to=stream)
     assert stream.buffer.getvalue() == b'{"\\u00e9\\ud83d\\ude42": 1}\n'
 
 

@@ -24,9 +24,9 @@ from test_hostile import forge
 from test_tabular import COLUMNS, ROWS
 
 import tlkit
-from tlkit import cli
 from tlkit.artifacts import export, isolated_worker, isolation
 from tlkit.artifacts.isolated_worker import Malformed
+from tlkit.cli import commands
 from tlkit.errors import ArtifactError, InputError
 from tlkit.models.tabular.table_input import TABULAR, TableInput
 
@@ -386,7 +386,7 @@ def test_a_process_goes_when_the_one_that_asked_is_killed(moody: Path, tmp_path:
         print(artifact._worker._process.pid, flush=True)
         artifact.predict(numpy.full((16, 16, 3), {LOOP}))
     """
-    home = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).parent.parent)}
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True, env=home
     ) as parent:
@@ -402,7 +402,7 @@ def test_a_process_goes_when_the_one_that_asked_is_killed(moody: Path, tmp_path:
 
 def command(*arguments: object) -> tuple[int, str, str]:
     code = "import sys; from tlkit.cli import main; sys.exit(main())"
-    home = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=home)
     return done.returncode, done.stdout, done.stderr
 
@@ -412,7 +412,7 @@ def told(capsys: pytest.CaptureFixture) -> Any:
     """Return a function that runs a command here and gives its exit code, stdout and stderr."""
 
     def run_here(*arguments: object) -> tuple[int, str, str]:
-        return cli.main(list(map(str, arguments))), *capsys.readouterr()
+        return commands.main(list(map(str, arguments))), *capsys.readouterr()
 
     return run_here
 

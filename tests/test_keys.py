@@ -151,7 +151,7 @@ def test_what_features_depend_on_changes_the_digest(package: Path, name: str) ->
 @pytest.mark.parametrize(
     "name",
     [
-        "cli.py",
+        "cli/commands.py",
         "evaluation/classification_report.py",
         "training/fit.py",
         "training/loop.py",

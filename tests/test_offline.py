@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cli
+from tlkit.cli import commands
 from tlkit.config import Backbone, Download, Preset, Wheel
 from tlkit.data import reader_factory
 from tlkit.errors import OfflineError, TlkitError
@@ -137,7 +137,7 @@ def test_offline_no_command_leads_to_a_socket(
     command: list[str], tried: list[str], home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    assert cli.main([word.format(home=home) for word in command]) == 2
+    assert commands.main([word.format(home=home) for word in command]) == 2
     told = capsys.readouterr().err
     assert "TLKIT_OFFLINE is set" in told and "Traceback" not in told
     assert tried == []

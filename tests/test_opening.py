@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import tlkit
-from tlkit import cli
 from tlkit.artifacts import manifest
+from tlkit.cli import commands
 from tlkit.config import Splitting
 from tlkit.data import table_file
 from tlkit.errors import DataError, TlkitError
@@ -268,7 +268,7 @@ def test_the_command_line_says_so_in_one_line(
         "--splits": ["doctor", "digits", "--no-labels", "--splits", place],
         "--resume": ["train", "--resume", tmp_path],
     }[command]
-    assert within(lambda: cli.main([str(word) for word in words])) == 2
+    assert within(lambda: commands.main([str(word) for word in words])) == 2
     said = capsys.readouterr().err
     assert said.startswith("tlkit: error: ") and said.count("\n") == 1
     assert re.search(reason, said) or (kind == "folder" and re.search("folder|not a table", said))
@@ -288,7 +288,7 @@ def test_links_out_of_a_run_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
         checkpoint.read(out / "checkpoint.safetensors")
     (out / "run.json").unlink()
     (out / "run.json").symlink_to(elsewhere / "run.json")
-    assert cli.main(["train", "--resume", str(out)]) == 2
+    assert commands.main(["train", "--resume", str(out)]) == 2
     assert f"it is a link that leads out of {out}; check the path" in capsys.readouterr().err
 
 

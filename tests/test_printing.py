@@ -18,8 +18,8 @@ import pytest
 import stories
 from PIL import Image
 
-from tlkit import cli, upkeep
 from tlkit.artifacts import artifact
+from tlkit.cli import commands, maintenance
 from tlkit.errors import DataError
 from tlkit.features import disk_cache
 from tlkit.runs import preview, run
@@ -36,12 +36,12 @@ Ask = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def ask(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Return what runs a command here, and checks that its output does nothing to a terminal and forges no line."""
-    monkeypatch.setattr(cli, "hush", lambda: None)
-    monkeypatch.setattr(upkeep, "hush", lambda: None)
+    monkeypatch.setattr(commands, "hush", lambda: None)
+    monkeypatch.setattr(maintenance, "hush", lambda: None)
 
     def run_here(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = cli.main(list(map(str, arguments)))
+        code = commands.main(list(map(str, arguments)))
         out, err = capsys.readouterr()
         for text in (out, err):
             assert not set(text) & ACTIVE and not any(row.startswith("artifact: forged") for row in text.split("\n"))
@@ -132,7 +132,7 @@ def test_a_comparison_is_shown_and_is_json(runs: Path, ask: Ask) -> None:
 def test_json_knows_no_infinity(name: str, words: str, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"a": [float("inf"), {"b": -np.inf}], "c": np.float32("nan"), "\ud800": HOSTILE}
     monkeypatch.setattr(f"tlkit.{name}", lambda *_, **__: SimpleNamespace(to_dict=lambda: found))
-    monkeypatch.setattr(cli, "read", lambda _: None)
+    monkeypatch.setattr(commands, "read", lambda _: None)
     code, out, _ = ask(*words.split(), "--json")
     assert code == 0 and strict(out) == {"a": [None, {"b": None}], "c": None, "\ud800": HOSTILE}
 
@@ -149,7 +149,7 @@ def test_streams_that_lack_letters(runs: Path, environment: dict[str, str]) -> N
     os.mkdir(os.fsencode(runs) + b"/caf\xe9-\xc3\xa9")  # a name that is no UTF-8, beside a letter that is
     shutil.copy(runs / "b" / "run.json", os.fsencode(runs) + b"/caf\xe9-\xc3\xa9/run.json")
     command = [sys.executable, "-c", "import sys; from tlkit.cli import main; sys.exit(main())"]
-    home = {"PYTHONPATH": str(Path(cli.__file__).parent.parent), "PYTHONUTF8": "0"}
+    home = {"PYTHONPATH": str(Path(commands.__file__).parent.parent), "PYTHONUTF8": "0"}
     given = {"env": os.environ | home | environment, "capture_output": True, "check": False}
     done = subprocess.run([*command, "runs", str(runs)], **given)
     assert (done.returncode, done.stderr, done.stdout.count(b"\n")) == (0, b"", 4)
@@ -212,7 +212,7 @@ def test_interruptions_and_what_others_raise_are_a_line(ask: Ask, monkeypatch: p
 )
 def test_words_that_cannot_be_parsed(words: tuple[str, ...], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit, match="2"):
-        cli.main(list(words))
+        commands.main(list(words))
     err = capsys.readouterr().err
     assert not set(err) & ACTIVE and re.search(r"^tlkit.* error: .*\\nartifact: ?forged.*$", err.splitlines()[-1])
 

@@ -545,10 +545,10 @@ def test_the_command_that_does_a_job_again_leaves_out_folders_and_defaults() -> 
         "tlkit train photos --weights random --epochs 3,0 --learning-rate 0.001,0.0001 --unfreeze all --no-flip "
         "--splits splits.csv --strict --seed 7 --out RUN"
     )
-    from tlkit import cli
+    from tlkit.cli import commands
 
-    options = cli._parser().parse_args(told.split()[1:])
-    again = dataclasses.replace(cli._job(options), out="x")
+    options = commands._parser().parse_args(told.split()[1:])
+    again = dataclasses.replace(commands._job(options), out="x")
     assert again == Job(data="photos", out="x", **given, strict=True, splits="splits.csv", seed=7)
 
 

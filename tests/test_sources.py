@@ -17,7 +17,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tlkit
-from tlkit import cli
+from tlkit.cli import commands
 from tlkit.data import reader_factory
 from tlkit.doctor import diagnose
 from tlkit.errors import DataError, InputError
@@ -158,7 +158,7 @@ def trained(path: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise InputError("this is enough")
 
     monkeypatch.setattr(diagnose, "diagnose", stop)
-    assert cli.main(["train", path, "--out", str(out), "--weights", "random", "--quiet"]) == 2
+    assert commands.main(["train", path, "--out", str(out), "--weights", "random", "--quiet"]) == 2
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])

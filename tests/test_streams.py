@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from test_run import save_pictures
 
-from tlkit import cli, streams
+from tlkit.cli import commands, output_streams
 from tlkit.runs import run
 
 COMMAND = f"{sys.executable} -c 'import sys; from tlkit.cli import main; sys.exit(main())'"
@@ -24,7 +24,7 @@ FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/fu
 def shell(words: str, **environment: str) -> tuple[int, str, str]:
     """Run a line of bash, in which TLKIT is the command; return the exit code of its first part, stdout, stderr."""
     line = f"{words.replace('TLKIT', COMMAND)}; exit ${{PIPESTATUS[0]}}"
-    inherited = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parent.parent)} | environment
+    inherited = os.environ | {"PYTHONPATH": str(Path(commands.__file__).parent.parent)} | environment
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=inherited, timeout=300)
     return done.returncode, done.stdout, done.stderr
 
@@ -61,7 +61,7 @@ def test_a_training_goes_on_to_its_end_without_a_reader(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", unread)
     monkeypatch.setattr(sys, "stderr", told := io.StringIO())
-    assert cli.main(job) == 0 and "tlkit" not in told.getvalue()
+    assert commands.main(job) == 0 and "tlkit" not in told.getvalue()
     assert sys.stdout is unread and (tmp_path / "artifact").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_training_whose_outputs_were_closed_ends_well(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
-    assert cli.main(job) == 0 and (tmp_path / "artifact").exists()
+    assert commands.main(job) == 0 and (tmp_path / "artifact").exists()
     assert sys.stdout is None and sys.stderr is None
 
 
@@ -81,7 +81,7 @@ def test_a_training_whose_output_is_full_makes_its_artifact_and_says_what_is_mis
     with open("/dev/full", "w", buffering=1) as full:
         monkeypatch.setattr(sys, "stdout", full)
         monkeypatch.setattr(sys, "stderr", told := io.StringIO())
-        assert cli.main(job) == streams.LOST
+        assert commands.main(job) == output_streams.LOST
     lines = [line for line in told.getvalue().splitlines() if line != "a warning"]
     assert lines == ["tlkit: error: cannot write standard output: the disk is full; free some space or write elsewhere"]
     assert (tmp_path / "artifact").exists()
@@ -105,7 +105,7 @@ def test_train_piped_into_head_writes_its_artifact(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_without_a_reader_what_only_prints_ends_quietly(words: str, unbuffered: str, tmp_path: Path) -> None:
     code, _, err = shell(f"TLKIT {words.replace('TMP', str(tmp_path))} | true", PYTHONUNBUFFERED=unbuffered)
-    assert (code, err) == (streams.GONE, "")
+    assert (code, err) == (output_streams.GONE, "")
 
 
 @FULL
@@ -113,12 +113,12 @@ def test_without_a_reader_what_only_prints_ends_quietly(words: str, unbuffered: 
 def test_a_full_output_is_told_in_a_line(words: str) -> None:
     code, _, err = shell(f"TLKIT {words} >/dev/full")
     told = "tlkit: error: cannot write standard output: the disk is full; free some space or write elsewhere\n"
-    assert (code, err) == (streams.LOST, told)
+    assert (code, err) == (output_streams.LOST, told)
 
 
 def test_outputs_closed_from_the_start() -> None:
     closed = "tlkit: error: cannot write standard output: it is closed; leave it open, or send it to /dev/null\n"
-    assert shell("TLKIT heads >&-") == (streams.LOST, "", closed)
+    assert shell("TLKIT heads >&-") == (output_streams.LOST, "", closed)
     code, out, err = shell("TLKIT heads 2>&-")
     assert code == 0 and "pool_dense" in out and err == ""
     assert shell("TLKIT train 2>&-") == (2, "", "")  # its message is not for standard output
@@ -149,14 +149,14 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
 
 def test_what_an_encoding_does_not_know_is_written_as_an_escape() -> None:
     below = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", newline="\n")
-    stream = streams.Stream(below, patient=False)
+    stream = output_streams.Stream(below, patient=False)
     print("chat noir \u2713 \udcff", file=stream, flush=True)
     assert below.buffer.getvalue() == rb"chat noir \u2713 \udcff" + b"\n"
     assert stream.encoding == "latin-1" and not stream.isatty()
 
 
 def test_an_impatient_stream_raises_once_and_then_is_silent(unread: io.TextIOWrapper) -> None:
-    stream = streams.Stream(unread, patient=False)
+    stream = output_streams.Stream(unread, patient=False)
     with pytest.raises(BrokenPipeError):
         print("a line", file=stream, flush=True)
     print("another", file=stream, flush=True)
@@ -167,15 +167,15 @@ def test_another_broken_pipe_is_no_lost_output(monkeypatch: pytest.MonkeyPatch) 
     def broken(_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "of a socket")
 
-    monkeypatch.setitem(cli.TABLES, "heads", broken)
+    monkeypatch.setitem(commands.TABLES, "heads", broken)
     with pytest.raises(BrokenPipeError, match="of a socket"):
-        cli.main(["heads"])
+        commands.main(["heads"])
 
 
 def test_a_mistake_of_ours_keeps_its_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setitem(cli.TABLES, "heads", broken)
+    monkeypatch.setitem(commands.TABLES, "heads", broken)
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        cli.main(["heads"])
+        commands.main(["heads"])

@@ -319,16 +319,19 @@ def test_two_runs_are_tested_against_each_other(
 def test_a_conll_file_becomes_an_artifact(
     data: tlkit.Data, folder: Path, bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    from tlkit import cli
+    from tlkit.cli import commands
 
     out = str(tmp_path / "run")
     options = ["--weights", str(bert), "--size", "12", "--epochs", "1,1", "--precision", "float32"]
-    assert cli.main(["train", data.source, "--out", out, *options]) == 0
+    assert commands.main(["train", data.source, "--out", out, *options]) == 0
     assert "entity F1" in capsys.readouterr().out
-    assert cli.main(["predict", out, "the cat sat", "--json"]) == 0
+    assert commands.main(["predict", out, "the cat sat", "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["tokens"] == ["the", "cat", "sat"] and len(found["tags"]) == 3 and "spans" in found
-    assert cli.main(["evaluate", out, data.source]) == 0 and cli.main(["doctor", data.source, "--no-labels"]) == 0
+    assert (
+        commands.main(["evaluate", out, data.source]) == 0
+        and commands.main(["doctor", data.source, "--no-labels"]) == 0
+    )
     assert "2 types of entities" in capsys.readouterr().out
-    assert cli.main(["train", data.source, "--out", out, *options]) == 0
+    assert commands.main(["train", data.source, "--out", out, *options]) == 0
     assert "this run is finished" in capsys.readouterr().out

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import cli
 from tlkit.artifacts import artifact
+from tlkit.cli import commands
 from tlkit.config import Backbone, Phase, Splitting
 from tlkit.errors import DataError, InputError
 from tlkit.models.vision.image_backbones import VISION, ImageInput
@@ -58,7 +58,7 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setitem(VISION, "tiny", row)
         for name in TASKS:
             given = ["train", str(photos / f"{name}.csv"), "--target", name, *TINY, "--out", str(place / name)]
-            assert cli.main([*given, "--quiet"]) == 0
+            assert commands.main([*given, "--quiet"]) == 0
         yield {name: place / name for name in TASKS}
 
 
@@ -126,9 +126,9 @@ def test_the_card_says_what_the_answer_is(task: str, trained: dict[str, Path]) -
 def test_predict(task: str, trained: dict[str, Path], photos: Path, capsys: pytest.CaptureFixture) -> None:
     files = [str(photos / "0.png"), str(photos / "1.png")]
     capsys.readouterr()
-    assert cli.main(["predict", str(trained[task]), *files]) == 0
+    assert commands.main(["predict", str(trained[task]), *files]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert cli.main(["predict", str(trained[task]), *files, "--json"]) == 0
+    assert commands.main(["predict", str(trained[task]), *files, "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line[-1] for line in lines] == files == [one["item"] for one in told]
     if task == "tags":
@@ -146,11 +146,11 @@ def test_evaluate_takes_the_target_of_the_model(
     capsys.readouterr()
     out = trained[task]
     given = ["evaluate", str(out), str(photos / f"{task}.csv"), "--out", str(tmp_path / "report")]
-    assert cli.main(given) == 0
+    assert commands.main(given) == 0
     report, kept = json.loads((tmp_path / "report" / "report.json").read_text()), artifact.load(out).report
     assert report["target"] == task and report["loss"] == pytest.approx(kept.loss, rel=1e-3)
     capsys.readouterr()
-    assert cli.main([*given[:3], "--target", "label"]) == 2
+    assert commands.main([*given[:3], "--target", "label"]) == 2
     assert f"the model answers --target {task}, not label; leave it out" in capsys.readouterr().err
 
 
@@ -158,7 +158,7 @@ def test_evaluate_takes_the_target_of_the_model(
 def test_doctor(task: str, photos: Path, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
     capsys.readouterr()
     given = ["doctor", str(photos / f"{task}.csv"), "--target", task, "--no-labels", "--out", str(tmp_path)]
-    assert cli.main(given) == 0
+    assert commands.main(given) == 0
     out = capsys.readouterr().out
     page = (tmp_path / "doctor.html").read_text()
     if task == "tags":
@@ -170,7 +170,7 @@ def test_doctor(task: str, photos: Path, capsys: pytest.CaptureFixture, tmp_path
 
 def test_runs_tell_the_figure(trained: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
     capsys.readouterr()
-    assert cli.main(["runs", str(trained["tags"].parent)]) == 0
+    assert commands.main(["runs", str(trained["tags"].parent)]) == 0
     out = capsys.readouterr().out
     assert "micro_f1 " in out and "mae " in out
 

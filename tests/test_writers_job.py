@@ -11,7 +11,7 @@ import writers
 from test_comparing import two_runs
 
 import tlkit
-from tlkit import cli
+from tlkit.cli import commands
 from tlkit.errors import InputError
 from tlkit.models.generation import generators
 from tlkit.models.text.text_backbones import TEXT
@@ -49,17 +49,17 @@ def test_from_a_table_to_an_answer(
     data, out = str(table(tmp_path)), str(tmp_path / "run")
     given = ["train", data, "--target", task, "--backbone", name, "--weights", "random", "--size", "32", "--out", out]
     given += ["--text-column", "prompt", "--label-column", "response"]
-    assert cli.main([*given, "--lora", "2", "--epochs", "1,1"]) == 0
+    assert commands.main([*given, "--lora", "2", "--epochs", "1,1"]) == 0
     printed = capsys.readouterr().out
     assert f"{name} + tied" in printed and "perplexity" in printed
     told = json.loads((tmp_path / "run/run.json").read_text())
     assert told["settings"]["target"] == task and told["settings"]["lora"] == 2 and "perplexity" in told["figures"]
-    assert cli.main(["predict", out, "the cat", "--json"]) == 0
+    assert commands.main(["predict", out, "the cat", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["text"] == tlkit.load(out).predict("the cat")[0].text
-    assert cli.main(["evaluate", out, data, "--text-column", "prompt", "--label-column", "response"]) == 0
+    assert commands.main(["evaluate", out, data, "--text-column", "prompt", "--label-column", "response"]) == 0
     assert f"perplexity {told['figures']['perplexity']:.2f}" in capsys.readouterr().out
-    assert cli.main([*given, "--lora", "2", "--epochs", "1,1", "--quiet"]) == 0
+    assert commands.main([*given, "--lora", "2", "--epochs", "1,1", "--quiet"]) == 0
     assert "this run is finished" in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tlkit.console import amount, hush, say, say_json, say_line
+from tlkit.cli.arguments import amount, hush, say, say_json, say_line
 from tlkit.errors import InputError
 
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit import __version__, console, streams, upkeep
-from tlkit.console import data_options, hush, read, say, say_json, say_line
+from tlkit import __version__
+from tlkit.cli import arguments, maintenance, output_streams
+from tlkit.cli.arguments import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
 from tlkit.utils import environment, offline
 from tlkit.utils.escaping import line
@@ -23,12 +24,12 @@ from tlkit.utils.escaping import line
 
 def main(arguments: Sequence[str] | None = None, *, inside: bool = False) -> int:
     """Run one command and return its exit code; `inside` a process with limits, no other is started for them."""
-    with streams.Guard() as guard:
+    with output_streams.Guard() as guard:
         code = _command(arguments, guard, inside)
     return guard.code(code)
 
 
-def _command(arguments: Sequence[str] | None, guard: streams.Guard, inside: bool) -> int:
+def _command(arguments: Sequence[str] | None, guard: output_streams.Guard, inside: bool) -> int:
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
     if more and (not hasattr(options, "items") or any(word.startswith("-") for word in more)):
@@ -118,7 +119,7 @@ def limited(memory: str, *arguments: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = console.Parser(prog="tlkit", description="Transfer learning on Keras 3 and TensorFlow.")
+    parser = arguments.Parser(prog="tlkit", description="Transfer learning on Keras 3 and TensorFlow.")
     parser.add_argument("--version", action="version", version=f"tlkit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _train_parser(commands)
@@ -129,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         ("recipes", "list the named combinations of backbone and head"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(command=TABLES[name])
-    upkeep.add_parsers(commands)
+    maintenance.add_parsers(commands)
     return parser
 
 
@@ -152,9 +153,9 @@ def _train_parser(commands: Any) -> None:
     add("--weights", default="pretrained", metavar="PATH", help="pretrained (default), random, or a file or folder")
     add("--size", type=int, metavar="N", help="pixels of a side, or tokens of a text")
     add("--resize", choices=("crop", "pad", "stretch"), default="crop", help="how pictures are brought to the size")
-    add("--epochs", type=console.numbers(int), metavar="N,N", help="per phase, such as 10,5; 0 leaves a phase out")
-    add("--learning-rate", type=console.numbers(float), metavar="R,R", help="per phase, such as 1e-3,1e-4")
-    add("--unfreeze", type=console.blocks, metavar="K", help="blocks of the last phase, or all")
+    add("--epochs", type=arguments.numbers(int), metavar="N,N", help="per phase, such as 10,5; 0 leaves a phase out")
+    add("--learning-rate", type=arguments.numbers(float), metavar="R,R", help="per phase, such as 1e-3,1e-4")
+    add("--unfreeze", type=arguments.blocks, metavar="K", help="blocks of the last phase, or all")
     add("--batch-size", type=int, default=32, metavar="N")
     add("--augment", default="auto", metavar="HOW", help="auto (light for pictures), none, light or strong")
     add("--no-flip", dest="flip", action="store_false", help="never mirror pictures")
@@ -168,7 +169,7 @@ def _train_parser(commands: Any) -> None:
     add("--weight-decay", type=float, default=1e-4, metavar="RATE")
     add("--label-smoothing", type=float, default=0.0, metavar="SHARE")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="auto takes what is faster here")
-    add("--cache-budget", type=console.size, metavar="SIZE", help="disk for stored features, such as 2GB; 0 for none")
+    add("--cache-budget", type=arguments.size, metavar="SIZE", help="disk for stored features, such as 2GB; 0 for none")
     add("--deterministic", action="store_true", help="the same seed gives the same bits on the same machine")
     add("--overwrite", action="store_true", help="start anew in a directory that holds a run")
     add("--quiet", action="store_true", help="print the result only")
@@ -193,19 +194,19 @@ def _use_parsers(commands: Any) -> None:
     predict.add_argument("--json", action="store_true", help="one JSON object a line")
     abstain = "of one label each: answer ? where the most probable is less probable; the report says what is gained"
     predict.add_argument("--threshold", type=float, metavar="T", help=abstain)
-    console.limit_options(predict, "answering 32 items")
+    arguments.limit_options(predict, "answering 32 items")
     predict.set_defaults(command=_predict)
     evaluate = commands.add_parser("evaluate", help="measure an exported model on the test split of some data")
     evaluate.add_argument("artifact", help="the directory of a finished run")
     data_options(evaluate)
     evaluate.add_argument("--out", metavar="DIR", help="save the report there; not in an artifact, which has its own")
-    console.limit_options(evaluate, "the whole command")
+    arguments.limit_options(evaluate, "the whole command")
     evaluate.set_defaults(command=_evaluate, target=None)
     export = commands.add_parser("export", help="write the artifact of a finished run anew, elsewhere")
     export.add_argument("artifact", help="the directory of a finished run")
     export.add_argument("--out", required=True, metavar="DIR")
     export.add_argument("--overwrite", action="store_true", help="replace an artifact that is there")
-    console.limit_options(export, "the whole command")
+    arguments.limit_options(export, "the whole command")
     export.set_defaults(command=_export)
 
 
