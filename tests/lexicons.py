@@ -12,10 +12,11 @@ from typing import Any
 import models
 import pytest
 
-from tlkit.config import Backbone, resolve
+from tlkit.models.backbone import Backbone
 from tlkit.models.text.families import FAMILIES
 from tlkit.models.text.text_backbones import TEXT
 from tlkit.models.text.text_presets import Lexicon
+from tlkit.utils.lazy import resolve
 
 # one row of each family, which the slow tests build; `make test-all` builds all
 FIRST = {family: next(name for name, row in TEXT.items() if row.input.family == family) for family in FAMILIES}

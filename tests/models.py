@@ -108,7 +108,7 @@ def tiny_classifier(classes: Any = 2, size: int = 16, **options: Any) -> Any:
     """Build a picture classifier small enough to train in a second; always the same one."""
     import keras
 
-    from tlkit.config import Backbone
+    from tlkit.models.backbone import Backbone
     from tlkit.models.vision.image_backbones import ImageInput
 
     keras.utils.set_random_seed(0)

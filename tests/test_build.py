@@ -96,7 +96,7 @@ def test_a_model_of_somebody_else_is_no_classifier() -> None:
 def test_a_backbone_and_a_head_of_ones_own() -> None:
     import keras
 
-    from tlkit.config import Backbone
+    from tlkit.models.backbone import Backbone
     from tlkit.models.vision.image_backbones import ImageInput
 
     def builder(size: int) -> keras.Model:

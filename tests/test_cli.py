@@ -22,9 +22,9 @@ from test_run import contents, export_little, save_pictures
 
 from tlkit.artifacts import artifact, export
 from tlkit.cli import commands
-from tlkit.config import Backbone
 from tlkit.features import disk_cache
 from tlkit.models import classifier, factories, heads, weights
+from tlkit.models.backbone import Backbone
 from tlkit.models.generation import generators
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.runs import preview, record, run

@@ -13,8 +13,7 @@ from types import ModuleType
 import pytest
 
 import tlkit
-from tlkit import config
-from tlkit.models import classifier, factories, heads
+from tlkit.models import backbone, classifier, factories, heads
 from tlkit.models.vision.image_backbones import ImageInput
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -87,7 +86,7 @@ def test_the_pages_hold_no_address_and_no_path(pages: dict[str, str]) -> None:
 
 
 def test_a_new_row_is_a_difference(builder: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = config.Backbone("brick", "x:y", ImageInput("tf"), ("end",))
+    row = backbone.Backbone("brick", "x:y", ImageInput("tf"), ("end",))
     known = builder.generators.rows()
     monkeypatch.setattr(builder.generators, "rows", lambda: {**known, "brick": row})
     assert builder.differences(builder.PAGES) == ["backbones.md differs from the code"]

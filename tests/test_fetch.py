@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 
-from tlkit.config import File, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, RunError, WeightsError
 from tlkit.utils import download, network, offline
+from tlkit.utils.download import File, Wheel
 
 BODY = bytes(range(256)) * 2000
 PIN = "sha256:" + hashlib.sha256(BODY).hexdigest()

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.config import Augment, Backbone, Reading
+from tlkit.config import Augment, Reading
 from tlkit.data.splits import Split
 from tlkit.errors import InputError, RunError
 from tlkit.features import disk_cache, extraction, feature_sets, frontier, function_digest, mixed_precision
 from tlkit.models import classifier
+from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_backbones import ImageInput
 
 

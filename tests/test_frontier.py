@@ -83,7 +83,7 @@ def test_what_follows_from_stored_tensors_is_not_stored() -> None:
     import keras
     from keras import layers
 
-    from tlkit.config import Backbone
+    from tlkit.models.backbone import Backbone
     from tlkit.models.vision.image_backbones import ImageInput
 
     def builder(size: int) -> keras.Model:

@@ -18,9 +18,9 @@ from PIL import Image
 
 import tlkit
 from tlkit.cli import main
-from tlkit.config import Backbone
 from tlkit.errors import WeightsError
 from tlkit.models import hdf5
+from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_backbones import ImageInput
 
 GIB = 1 << 30

@@ -20,10 +20,11 @@ import pytest
 
 import tlkit
 from tlkit.artifacts import export
-from tlkit.config import Backbone, File, Wheel
 from tlkit.errors import ArtifactError, WeightsError
+from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_backbones import ImageInput
 from tlkit.utils import download
+from tlkit.utils.download import File, Wheel
 
 PB = "saved_model/1/saved_model.pb"
 

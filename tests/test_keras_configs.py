@@ -24,9 +24,9 @@ from test_tabular import COLUMNS, ROWS
 import tlkit
 from tlkit.artifacts import export
 from tlkit.cli import main
-from tlkit.config import Backbone
 from tlkit.errors import ArtifactError, WeightsError
 from tlkit.models import allowed_layers, keras_configs
+from tlkit.models.backbone import Backbone
 from tlkit.models.keras_configs import RefusedError
 from tlkit.models.tabular import autoencoder
 from tlkit.models.tabular.table_input import TableInput

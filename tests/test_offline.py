@@ -16,12 +16,13 @@ import pytest
 
 import tlkit
 from tlkit.cli import commands
-from tlkit.config import Backbone, Download, Preset, Wheel
 from tlkit.data import reader_factory
 from tlkit.errors import OfflineError, TlkitError
 from tlkit.models import weights
+from tlkit.models.backbone import Backbone, Preset
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.utils import download, offline, paths
+from tlkit.utils.download import Download, Wheel
 
 LOOPBACK = "http://127.0.0.1:9"  # the port of discarding, which nobody serves
 

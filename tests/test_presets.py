@@ -15,9 +15,9 @@ import pytest
 import test_contract
 
 import tlkit
-from tlkit.config import Local, Preset
 from tlkit.errors import InputError, OfflineError, WeightsError
 from tlkit.models import classifier
+from tlkit.models.backbone import Local, Preset
 from tlkit.models.vision import architectures, flattening, image_presets
 
 SLOW = ("deit", "mit", "darknet", "efficientnet", "densenet")

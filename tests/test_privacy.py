@@ -16,7 +16,7 @@ from PIL import Image
 
 import tlkit
 from tlkit.artifacts import export
-from tlkit.config import Backbone
+from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.runs import run
 from tlkit.utils import files

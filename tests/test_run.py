@@ -15,9 +15,10 @@ import pytest
 
 import tlkit
 from tlkit.artifacts import export
-from tlkit.config import Backbone, Compute
+from tlkit.config import Compute
 from tlkit.data.readers import image_folder
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
+from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.runs import job as jobs
 from tlkit.runs import record, run

@@ -15,8 +15,9 @@ import pytest
 import tlkit
 from tlkit.artifacts import artifact
 from tlkit.cli import commands
-from tlkit.config import Backbone, Phase, Splitting
+from tlkit.config import Phase, Splitting
 from tlkit.errors import DataError, InputError
+from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.tasks import targets
 from tlkit.tasks.predictions import TagsPrediction, ValuePrediction

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.config import Local
 from tlkit.errors import InputError, WeightsError
 from tlkit.models import classifier
+from tlkit.models.backbone import Local
 from tlkit.models.text import text_backbones, text_presets
 from tlkit.models.text.families import FAMILIES
 from tlkit.models.text.text_backbones import TEXT

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.config import Download, Reading, Wheel
+from tlkit.config import Reading
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.models import classifier
 from tlkit.models.vision import image_backbones
 from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.utils.download import Download, Wheel
 
 
 @pytest.mark.parametrize("row", VISION.values(), ids=VISION)

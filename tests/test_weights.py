@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tlkit.config import Backbone, Download, File, Preset, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.models import weights
+from tlkit.models.backbone import Backbone, Preset
 from tlkit.utils import download
+from tlkit.utils.download import Download, File, Wheel
 
 CONTENT, CONFIG, H5 = b"weights of a tiny network", b'{"layers": 1}', b"weights as Keras keeps them"
 

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from tlkit.config import Download
 from tlkit.errors import InputError
 from tlkit.models.vision import architectures
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.models.vision.keras_applications import APPLICATIONS, Application
+from tlkit.utils.download import Download
 
 MODULES = {
     "vgg16": "vgg16",

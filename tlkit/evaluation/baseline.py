@@ -12,6 +12,7 @@ import numpy as np
 from tlkit import config
 from tlkit.errors import DataError, InputError, unknown
 from tlkit.evaluation.report_base import REPORTS, Measured
+from tlkit.utils import lazy
 
 if TYPE_CHECKING:
     from tlkit.data.splits import Data, Split
@@ -48,7 +49,7 @@ def baseline(data: Data) -> Measured:
     read = _pixels if data.kind == "image" else _texts
     answers, notes = _answered(data, read(data.train), read(data.test))
     facts = {"split": "test", "history": (), "seconds": time.perf_counter() - start, "notes": tuple(notes)}
-    return config.resolve(REPORTS[data.task]).of(data.target, data.test.labels, [answers], facts)
+    return lazy.resolve(REPORTS[data.task]).of(data.target, data.test.labels, [answers], facts)
 
 
 def _answered(data: Data, train: Any, test: Any) -> tuple[np.ndarray, list[str]]:

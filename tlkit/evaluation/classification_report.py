@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit import config
 from tlkit.errors import InputError
 from tlkit.evaluation import calibration, plots, rare_class, significance
 from tlkit.evaluation.report_base import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
-from tlkit.utils import environment
+from tlkit.utils import environment, lazy
 
 if TYPE_CHECKING:
     import keras
@@ -245,7 +244,7 @@ def evaluate(
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
     start = time.perf_counter()
     batch_size = min(batch_size, getattr(about.target, "scored", batch_size))
-    kind, truth = config.resolve(REPORTS[about.target.name]), about.target.truths(clf, split)
+    kind, truth = lazy.resolve(REPORTS[about.target.name]), about.target.truths(clf, split)
     rows: list[np.ndarray] = []
     for number, answer in enumerate(calibration.answered(clf, split, batch_size)):
         part = truth[number * batch_size : (number + 1) * batch_size]

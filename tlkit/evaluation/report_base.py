@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tlkit.config import resolve
 from tlkit.errors import ArtifactError
 from tlkit.evaluation import plots
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
 from tlkit.utils.html_format import cell, number, table, text
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

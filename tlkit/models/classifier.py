@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit.config import Backbone, Input, resolve
 from tlkit.errors import InputError, unknown
 from tlkit.models import heads
+from tlkit.models.backbone import Backbone, Input
 from tlkit.tasks import entities, targets
 from tlkit.utils import environment, offline
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     import keras

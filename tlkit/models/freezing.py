@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tlkit.config import Backbone
 from tlkit.errors import FreezeError, InputError
 from tlkit.models import lora
+from tlkit.models.backbone import Backbone
 from tlkit.models.classifier import pieces
 from tlkit.utils.html_format import cell, table
 

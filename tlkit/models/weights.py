@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from tlkit.config import Backbone, Download, File, Local, Preset, Wheel
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
+from tlkit.models.backbone import Backbone, Local, Preset
 from tlkit.utils import download, environment, files, offline
+from tlkit.utils.download import Download, File, Wheel
 from tlkit.utils.progress import log
 
 FORMS = (".h5", ".keras", ".safetensors", ".pth")  # .weights.h5 is an .h5

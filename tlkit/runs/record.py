@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit.config import Backbone, Phase
+from tlkit.models.backbone import Backbone
+from tlkit.config import Phase
 from tlkit.errors import RunError
 from tlkit.models import weights
 from tlkit.models.classifier import find_backbone

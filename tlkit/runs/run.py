@@ -12,7 +12,8 @@ from typing import Any
 
 from tlkit.runs import preview, record
 from tlkit.artifacts import artifact, export
-from tlkit.config import Compute, Phase, resolve
+from tlkit.utils.lazy import resolve
+from tlkit.config import Compute, Phase
 from tlkit.data import reader_factory
 from tlkit.doctor import checks, diagnose
 from tlkit.errors import ArtifactError, Interrupted, RunError

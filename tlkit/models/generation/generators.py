@@ -7,9 +7,10 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tlkit.config import Backbone, Phase, Preset
+from tlkit.config import Phase
 from tlkit.errors import InputError, unknown
 from tlkit.models import classifier, lora
+from tlkit.models.backbone import Backbone, Preset
 from tlkit.models.classifier import Spec
 from tlkit.models.generation.decoding import TASKS, Sampling
 from tlkit.models.generation.prompt_input import PromptInput

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
-from tlkit.config import Backbone, Reading, resolve
+from tlkit.config import Reading
 from tlkit.data import text_pairs
 from tlkit.errors import InputError
+from tlkit.models.backbone import Backbone
 from tlkit.models.generation.decoding import Sampling, writer
 from tlkit.models.generation.prompt_tokenizer import ReplyTokens, SummaryTokens
 from tlkit.models.text import text_input, text_presets
 from tlkit.models.text.families import SEQ2SEQ
 from tlkit.models.text.text_presets import Lexicon
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.config import Backbone, Local
 from tlkit.data.splits import Data
 from tlkit.data.table_columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
 from tlkit.features import function_digest
+from tlkit.models.backbone import Backbone, Local
 from tlkit.models.tabular.table_input import TABULAR, TableInput
 from tlkit.models.vision.architectures import read_keras
 from tlkit.utils import environment, files, schema

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.config import Backbone, Local, Phase, Reading, resolve
+from tlkit.config import Phase, Reading
 from tlkit.data import table_columns
 from tlkit.data.table_columns import MISSING, Column
 from tlkit.errors import InputError
+from tlkit.models.backbone import Backbone, Local
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     import keras

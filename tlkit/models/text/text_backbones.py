@@ -13,13 +13,15 @@ from typing import Any
 
 import keras
 
-from tlkit.config import Backbone, File, Local, Phase, Preset, Wheel
+from tlkit.config import Phase
 from tlkit.errors import WeightsError
+from tlkit.models.backbone import Backbone, Local, Preset
 from tlkit.models.text import text_presets
 from tlkit.models.text.families import FAMILIES
 from tlkit.models.text.text_input import TextInput
 from tlkit.models.text.tokenizer import Tokens
 from tlkit.utils import environment
+from tlkit.utils.download import File, Wheel
 
 __all__ = ["TEXT", "TextInput", "Tokens", "find", "layer_blocks"]
 

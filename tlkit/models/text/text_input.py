@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tlkit.config import Backbone, Local, Reading, Wheel, resolve
+from tlkit.config import Reading
 from tlkit.data import text_pairs
 from tlkit.errors import InputError, WeightsError
 from tlkit.models import hdf5
+from tlkit.models.backbone import Backbone, Local
 from tlkit.models.text import text_presets
 from tlkit.models.text.families import FAMILIES
 from tlkit.models.text.text_presets import Lexicon
 from tlkit.models.text.tokenizer import Tokens
+from tlkit.utils.download import Wheel
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.config import Backbone, resolve
 from tlkit.errors import TlkitError, WeightsError
 from tlkit.models import hdf5, keras_configs
+from tlkit.models.backbone import Backbone
 from tlkit.utils import archives
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     import keras

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tlkit.config import Backbone, Download, File, Reading, Wheel, resolve
+from tlkit.config import Reading
 from tlkit.errors import InputError
+from tlkit.models.backbone import Backbone
 from tlkit.models.vision.architectures import IMAGENET_MEAN, IMAGENET_STD, load_weights
 from tlkit.models.vision.keras_applications import APPLICATIONS, Application
+from tlkit.utils.download import Download, File, Wheel
+from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
     import keras

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from tlkit.config import Backbone, Local, Preset
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.models import hdf5, keras_configs, weights
+from tlkit.models.backbone import Backbone, Local, Preset
 from tlkit.models.vision import flattening
 from tlkit.models.vision.image_backbones import VISION, ImageInput
 from tlkit.utils import environment, files, regular_files
