@@ -30,7 +30,7 @@ from tlkit.tasks.predictions import (
     ValuePrediction,
 )
 from tlkit.training import checkpoint
-from tlkit.utils import escaping, files, interrupts, progress
+from tlkit.utils import escaping, interrupts, progress
 
 PACKAGE = Path(tlkit.__file__).parent
 ACTIVE = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))]
@@ -91,7 +91,7 @@ def test_the_titles_of_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_QUIET", "0")
     monkeypatch.setattr(sys, "stderr", screen := io.StringIO())
     monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
-    with files.progress("a\x1b[2J\nb", 10) as step:
+    with progress.progress("a\x1b[2J\nb", 10) as step:
         step(5)
     assert "a\\x1b[2J\\nb" in screen.getvalue() and "[2J\n" not in screen.getvalue()
 

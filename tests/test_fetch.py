@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from tlkit.errors import InputError, IntegrityError, OfflineError, RunError, WeightsError
-from tlkit.utils import download, network, offline
+from tlkit.utils import download, network
 from tlkit.utils.download import File, Wheel
 
 BODY = bytes(range(256)) * 2000
@@ -94,9 +94,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", True)])
 def test_offline(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
-    assert offline.is_set() is False
+    assert network.is_set() is False
     monkeypatch.setenv("TLKIT_OFFLINE", value)
-    assert offline.is_set() is expected
+    assert network.is_set() is expected
 
 
 def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:

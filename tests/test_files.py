@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tlkit.errors import InputError, IntegrityError, RunError
-from tlkit.utils import files, regular_files
+from tlkit.utils import files, progress, regular_files
 
 ABC = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -172,14 +172,14 @@ def test_progress_shows_on_a_terminal_only(
 ) -> None:
     monkeypatch.setenv("TLKIT_QUIET", quiet)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with files.progress("w.pth", 2048, 1024) as advance:
+    with progress.progress("w.pth", 2048, 1024) as advance:
         advance(1024)
     assert ("w.pth" in capsys.readouterr().err) is shown
 
 
 def test_progress_is_silent_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setenv("TLKIT_QUIET", "")
-    with files.progress("w.pth", 0) as advance:
+    with progress.progress("w.pth", 0) as advance:
         advance(1)
     assert capsys.readouterr().err == ""
 

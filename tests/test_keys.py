@@ -16,6 +16,7 @@ import pytest
 from tlkit.errors import RunError
 from tlkit.features import function_digest
 from tlkit.models import classifier
+from tlkit.utils import digests
 
 
 def network(
@@ -242,8 +243,8 @@ def test_every_module_that_the_pass_imports_is_a_source_or_an_exception() -> Non
 
 
 def test_facts_are_combined_whatever_their_order() -> None:
-    assert function_digest.combined({"a": 1, "b": [2]}) == function_digest.combined({"b": [2], "a": 1})
-    assert function_digest.combined({"a": 1}) != function_digest.combined({"a": 2})
+    assert digests.combined({"a": 1, "b": [2]}) == digests.combined({"b": [2], "a": 1})
+    assert digests.combined({"a": 1}) != digests.combined({"a": 2})
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from tlkit.errors import OfflineError, TlkitError
 from tlkit.models import weights
 from tlkit.models.backbone import Backbone, Preset
 from tlkit.models.vision.image_backbones import VISION, ImageInput
-from tlkit.utils import download, offline, paths
+from tlkit.utils import download, network, paths
 from tlkit.utils.download import Download, Wheel
 
 LOOPBACK = "http://127.0.0.1:9"  # the port of discarding, which nobody serves
@@ -151,8 +151,8 @@ def test_offline_no_command_leads_to_a_socket(
 def test_offline_no_address_reaches_tensorflow(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    from tlkit.data import images
     from tlkit.data.readers import tfds
+    from tlkit.utils import paths
 
     def asked(*_: Any) -> None:
         raise AssertionError("TensorFlow was asked")
@@ -165,7 +165,7 @@ def test_offline_no_address_reaches_tensorflow(place: str, monkeypatch: pytest.M
         lambda: reader_factory.read(f"{place}.csv"),
         lambda: paths.exists(place),
         lambda: paths.visible(place),
-        lambda: images.content(f"{place}/a.png"),
+        lambda: paths.content(f"{place}/a.png"),
         lambda: tfds.tfds("mnist", data_dir=place),
     )
     for way in ways:
@@ -260,7 +260,7 @@ def test_offline_no_library_reaches_a_server(
     address, had = server
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     wanted = r"TLKIT_OFFLINE is set, so \S+ is not asked, as a library wanted to; fetch what it needs"
-    with pytest.raises(OfflineError, match=wanted), offline.guard():
+    with pytest.raises(OfflineError, match=wanted), network.guard():
         library(address)
     assert had == []
 
@@ -268,7 +268,7 @@ def test_offline_no_library_reaches_a_server(
 @pytest.mark.parametrize("library", [by_keras, by_thread])
 def test_otherwise_they_do(library: Any, server: tuple[str, list[int]]) -> None:
     address, had = server
-    with pytest.raises(Exception) as caught, offline.guard():
+    with pytest.raises(Exception) as caught, network.guard():
         library(address)
     assert had and not isinstance(caught.value, OfflineError)
 
@@ -306,7 +306,7 @@ def test_a_guard_leaves_other_threads_and_later_calls_alone(
     thread = threading.Thread(target=theirs)
     thread.start()
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    with offline.guard():
+    with network.guard():
         begin.set()
         thread.join()
     assert ended.is_set() and len(had) == 1
@@ -317,12 +317,12 @@ def test_a_guard_leaves_other_threads_and_later_calls_alone(
 
 def test_a_library_that_hides_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    with pytest.raises(OfflineError, match=r"so example\.invalid is not asked"), offline.guard():
+    with pytest.raises(OfflineError, match=r"so example\.invalid is not asked"), network.guard():
         try:
             socket.getaddrinfo("example.invalid", 80)
         except Exception as error:
             raise ValueError("the preset is unknown") from error
-    with pytest.raises(ValueError, match="of its own"), offline.guard():
+    with pytest.raises(ValueError, match="of its own"), network.guard():
         raise ValueError("of its own")
 
 
@@ -330,7 +330,7 @@ def test_a_library_that_hides_the_refusal(monkeypatch: pytest.MonkeyPatch) -> No
 def test_offline_sockets_that_are_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as asking, offline.guard():
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as asking, network.guard():
         listening.bind("here")
         listening.listen()
         asking.connect("here")
@@ -350,7 +350,7 @@ def test_offline_sockets_that_are_files_stay_open(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_hidden(text: str, shown: str) -> None:
-    assert offline.hidden(text) == shown
+    assert network.hidden(text) == shown
 
 
 def test_importing_tlkit_offline_needs_no_library() -> None:

@@ -88,4 +88,4 @@ def test_addresses_that_lead_nowhere() -> None:
     ):
         tlkit.image_folder("s3://bucket/photos")
     with pytest.raises(DataError, match=r"cannot read ram://none.jpg: .*; check the path and its permissions"):
-        images.content("ram://none.jpg")
+        paths.content("ram://none.jpg")

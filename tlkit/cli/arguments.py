@@ -107,7 +107,7 @@ def say_line(text: object, *, to: IO[str] | None = None) -> None:
 
 def say_json(value: Any, *, to: IO[str] | None = None) -> None:
     """Print a value as one line of JSON, at once; a number that is not finite becomes null. `to` as for `say_line`."""
-    from tlkit.evaluation.report_base import plain
+    from tlkit.utils.files import plain
 
     told = plain(value)
     try:

@@ -18,7 +18,7 @@ from tlkit import __version__
 from tlkit.cli import arguments, maintenance, output_streams
 from tlkit.cli.arguments import data_options, hush, read, say, say_json, say_line
 from tlkit.errors import InputError, Interrupted, TlkitError, unknown
-from tlkit.utils import environment, offline
+from tlkit.utils import environment, network
 from tlkit.utils.escaping import line
 
 
@@ -43,7 +43,7 @@ def _command(arguments: Sequence[str] | None, guard: output_streams.Guard, insid
     try:
         if not inside and (limits := _whole(options)):
             return _apart(options, sys.argv[1:] if arguments is None else arguments, limits)
-        with offline.guard():
+        with network.guard():
             options.command(options)
     except TlkitError as error:
         _complain(options, error, f"tlkit: error: {line(str(error))}")

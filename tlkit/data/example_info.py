@@ -82,9 +82,10 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
         looks = np.array([_of_pixels(picture) for picture in pixels], LOOK)
         return Traits(strings(names), digests([digest(picture) for picture in pixels]), None, looks)
     from tlkit.data import images
+    from tlkit.utils import paths
 
     def one(item: str | bytes) -> tuple[bytes, Any]:
-        content = item if isinstance(item, bytes) else images.content(item)
+        content = item if isinstance(item, bytes) else paths.content(item)
         return digest(content), of_file(content, images.examine(content)[1])
 
     seen = list(in_blocks(one, items))

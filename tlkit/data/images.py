@@ -18,7 +18,7 @@ import tensorflow as tf
 from tlkit import errors
 from tlkit.config import Augment, Reading
 from tlkit.data.image_decoding import MAX_PIXELS, decode
-from tlkit.utils import offline, regular_files
+from tlkit.utils.paths import content
 
 RESIZES = ("crop", "pad", "stretch")
 # What Pillow may read for us: it hands EPS to Ghostscript, which is a program for programs.
@@ -111,18 +111,6 @@ def examine(source: str | Path | bytes) -> tuple[bytes, np.ndarray]:
         return ready, _decoded(tf.constant(ready)).numpy()
     except Exception as error:  # whatever a decoder trips over, the file is unreadable and the reader goes on
         raise errors.DataError(f"cannot read {name}: {_reason(data, error)}") from error
-
-
-def content(path: str | Path) -> bytes:
-    """Return what a file holds, also at an address such as gs://bucket/a.jpg; raise DataError where it cannot be."""
-    offline.address(str(path))
-    try:
-        if "://" in str(path):
-            return tf.io.gfile.GFile(str(path), "rb").read()
-        return regular_files.content(path, most=regular_files.MOST_PICTURE)
-    except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise errors.DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error
 
 
 def flattened(picture: Any) -> Any:

@@ -115,9 +115,9 @@ class Source:
         if self._stream is not None:
             return self._stream
         if paths.is_remote(self.path):
-            from tlkit.data import images
+            from tlkit.utils import paths
 
-            data = images.content(self.path)
+            data = paths.content(self.path)
             file, size = io.BytesIO(data), len(data)
             self._most = size
         else:

@@ -14,7 +14,8 @@ from tlkit.doctor.leaks import copies
 from tlkit.doctor.shortcuts import shortcuts
 from tlkit.doctor.target_balance import TINY
 from tlkit.doctor.typechecks import entity_types
-from tlkit.reporting.findings import Finding, Severity, listed
+from tlkit.reporting.findings import Finding, Severity
+from tlkit.utils.text_format import listed
 
 # Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls
 # from 0.92 to 0.82, with balanced weights to 0.90; cut to a tenth, to 0.57 and 0.81 (means of three draws).

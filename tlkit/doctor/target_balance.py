@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tlkit.data.examples import GROUPS, SPLITS, Examples
-from tlkit.reporting.findings import Finding, listed
+from tlkit.reporting.findings import Finding
+from tlkit.utils.text_format import listed
 
 TINY = 10  # training examples: with fewer a tag is hardly learned
 BARE = 0.5  # share of examples without any tag from which on it is worth a word

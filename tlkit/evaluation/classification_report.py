@@ -13,8 +13,9 @@ import numpy as np
 
 from tlkit.errors import InputError
 from tlkit.evaluation import calibration, plots, rare_class, significance
-from tlkit.evaluation.report_base import REPORTS, SAMPLES, WORST, Measured, Mistake, plain
-from tlkit.utils import environment, lazy
+from tlkit.evaluation.report_base import REPORTS, SAMPLES, WORST, Measured, Mistake
+from tlkit.utils import environment, lazy, text_format
+from tlkit.utils.files import plain
 
 if TYPE_CHECKING:
     import keras
@@ -84,7 +85,7 @@ class Report(Measured):
         rows = list(self.per_class)
         if len(rows) > TABLE_ROWS:
             rows = sorted((r for r in rows if r["support"]), key=lambda row: row["f1"])[:TABLE_ROWS]
-        width = max(len("class"), *(len(plots.short(row["label"])) for row in rows))
+        width = max(len("class"), *(len(text_format.short(row["label"])) for row in rows))
         lines = [
             *(rare_class.lines(self.rare["label"], self.rare) if self.rare else []),
             "   ".join(f"{name} {value:.3f}" for name, value in figures.items()),
@@ -201,7 +202,7 @@ def score(
 
 def _absent(labels: Sequence[str], supports: np.ndarray) -> list[str]:
     absent = [str(label) for label, support in zip(labels, supports, strict=True) if not support]
-    return [f"no example in this split of: {plots.short(', '.join(absent), 120)}"] if absent else []
+    return [f"no example in this split of: {text_format.short(', '.join(absent), 120)}"] if absent else []
 
 
 def _rare(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) -> dict[str, Any] | None:
@@ -285,5 +286,5 @@ def _checked(y_true: Any, probabilities: Any, labels: Sequence[str]) -> tuple[np
 
 
 def _row(row: Mapping[str, Any], width: int) -> str:
-    name = f"{plots.short(row['label']):<{width}}"
+    name = f"{text_format.short(row['label']):<{width}}"
     return f"{name}  {row['precision']:>9.3f}  {row['recall']:>6.3f}  {row['f1']:>5.3f}  {row['support']:>8}"

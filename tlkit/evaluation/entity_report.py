@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tlkit.errors import InputError
-from tlkit.evaluation import plots, significance
+from tlkit.evaluation import significance
 from tlkit.evaluation.report_base import WORST, Measured
 from tlkit.tasks import bio_tags
 from tlkit.tasks.entities import NO_TOKEN, WORD
+from tlkit.utils import text_format
 
 SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
 ROWS = 20  # types and pairs of types that a terminal shows
@@ -133,7 +134,7 @@ class EntityReport(Measured):
     def lines(self) -> list[str]:
         """Write the figures by type; of many types the most frequent; and what is mixed up most."""
         rows = sorted(self.per_type, key=lambda row: -row["support"])[:ROWS]
-        width = max(len("type"), *(len(plots.short(row["label"])) for row in rows))
+        width = max(len("type"), *(len(text_format.short(row["label"])) for row in rows))
         lines = [
             f"entity F1 {self.f1:.3f}   precision {self.precision:.3f}   recall {self.recall:.3f}   "
             f"word accuracy {self.accuracy:.3f}   loss {self.loss:.3f}",
@@ -141,7 +142,7 @@ class EntityReport(Measured):
             f"{'type':<{width}}  precision  recall     f1  entities",
         ]
         for row in rows:
-            name = f"{plots.short(row['label']):<{width}}"
+            name = f"{text_format.short(row['label']):<{width}}"
             figures = f"{row['precision']:>9.3f}  {row['recall']:>6.3f}  {row['f1']:>5.3f}  {row['support']:>8}"
             lines.append(f"{name}  {figures}")
         pairs = ", ".join(f"{row['true']} as {row['answered']} {row['count']}" for row in self.confused[:5])

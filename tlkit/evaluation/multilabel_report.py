@@ -11,8 +11,10 @@ import numpy as np
 
 from tlkit.errors import InputError
 from tlkit.evaluation import plots, significance
-from tlkit.evaluation.report_base import WORST, Measured, plain
+from tlkit.evaluation.report_base import WORST, Measured
 from tlkit.tasks.targets import THRESHOLD
+from tlkit.utils import text_format
+from tlkit.utils.files import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,7 +105,7 @@ class TagsReport(Measured):
         rows = list(self.per_tag)
         if len(rows) > TABLE_ROWS:
             rows = sorted((row for row in rows if row["support"]), key=lambda row: row["f1"])[:TABLE_ROWS]
-        width = max(len("tag"), *(len(plots.short(row["label"])) for row in rows)) if rows else len("tag")
+        width = max(len("tag"), *(len(text_format.short(row["label"])) for row in rows)) if rows else len("tag")
         lines = [
             "   ".join(f"{name} {value:.3f}" for name, value in figures.items()),
             "",
@@ -191,13 +193,13 @@ def _checked(truth: Any, answers: Any, labels: Sequence[str]) -> tuple[np.ndarra
 
 def _absent(labels: Sequence[str], truth: np.ndarray) -> list[str]:
     absent = [label for label, there in zip(labels, truth.any(0), strict=True) if not there]
-    return [f"no example in this split has: {plots.short(', '.join(absent), 120)}"] if absent else []
+    return [f"no example in this split has: {text_format.short(', '.join(absent), 120)}"] if absent else []
 
 
 def _row(row: Mapping[str, Any], width: int) -> str:
     ranked = "" if row["average_precision"] is None else f"{row['average_precision']:.3f}"
     figures = f"{row['precision']:>9.3f}  {row['recall']:>6.3f}  {row['f1']:>5.3f}  {ranked:>17}  {row['support']:>8}"
-    return f"{plots.short(row['label']):<{width}}  {figures}"
+    return f"{text_format.short(row['label']):<{width}}  {figures}"
 
 
 def _figure(report: TagsReport) -> Figure:
@@ -211,7 +213,7 @@ def _figure(report: TagsReport) -> Figure:
     axes.barh(places, [row["f1"] for row in rows], color="tab:blue", alpha=0.7, label="F1")
     ranked = [np.nan if row["average_precision"] is None else row["average_precision"] for row in rows]
     axes.plot(ranked, places, "D", color="tab:orange", markersize=5, label="average precision")
-    names = [f"{plots.short(row['label'], 24)} ({row['support']})" for row in rows]
+    names = [f"{text_format.short(row['label'], 24)} ({row['support']})" for row in rows]
     axes.set_yticks(places, names, fontsize=8, parse_math=False)
     few = f", the {len(rows)} worst" if len(rows) < len(report.per_tag) else ""
     axes.set(xlim=(0, 1.02), title=f"{report.split}: {report.n} examples, {len(report.labels)} tags{few}")

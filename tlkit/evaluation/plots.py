@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.utils import escaping, files
+from tlkit.utils import files
+from tlkit.utils.text_format import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 NUMBERED = 30  # up to this many classes the cells of the confusion matrix have room for numbers
 COLOURS = {"training": "tab:orange", "validation": "tab:blue"}
-
-
-def short(label: str, most: int = 32) -> str:
-    """Write a label in one line, without control characters, and cut it where it would not fit."""
-    label = escaping.line(label)
-    return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def curves_figure(report: Any) -> Figure:

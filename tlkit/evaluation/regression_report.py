@@ -12,6 +12,7 @@ import numpy as np
 from tlkit.errors import InputError
 from tlkit.evaluation import plots, significance
 from tlkit.evaluation.report_base import WORST, Measured
+from tlkit.utils import text_format
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -171,7 +172,7 @@ def _figure(report: ValueReport) -> Figure:
     size = float(np.clip(2000 / report.n, 3, 30))
     left.scatter(report.y_true, report.values, s=size, alpha=0.5, color="tab:blue", edgecolors="none")
     left.set(title=f"{report.split}: {report.n} examples, MAE {report.mae:.4g}")
-    left.set_xlabel("truth: " + plots.short(report.labels[0]), parse_math=False)
+    left.set_xlabel("truth: " + text_format.short(report.labels[0]), parse_math=False)
     left.set_ylabel("answer")
     left.legend(loc="upper left", frameon=False)
     right.hist(report.values - report.y_true, bins=BINS, color="tab:blue", alpha=0.7)

@@ -13,6 +13,7 @@ from tlkit.errors import ArtifactError
 from tlkit.evaluation import plots
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
+from tlkit.utils.files import plain
 from tlkit.utils.html_format import cell, number, table, text
 from tlkit.utils.lazy import resolve
 
@@ -223,14 +224,3 @@ class Measured:
             raise ArtifactError(
                 f"{path} is damaged ({regular_files.why(error)}); evaluate again and save the report anew"
             ) from error
-
-
-def plain(value: Any) -> Any:
-    """Turn numbers and arrays into what JSON knows; a number that is not finite becomes None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.config import Compute
 from tlkit.errors import InputError, RunError
 from tlkit.features import disk_cache, extraction, frontier, function_digest, mixed_precision
-from tlkit.utils import schema
+from tlkit.utils import digests, schema
 
 if TYPE_CHECKING:
     import keras
@@ -168,7 +168,7 @@ def remembered(about: Mapping[str, Any], measured: Callable[[], str]) -> str:
     import tensorflow as tf
 
     versions = [keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")]
-    key = function_digest.combined({**about, "machine": mixed_precision.machine(), "versions": versions})
+    key = digests.combined({**about, "machine": mixed_precision.machine(), "versions": versions})
     if (known := disk_cache.recall(key)) in mixed_precision.PRECISIONS:
         return known
     found = measured()

@@ -23,6 +23,7 @@ from tlkit.config import Augment
 from tlkit.features import disk_cache, frontier, function_digest, mixed_precision
 from tlkit.features.feature_sets import Features, Source, Store, Stream
 from tlkit.features.shards import Column, Folder, narrowed
+from tlkit.utils import digests
 
 if TYPE_CHECKING:
     import keras
@@ -268,7 +269,7 @@ def _folder(source: Source, cut: frontier.Cut, view: int, facts: dict[str, Any])
     facts = facts | {
         "code": [function_digest.code(), keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")],
         "examples": source.split.digest(about.input.kind),
-        "order": function_digest.combined({"order": source.order.tolist()}) if source.ragged else "",
+        "order": digests.combined({"order": source.order.tolist()}) if source.ragged else "",
         "input": {"kind": about.input.kind, "size": about.input.size, "resize": how.resize},
         "batch": BATCH,
     }
@@ -277,5 +278,5 @@ def _folder(source: Source, cut: frontier.Cut, view: int, facts: dict[str, Any])
         own = asdict(how.augment) if isinstance(how.augment, Augment) else uuid4().hex
         facts |= {"augment": own, "seed": how.seed, "view": view}
     names = f"{about.backbone.name}, {', '.join(cut.after)}, {len(source.order)} {about.input.kind}s"
-    path = disk_cache.root() / function_digest.combined(facts)[:DIGITS]
+    path = disk_cache.root() / digests.combined(facts)[:DIGITS]
     return Folder(path, f"{names}, view {view + 1}, {facts['dtype']}", len(cut.tensors))

@@ -107,18 +107,6 @@ def source(package: Path) -> str:
     return total.hexdigest()
 
 
-def combined(facts: Mapping[str, Any]) -> str:
-    """Digest plain facts: SHA-256 in hexadecimal."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()
-
-
-def array(values: np.ndarray) -> str:
-    """Digest an array: SHA-256 in hexadecimal."""
-    total = hashlib.sha256(f"{values.dtype} {values.shape}".encode())
-    total.update(np.ascontiguousarray(values).data)
-    return total.hexdigest()
-
-
 def _add(total: Any, operation: Any, values: bool) -> None:
     """Add one operation, or the graph of a functional model, to a digest."""
     levels = getattr(operation, "_nodes_by_depth", None)

@@ -12,7 +12,7 @@ from tlkit.errors import InputError, unknown
 from tlkit.models import heads
 from tlkit.models.backbone import Backbone, Input
 from tlkit.tasks import entities, targets
-from tlkit.utils import environment, offline
+from tlkit.utils import environment, network
 from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def table() -> dict[str, Backbone]:
     return {**VISION, **TEXT, **TABULAR}
 
 
-@offline.guard()
+@network.guard()
 def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
     """Return a row by name, or the user's own as it is.
 
@@ -162,7 +162,7 @@ def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
     return row, weights
 
 
-@offline.guard()
+@network.guard()
 def base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
     """Build `pre` and the frozen backbone with its weights, giving only the features that the head takes."""
     environment.check()

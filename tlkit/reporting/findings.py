@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -125,12 +125,6 @@ class Diagnosis:
         """
         files.write_json(Path(directory) / "doctor.json", self.to_dict())
         html_page.write(self, data, Path(directory) / "doctor.html")
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Write a few names for a title, long ones cut."""
-    short = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names[:most]]
-    return ", ".join(short) + (", ..." if len(names) > most else "")
 
 
 # === Screen ===

@@ -193,8 +193,9 @@ def _opened(item: str | bytes, side: int) -> Any:
     from PIL import Image
 
     from tlkit.data import images
+    from tlkit.utils import paths
 
-    content = io.BytesIO(item if isinstance(item, bytes) else images.content(item))
+    content = io.BytesIO(item if isinstance(item, bytes) else paths.content(item))
     with Image.open(content, formats=images.FORMATS) as picture:
         picture.draft("RGB", (2 * side, 2 * side))  # a JPEG of many pixels is not unpacked in full
         return images.flattened(picture)

@@ -15,8 +15,8 @@ from typing import Any
 
 from tlkit.evaluation.report_base import called
 from tlkit.reporting import verdicts
-from tlkit.reporting.outcome import blocks
 from tlkit.utils.escaping import line, markdown, yaml
+from tlkit.utils.text_format import blocks
 
 LISTED = 50  # labels that are written out
 # by what the model answers: what a hub files it under, what it is, how its labels are called, and what to look at

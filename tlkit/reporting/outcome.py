@@ -50,11 +50,6 @@ def figures(story: Any, album: html_page.Album) -> Iterator[str]:
     yield from (f"<p>{html_page.text(note)}</p>" for note in report.notes if note != known)
 
 
-def blocks(count: int) -> str:
-    """Write a number of blocks."""
-    return "1 block" if count == 1 else f"{count} blocks"
-
-
 def _beside_the_mean(report: Any) -> Iterator[str]:
     trivial = getattr(report, "trivial", None)
     if trivial:

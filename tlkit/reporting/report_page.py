@@ -13,7 +13,7 @@ from tlkit.evaluation.report_base import Measured
 from tlkit.reporting import charts, gallery, html_page, outcome
 from tlkit.reporting.findings import Finding
 from tlkit.tasks.next_token import WRITTEN
-from tlkit.utils import files
+from tlkit.utils import files, text_format
 
 NAME = "report.html"
 STYLE = """
@@ -145,7 +145,7 @@ def _training(story: Story, album: html_page.Album) -> Iterator[str]:
     yield "<th>frozen parameters</th><th>epochs</th><th>best</th><th>seconds</th></tr>"
     for phase in story.history.phases:
         opened = {0: "head only", "all": "everything"}.get(
-            phase["unfreeze"], f"head and {outcome.blocks(phase['unfreeze'])}"
+            phase["unfreeze"], f"head and {text_format.blocks(phase['unfreeze'])}"
         )
         epochs = sum(row["phase"] == phase["name"] for row in history)
         yield (

@@ -11,6 +11,7 @@ import numpy as np
 from tlkit.evaluation import plots
 from tlkit.evaluation.report_base import Measured
 from tlkit.reporting.findings import Finding
+from tlkit.utils import text_format
 
 GAP = 0.1  # of accuracy between training and validation from which on a model is said to overfit
 WORSE = 1.5  # times as large an error, where a value is learned
@@ -163,5 +164,5 @@ def _probabilities(report: Measured) -> Iterator[Finding]:
 
 
 def _listed(labels: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(plots.short(str(label)) for label in labels[:most])
+    shown = ", ".join(text_format.short(str(label)) for label in labels[:most])
     return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")

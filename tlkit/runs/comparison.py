@@ -13,6 +13,7 @@ import numpy as np
 from tlkit.runs import record
 from tlkit.runs.compared import Compared, read
 from tlkit.errors import InputError
+from tlkit.utils import text_format
 from tlkit.evaluation import plots, significance
 from tlkit.evaluation.report_base import called
 from tlkit.reporting import html_page, outcome, report_page
@@ -102,7 +103,7 @@ class Comparison:
 
     def __str__(self) -> str:
         heads = [run.directory if len(run.directory) <= 32 else f"…{run.directory[-31:]}" for run in self.runs]
-        cells = [[plots.short(cell, CELL) for cell in row] for row in [("", *heads), *self.rows()]]
+        cells = [[text_format.short(cell, CELL) for cell in row] for row in [("", *heads), *self.rows()]]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
         return "\n".join([*(line.rstrip() for line in table), "", *map(line, self.lines())])

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit.config import Phase
 from tlkit.models.freezing import unfreeze
-from tlkit.reporting.outcome import blocks
+from tlkit.utils.text_format import blocks
 from tlkit.utils.escaping import line
 from tlkit.utils.progress import say
 

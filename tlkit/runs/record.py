@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tlkit.utils.environment import describe_environment
+
 import contextlib
 import csv
 import dataclasses
@@ -159,10 +161,6 @@ def begin(out: Path, facts: Mapping[str, Any]) -> None:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
-def describe_environment() -> dict[str, Any]:
-    """Describe what a run is computed with."""
-    told = {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
-    return told | versions()
 
 
 def add(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tlkit.utils import environment
 from tlkit.runs import preview, record
 from tlkit.artifacts import artifact, export
 from tlkit.utils.lazy import resolve
@@ -217,7 +218,7 @@ def _onward(out: Path) -> Iterator[None]:
 
 def _resuming(there: dict[str, Any]) -> str:
     """Say that an unfinished run goes on, and with what other versions than it began with."""
-    now, then = record.describe_environment(), there.get("environment", {})
+    now, then = environment.describe_environment(), there.get("environment", {})
     others = [f"{name} was {then[name]}, now {now.get(name)}" for name in then if then[name] != now.get(name)]
     told = f"going on with the unfinished run of {there.get('started', 'an unknown time')}"
     return line(f"{told}; it may end in other last digits, since {', '.join(others)}" if others else told)

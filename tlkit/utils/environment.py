@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import platform
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -196,3 +197,9 @@ def limit(error: BaseException) -> str | None:
             return MEMORY
         error = error.__cause__ or error.__context__
     return None
+
+
+def describe_environment() -> dict[str, Any]:
+    """Describe what a run is computed with."""
+    told = {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
+    return told | versions()

@@ -11,14 +11,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 
 from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
-from tlkit.utils import environment, escaping, regular_files
+from tlkit.utils import environment, regular_files
 
 MOST_JSON = regular_files.MOST_JSON
 _REMEDIES = {
@@ -194,24 +195,6 @@ def read_json(path: str | os.PathLike, *, within: str | os.PathLike | None = Non
         raise RunError(f"{path} is not valid JSON ({error}); restore it, or delete it and start anew") from error
 
 
-@contextlib.contextmanager
-def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], Any]]:
-    """Show a bar of bytes on a terminal, unless TLKIT_QUIET is set; yield the function that moves it on.
-
-    Args:
-        title: what stands before the bar.
-        total: bytes in all; 0 where unknown.
-        done: bytes that are there already.
-    """
-    import tqdm
-
-    # None shows the bar on a terminal only.
-    hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
-    options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
-    with tqdm.tqdm(desc=escaping.line(title), total=total or None, initial=done, disable=hidden, **options) as bar:
-        yield bar.update
-
-
 # === Digests ===
 
 
@@ -341,3 +324,14 @@ def is_locked(path: str | os.PathLike) -> bool:
             return False
     except filelock.Timeout:
         return True
+
+
+def plain(value: Any) -> Any:
+    """Turn numbers and arrays into what JSON knows; a number that is not finite becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import tensorflow as tf
+
+from tlkit import errors
 from tlkit.errors import DataError
-from tlkit.utils import offline, regular_files
+from tlkit.utils import network, regular_files
 
 # Left behind by other programs, in no class of their own.
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -93,7 +97,7 @@ def _entries(folder: str) -> Iterator[Entry]:
 def _remote(function: str, path: str) -> bool | list[str]:
     import tensorflow as tf
 
-    offline.address(path)
+    network.address(path)
     try:
         return getattr(tf.io.gfile, function)(path)
     except tf.errors.OpError as error:
@@ -101,3 +105,15 @@ def _remote(function: str, path: str) -> bool | list[str]:
             f"TensorFlow cannot reach {path}: {error.message}; s3:// and some others need the package tensorflow-io, "
             f"or copy the folder to this machine"
         ) from error
+
+
+def content(path: str | Path) -> bytes:
+    """Return what a file holds, also at an address such as gs://bucket/a.jpg; raise DataError where it cannot be."""
+    network.address(str(path))
+    try:
+        if "://" in str(path):
+            return tf.io.gfile.GFile(str(path), "rb").read()
+        return regular_files.content(path, most=regular_files.MOST_PICTURE)
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
+        raise errors.DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from tlkit.utils import escaping
+from tlkit.utils.escaping import line
 
 Progress = bool | Callable[[dict[str, Any]], Any]
 CLEARED = "\r\x1b[K"  # what wipes a terminal's line
@@ -101,3 +104,28 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / MINUTE)
     return f"{minutes} min" if seconds < 1.5 * HOUR else f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], Any]]:
+    """Show a bar of bytes on a terminal, unless TLKIT_QUIET is set; yield the function that moves it on.
+
+    Args:
+        title: what stands before the bar.
+        total: bytes in all; 0 where unknown.
+        done: bytes that are there already.
+    """
+    import tqdm
+
+    # None shows the bar on a terminal only.
+    hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
+    options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
+    with tqdm.tqdm(desc=escaping.line(title), total=total or None, initial=done, disable=hidden, **options) as bar:
+        yield bar.update
+
+
+def _bar(values: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
+    import tqdm
+
+    hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
+    return tqdm.tqdm(values, line(what), total, leave=False, disable=hidden)

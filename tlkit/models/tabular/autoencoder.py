@@ -22,7 +22,7 @@ from tlkit.features import function_digest
 from tlkit.models.backbone import Backbone, Local
 from tlkit.models.tabular.table_input import TABULAR, TableInput
 from tlkit.models.vision.architectures import read_keras
-from tlkit.utils import environment, files, schema
+from tlkit.utils import digests, environment, files, schema
 from tlkit.utils.progress import say
 
 if TYPE_CHECKING:
@@ -241,11 +241,7 @@ def _kept(data: Data, rows: np.ndarray, how: Pretraining) -> Path:
     """Name the folder in the cache by all that the result depends on."""
     columns = [(column.name, column.categories) for column in data.columns]
     facts = {"columns": columns, "how": dataclasses.asdict(how), "code": function_digest.code()}
-    return (
-        files.cache_home()
-        / "autoencoders"
-        / function_digest.combined(facts | {"rows": function_digest.array(rows)})[:32]
-    )
+    return files.cache_home() / "autoencoders" / digests.combined(facts | {"rows": digests.array(rows)})[:32]
 
 
 def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bool) -> tuple[keras.Model, list[float]]:
