@@ -12,6 +12,7 @@ from PIL import Image
 from tlkit import errors
 from tlkit.config import Splitting
 from tlkit.data import reader_factory
+from tlkit.data.readers import arrays
 from tlkit.runs import job
 
 TEXTS = ["good film", "bad film", "fine play", "poor play", "great book", "dull book"]
@@ -53,14 +54,14 @@ def everything(dataset: reader_factory.Data) -> list[tuple[str, str]]:
 
 
 def test_drawn_splits() -> None:
-    dataset = reader_factory.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40, seed=3)
+    dataset = arrays.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40, seed=3)
     assert dataset.counts() == {"train": {"a": 42, "b": 28}, "val": {"a": 9, "b": 6}, "test": {"a": 9, "b": 6}}
     assert "No val or test split was given; 70 % train, 15 % val and 15 % test" in dataset.splitting
     assert "(seed 3)" in dataset.splitting
     assert len(set(map(str, everything(dataset)))) == 100
     assert (len(dataset.train), dataset.train.labels.dtype) == (70, np.int64)
     assert of(dataset, "train") != of(
-        reader_factory.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40), "train"
+        arrays.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40), "train"
     )
 
 
@@ -76,7 +77,7 @@ def test_repr_is_short(tmp_path: Path) -> None:
 
 def test_fingerprint_of_texts_changes_with_what_matters() -> None:
     def mark(texts: list[str], labels: list[str], seed: int = 0) -> str:
-        return reader_factory.arrays(texts, labels, seed=seed).fingerprint()
+        return arrays.arrays(texts, labels, seed=seed).fingerprint()
 
     same = mark(TEXTS, LABELS)
     assert same == mark(list(TEXTS), list(LABELS)) and len(same) == 64
@@ -86,10 +87,10 @@ def test_fingerprint_of_texts_changes_with_what_matters() -> None:
 
 def test_fingerprint_of_arrays_and_files(tmp_path: Path) -> None:
     pixels = np.arange(8 * 4 * 4 * 3, dtype=np.uint8).reshape(8, 4, 4, 3)
-    first = reader_factory.arrays(pixels, [0, 1] * 4).fingerprint()
+    first = arrays.arrays(pixels, [0, 1] * 4).fingerprint()
     pixels = pixels.copy()
     pixels[3, 0, 0, 0] += 1
-    assert reader_factory.arrays(pixels, [0, 1] * 4).fingerprint() != first
+    assert arrays.arrays(pixels, [0, 1] * 4).fingerprint() != first
     root = folder(tmp_path / "a", {"x": 3, "y": 3})
     other = folder(tmp_path / "b", {"x": 3, "y": 3})
     assert reader_factory.image_folder(root).fingerprint() == reader_factory.image_folder(other).fingerprint()
@@ -213,7 +214,7 @@ def test_trashnet(shared: Path) -> None:
 @pytest.mark.parametrize("shape", [(8, 4, 4), (8, 4, 4, 1), (8, 4, 4, 3)])
 def test_arrays_of_pictures(shape: tuple[int, ...]) -> None:
     pixels = np.arange(np.prod(shape)).reshape(shape) % 256
-    dataset = reader_factory.arrays(pixels, np.array([0, 1] * 4), labels=["even", "odd"])
+    dataset = arrays.arrays(pixels, np.array([0, 1] * 4), labels=["even", "odd"])
     assert (dataset.labels, dataset.kind) == (("even", "odd"), "image")
     for split in (dataset.train, dataset.val, dataset.test):
         for image, label in zip(split.items, split.labels, strict=True):
@@ -222,11 +223,11 @@ def test_arrays_of_pictures(shape: tuple[int, ...]) -> None:
 
 
 def test_labels_of_arrays() -> None:
-    assert reader_factory.arrays(TEXTS, np.array(LABELS)).labels == ("neg", "pos")
-    assert reader_factory.arrays(TEXTS, LABELS, labels=["pos", "neg"]).labels == ("pos", "neg")
-    assert reader_factory.arrays(np.array(TEXTS), [10, 9] * 3).labels == ("9", "10")
-    assert reader_factory.arrays(TEXTS, [True, False] * 3).labels == ("False", "True")
-    unused = reader_factory.arrays(TEXTS, [2, 0] * 3, labels=["a", "b", "c"])
+    assert arrays.arrays(TEXTS, np.array(LABELS)).labels == ("neg", "pos")
+    assert arrays.arrays(TEXTS, LABELS, labels=["pos", "neg"]).labels == ("pos", "neg")
+    assert arrays.arrays(np.array(TEXTS), [10, 9] * 3).labels == ("9", "10")
+    assert arrays.arrays(TEXTS, [True, False] * 3).labels == ("False", "True")
+    unused = arrays.arrays(TEXTS, [2, 0] * 3, labels=["a", "b", "c"])
     assert unused.labels == ("a", "c") and "Left out for want of examples: b." in unused.splitting
     assert dict(everything(unused))["good film"] == "c"
 
@@ -251,13 +252,13 @@ def test_labels_of_arrays() -> None:
 )
 def test_arrays_that_cannot_be_used(x: object, y: object, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
-        reader_factory.arrays(x, y)
+        arrays.arrays(x, y)
 
 
 @pytest.mark.parametrize(("y", "labels"), [([0, 5] * 3, ["a", "b"]), (["a", "c"] * 3, ["a", "b"])])
 def test_labels_outside_the_given_ones(y: list, labels: list[str]) -> None:
     with pytest.raises(errors.DataError, match=r"has the label (5|'c'), which is not among the 2 in labels="):
-        reader_factory.arrays(TEXTS, y, labels=labels)
+        arrays.arrays(TEXTS, y, labels=labels)
 
 
 # === read ===

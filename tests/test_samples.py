@@ -16,7 +16,7 @@ from PIL import Image
 
 from tlkit import errors
 from tlkit.data import reader_factory
-from tlkit.data.readers import tfds
+from tlkit.data.readers import bundled, tfds
 
 library = pytest.importorskip("tensorflow_datasets", reason="needs tensorflow-datasets")
 
@@ -58,7 +58,7 @@ def test_bbc_news_takes_the_articles_out_of_the_package(tmp_path: Path, monkeypa
     dataset = reader_factory.bbc_news()
     expected = [(f"{t} £{i}", t) for t in ("sports", "tech") for i in range(3)]
     assert sorted(everything(dataset)) == sorted([*expected, ("a £5m bid", "sports"), ("a £5m bid", "tech")])
-    assert asked == [(tfds.BBC_WHEEL, tfds.BBC_DIGEST, Path(tfds.files.cache_home()) / "samples")]
+    assert asked == [(bundled.BBC_WHEEL, bundled.BBC_DIGEST, Path(tfds.files.cache_home()) / "samples")]
     assert dataset.kind == "text" and "non-commercial research" in dataset.licence
 
 

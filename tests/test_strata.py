@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tlkit.config import Splitting
-from tlkit.data import splitting, strata
+from tlkit.data import splitting
 from tlkit.data.splits import Split
 
 
@@ -16,43 +16,43 @@ def tagged(count: int, shares: list[float], seed: int = 0) -> np.ndarray:
 
 def test_frequent_tags_are_shared_evenly() -> None:
     tags = tagged(1000, [0.5, 0.3, 0.1])
-    parts = strata.carve_tags(tags, 3, 0.15, 0.15)
+    parts = splitting.carve_tags(tags, 3, 0.15, 0.15)
     assert sorted(np.concatenate(parts)) == list(range(1000))
     assert [len(part) for part in parts] == pytest.approx([700, 150, 150], abs=15)
     for part, share in zip(parts, (0.7, 0.15, 0.15), strict=True):
         assert tags[part].sum(0) == pytest.approx(share * tags.sum(0), abs=3)
-    again = strata.carve_tags(tags, 3, 0.15, 0.15)
+    again = splitting.carve_tags(tags, 3, 0.15, 0.15)
     assert all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True))
-    assert not np.array_equal(parts[1], strata.carve_tags(tags, 4, 0.15, 0.15)[1])
+    assert not np.array_equal(parts[1], splitting.carve_tags(tags, 4, 0.15, 0.15)[1])
 
 
 @pytest.mark.parametrize("count", [3, 4, 7])
 def test_rare_tags_are_on_all_sides(count: int) -> None:
     tags = np.concatenate([np.ones((count, 1)), np.zeros((200 - count, 1))])
     tags = np.concatenate([tags, tagged(200, [0.5, 0.5])], 1)
-    assert all(tags[part, 0].sum() >= 1 for part in strata.carve_tags(tags, 0, 0.15, 0.15))
+    assert all(tags[part, 0].sum() >= 1 for part in splitting.carve_tags(tags, 0, 0.15, 0.15))
 
 
 @pytest.mark.parametrize(("count", "sides"), [(1, [1, 0, 0]), (2, [1, 0, 1])])
 def test_what_is_learned_from_comes_first(count: int, sides: list[int]) -> None:
     tags = np.zeros((100, 2))
     tags[:count, 0], tags[:, 1] = 1, 1
-    assert [int(tags[part, 0].sum()) for part in strata.carve_tags(tags, 0, 0.15, 0.15)] == sides
+    assert [int(tags[part, 0].sum()) for part in splitting.carve_tags(tags, 0, 0.15, 0.15)] == sides
 
 
 def test_units_are_not_parted() -> None:
     tags, units = tagged(300, [0.4, 0.1]), np.repeat(np.arange(100), 3)
-    parts = strata.carve_tags(tags, 0, 0.15, 0.15, units=units)
+    parts = splitting.carve_tags(tags, 0, 0.15, 0.15, units=units)
     assert len(np.concatenate([np.unique(units[part]) for part in parts])) == 100
     assert [len(part) for part in parts] == pytest.approx([210, 45, 45], abs=9)
 
 
 def test_ranges_of_a_number() -> None:
     values = np.arange(700.0)
-    assert np.bincount(strata.ranges(values)).tolist() == [70] * 10
-    assert strata.ranges(np.arange(6.0)).tolist() == [0] * 6 and len(strata.ranges(np.zeros(0))) == 0
-    assert len(np.unique(strata.ranges(np.repeat([0.0, 1.0], 50)))) == 2  # quantiles that coincide are one
-    assert len(np.unique(strata.ranges(values, np.arange(700) // 50))) == 2  # 14 units
+    assert np.bincount(splitting.ranges(values)).tolist() == [70] * 10
+    assert splitting.ranges(np.arange(6.0)).tolist() == [0] * 6 and len(splitting.ranges(np.zeros(0))) == 0
+    assert len(np.unique(splitting.ranges(np.repeat([0.0, 1.0], 50)))) == 2  # quantiles that coincide are one
+    assert len(np.unique(splitting.ranges(values, np.arange(700) // 50))) == 2  # 14 units
 
 
 def draw(labels: np.ndarray, task: str, how: str) -> tuple[list[np.ndarray], str]:
@@ -86,5 +86,5 @@ def test_stable_draws_top_up_rare_tags() -> None:
 
 def test_those_who_own_a_tag() -> None:
     tags = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0]])
-    assert [found.tolist() for found in strata.owned(tags)] == [[0, 1, 2], [0, 2]]
-    assert [found.tolist() for found in strata.owned(np.array([1, 0, 1]))] == [[1], [0, 2]]
+    assert [found.tolist() for found in splitting.owned(tags)] == [[0, 1, 2], [0, 2]]
+    assert [found.tolist() for found in splitting.owned(np.array([1, 0, 1]))] == [[1], [0, 2]]
