@@ -109,7 +109,7 @@ def tiny_classifier(classes: Any = 2, size: int = 16, **options: Any) -> Any:
     import keras
 
     from tlkit.models.backbone import Backbone
-    from tlkit.models.vision.image_backbones import ImageInput
+    from tlkit.models.vision.image_input import ImageInput
 
     keras.utils.set_random_seed(0)
     row = Backbone("tiny", tiny_backbone, ImageInput("tf", size, 8), ("end1", "end2", "end3"), stem="stem")

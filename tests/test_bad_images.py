@@ -23,7 +23,7 @@ import tlkit
 from tlkit import errors
 from tlkit.config import Phase, Reading
 from tlkit.data import image_decoding, images
-from tlkit.models.vision.image_backbones import ImageInput
+from tlkit.models.vision.image_input import ImageInput
 
 SIZE = 64
 DECODE = tf.function(image_decoding.decode, input_signature=[tf.TensorSpec((), tf.string)])

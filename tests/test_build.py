@@ -97,7 +97,7 @@ def test_a_backbone_and_a_head_of_ones_own() -> None:
     import keras
 
     from tlkit.models.backbone import Backbone
-    from tlkit.models.vision.image_backbones import ImageInput
+    from tlkit.models.vision.image_input import ImageInput
 
     def builder(size: int) -> keras.Model:
         pixels = keras.Input((size, size, 3))

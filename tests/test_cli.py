@@ -26,7 +26,8 @@ from tlkit.features import disk_cache
 from tlkit.models import classifier, factories, heads, weights
 from tlkit.models.backbone import Backbone
 from tlkit.models.generation import generators
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.runs import preview, record, run
 from tlkit.training import estimate
 from tlkit.utils import files

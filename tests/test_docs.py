@@ -14,7 +14,7 @@ import pytest
 
 import tlkit
 from tlkit.models import backbone, classifier, factories, heads
-from tlkit.models.vision.image_backbones import ImageInput
+from tlkit.models.vision.image_input import ImageInput
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -28,7 +28,7 @@ def passing(size: int) -> object:
 @pytest.fixture(scope="module")
 def colours() -> object:
     """Return a classifier that scores how much red, green or nothing at all there is."""
-    from tlkit.models.vision.image_backbones import ImageInput
+    from tlkit.models.vision.image_input import ImageInput
 
     row = tlkit.Backbone("cells", passing, ImageInput("none", SIDE, 8), ("cells",))
     clf = tlkit.classifier(row, "pool_dense", ["red", "green", "never"], weights=None)

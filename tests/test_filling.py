@@ -18,7 +18,7 @@ from tlkit.errors import InputError, RunError
 from tlkit.features import disk_cache, extraction, feature_sets, frontier, function_digest, mixed_precision
 from tlkit.models import classifier
 from tlkit.models.backbone import Backbone
-from tlkit.models.vision.image_backbones import ImageInput
+from tlkit.models.vision.image_input import ImageInput
 
 
 @pytest.fixture(autouse=True)

@@ -84,7 +84,7 @@ def test_what_follows_from_stored_tensors_is_not_stored() -> None:
     from keras import layers
 
     from tlkit.models.backbone import Backbone
-    from tlkit.models.vision.image_backbones import ImageInput
+    from tlkit.models.vision.image_input import ImageInput
 
     def builder(size: int) -> keras.Model:
         pixels = keras.Input((size, size, 3))

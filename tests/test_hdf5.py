@@ -21,7 +21,7 @@ from tlkit.cli import main
 from tlkit.errors import WeightsError
 from tlkit.models import hdf5
 from tlkit.models.backbone import Backbone
-from tlkit.models.vision.image_backbones import ImageInput
+from tlkit.models.vision.image_input import ImageInput
 
 GIB = 1 << 30
 PLACE = "layers/conv2d/vars/0"

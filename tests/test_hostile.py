@@ -22,7 +22,7 @@ import tlkit
 from tlkit.artifacts import export
 from tlkit.errors import ArtifactError, WeightsError
 from tlkit.models.backbone import Backbone
-from tlkit.models.vision.image_backbones import ImageInput
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.utils import download
 from tlkit.utils.download import File, Wheel
 

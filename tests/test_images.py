@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from tlkit import errors
 from tlkit.config import LIGHT, STRONG, Augment, Reading
 from tlkit.data import image_decoding, images
-from tlkit.models.vision.image_backbones import ImageInput
+from tlkit.models.vision.image_input import ImageInput
 
 RNG = np.random.default_rng(0)
 DECODE = tf.function(image_decoding.decode, input_signature=[tf.TensorSpec((), tf.string)])

@@ -32,7 +32,8 @@ from tlkit.models.tabular import autoencoder
 from tlkit.models.tabular.table_input import TableInput
 from tlkit.models.text import families, text_presets
 from tlkit.models.vision import architectures, image_presets
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 
 # === Payloads ===
 

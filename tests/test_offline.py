@@ -20,7 +20,8 @@ from tlkit.data import reader_factory
 from tlkit.errors import OfflineError, TlkitError
 from tlkit.models import weights
 from tlkit.models.backbone import Backbone, Preset
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.utils import download, network, paths
 from tlkit.utils.download import Download, Wheel
 

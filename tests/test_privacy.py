@@ -17,7 +17,8 @@ from PIL import Image
 import tlkit
 from tlkit.artifacts import export
 from tlkit.models.backbone import Backbone
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.runs import run
 from tlkit.utils import files
 

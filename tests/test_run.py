@@ -19,7 +19,8 @@ from tlkit.config import Compute
 from tlkit.data.readers import image_folder
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.models.backbone import Backbone
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.runs import job as jobs
 from tlkit.runs import record, run
 from tlkit.runs.job import Job

@@ -18,7 +18,8 @@ from tlkit.cli import commands
 from tlkit.config import Phase, Splitting
 from tlkit.errors import DataError, InputError
 from tlkit.models.backbone import Backbone
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.tasks import targets
 from tlkit.tasks.predictions import TagsPrediction, ValuePrediction
 

@@ -18,7 +18,8 @@ from tlkit.config import Reading
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.models import classifier
 from tlkit.models.vision import image_backbones
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.utils.download import Download, Wheel
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from tlkit.errors import InputError
 from tlkit.models.vision import architectures
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.models.vision.keras_applications import APPLICATIONS, Application
 from tlkit.utils.download import Download
 

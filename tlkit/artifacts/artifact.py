@@ -32,7 +32,7 @@ TARGETS = {
     "summary": "tlkit.tasks.next_token:Summary",
 }
 INPUTS = {
-    "image": "tlkit.models.vision.image_backbones:ImageInput",
+    "image": "tlkit.models.vision.image_input:ImageInput",
     "text": "tlkit.models.text.text_backbones:TextInput",
     "prompt": "tlkit.models.generation.prompt_input:PromptInput",
     "table": "tlkit.models.tabular.table_input:TableInput",

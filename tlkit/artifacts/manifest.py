@@ -17,7 +17,7 @@ from tlkit.data import table_columns
 from tlkit.errors import ArtifactError, InputError
 from tlkit.models.generation.decoding import Sampling
 from tlkit.models.text.families import KINDS
-from tlkit.models.vision.image_backbones import NORMALISATION
+from tlkit.models.vision.image_input import NORMALISATION
 from tlkit.tasks import bio_tags
 from tlkit.utils import archives, files, regular_files, schema
 

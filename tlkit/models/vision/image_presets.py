@@ -21,7 +21,8 @@ from tlkit.errors import InputError, OfflineError, WeightsError, unknown
 from tlkit.models import hdf5, keras_configs, weights
 from tlkit.models.backbone import Backbone, Local, Preset
 from tlkit.models.vision import flattening
-from tlkit.models.vision.image_backbones import VISION, ImageInput
+from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_input import ImageInput
 from tlkit.utils import environment, files, regular_files
 
 if TYPE_CHECKING:
