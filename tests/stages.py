@@ -31,7 +31,7 @@ def main() -> int:
     """Wrap what the stages are made of and run a command."""
     from tlkit.artifacts import export
     from tlkit.cli import commands
-    from tlkit.evaluation import classification_report
+    from tlkit.evaluation import evaluate
     from tlkit.features import extraction
     from tlkit.training import checkpoint, learning_curve, loop
 
@@ -43,7 +43,7 @@ def main() -> int:
         lambda keeper, *_: "end" if keeper.progress.done else "between", lambda *given: finish(*given)
     )
     learning_curve.learning_curve = telling("amounts", learning_curve.learning_curve)
-    classification_report.evaluate = telling("evaluation", classification_report.evaluate)
+    evaluate.evaluate = telling("evaluation", evaluate.evaluate)
     export.export = telling("export", export.export)
     sys.argv[1:] = sys.argv[2:]
     return commands.main()

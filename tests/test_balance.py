@@ -11,7 +11,8 @@ import sets
 from tlkit.data.examples import gather
 from tlkit.data.splits import Data
 from tlkit.doctor.checks import check
-from tlkit.reporting.findings import Diagnosis, Finding
+from tlkit.doctor.diagnosis import Diagnosis
+from tlkit.reporting.findings import Finding
 
 
 def made(truths: np.ndarray, names: tuple[str, ...], texts: list[str] | None = None) -> Data:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.evaluation import classification_report
+from tlkit.evaluation import evaluate
 from tlkit.reporting import report_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -148,7 +148,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             history = tlkit.fit(clf, data, phases=phases, augment="none", progress=False)
             if kind in ("picture", "text"):
                 tlkit.calibrate(clf, data.val)
-            measured = classification_report.evaluate(clf, data.test, history=history)
+            measured = evaluate.evaluate(clf, data.test, history=history)
             found[kind] = place / f"{kind}.html"
             report_page.write(report_page.Story(measured, clf, data, history, amounts=curve), found[kind])
     return found

@@ -16,8 +16,10 @@ import sets
 from PIL import Image
 
 from tlkit.data.splits import Data, Split
+from tlkit.doctor import diagnosis_page
+from tlkit.doctor.diagnosis import Diagnosis
 from tlkit.reporting import html_page
-from tlkit.reporting.findings import Diagnosis, Finding
+from tlkit.reporting.findings import Finding
 
 VOID = {"meta", "img", "br"}
 HOSTILE = '<script>alert("x")</script>&"\''
@@ -60,7 +62,7 @@ def written(tmp_path: Path) -> Callable[..., Structure]:
     def write(*findings: Finding, data: Data | None = None, of: Data | None = None) -> Structure:
         about = of or data or sets.texts(["one", "two"], [0, 1], ["train", "train"])
         made = Diagnosis(about.source, about.kind, about.labels, about.counts(), findings)
-        html_page.write(made, data, tmp_path / "doctor.html")
+        diagnosis_page.write(made, data, tmp_path / "doctor.html")
         found = Structure((tmp_path / "doctor.html").read_text("utf-8"))
         found.size = (tmp_path / "doctor.html").stat().st_size
         return found
@@ -160,7 +162,7 @@ def test_examples_of_a_group_stand_side_by_side(written: Callable[..., Structure
 def test_each_name_gets_its_own_picture(tmp_path: Path) -> None:
     data = pixels(9, 8)
     made = Diagnosis("arrays", "image", data.labels, data.counts(), (shown(("val 0",)),))
-    html_page.write(made, data, tmp_path / "x.html")
+    diagnosis_page.write(made, data, tmp_path / "x.html")
     source = re.search(r"base64,([^\"]+)", (tmp_path / "x.html").read_text("utf-8"))[1]
     assert (
         base64.b64decode(source) == html_page.thumbnail(data.val.items[0]) != html_page.thumbnail(data.train.items[0])

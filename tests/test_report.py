@@ -16,7 +16,8 @@ from PIL import Image
 from sklearn import metrics
 
 from tlkit.errors import ArtifactError, InputError
-from tlkit.evaluation.classification_report import Report, evaluate, score
+from tlkit.evaluation.classification_report import Report, score
+from tlkit.evaluation.evaluate import evaluate
 from tlkit.evaluation.plots import confusion_figure, curves_figure
 from tlkit.tasks import targets
 

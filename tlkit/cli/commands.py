@@ -288,7 +288,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from tlkit.artifacts.artifact import load
-    from tlkit.evaluation import classification_report
+    from tlkit.evaluation import evaluate
 
     if options.out and any(os.path.exists(Path(options.out) / name) for name in ("tlkit.json", "run.json")):
         raise InputError(f"{options.out} is a run or artifact with a report of its own; give another --out")
@@ -302,7 +302,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise InputError(f"the model takes {artifact.input.kind}s, but {options.data} holds {examples.kind}s")
     if examples.labels != artifact.labels and options.target != "value":
         raise InputError(f"{options.data} has the labels {examples.labels}, the model {artifact.labels}; match them")
-    measured = classification_report.evaluate(artifact.model, examples.test, notes=(examples.splitting,))
+    measured = evaluate.evaluate(artifact.model, examples.test, notes=(examples.splitting,))
     say(measured)
     if options.out:
         measured.save(options.out)

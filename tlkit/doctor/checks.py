@@ -12,14 +12,10 @@ from tlkit.data.splits import Data
 from tlkit.doctor import target_balance
 from tlkit.doctor.leaks import copies
 from tlkit.doctor.shortcuts import shortcuts
-from tlkit.doctor.target_balance import TINY
-from tlkit.doctor.typechecks import entity_types
+from tlkit.doctor.target_balance import _classes, entity_types
 from tlkit.reporting.findings import Finding, Severity
 from tlkit.utils.text_format import listed
 
-# Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls
-# from 0.92 to 0.82, with balanced weights to 0.90; cut to a tenth, to 0.57 and 0.81 (means of three draws).
-UNEVEN = 3
 LEAST_SIDE, USUAL_SIDE = 32, 64  # pixels: below the one a picture shows little, where most are above the other
 FAR = 8  # times smaller or larger than the median short side
 LONG = 4  # long side to short side: a centre crop keeps a quarter of the picture
@@ -50,62 +46,6 @@ def check(data: Data, *, tokens: Mapping[str, np.ndarray] | None = None, size: i
 
 
 # === Classes ===
-
-
-def _classes(examples: Examples) -> list[Finding]:
-    return [*_few_of_a_class(examples), *_without_examples(examples.data), *_uneven(examples.data)]
-
-
-def _few_of_a_class(examples: Examples) -> list[Finding]:
-    data = examples.data
-    sizes = np.bincount(data.train.labels, minlength=len(data.labels))
-    tiny = np.flatnonzero(sizes < TINY)
-    if not len(tiny):
-        return []
-    told = listed([f"{data.labels[number]} {sizes[number]}" for number in tiny[np.argsort(sizes[tiny])]])
-    return [
-        Finding(
-            "tiny_class",
-            "warning",
-            f"{len(tiny):,} of {len(data.labels):,} classes have fewer than {TINY} training examples: {told}",
-            "add examples, or merge or leave out these classes",
-            len(tiny),
-            examples.named(np.flatnonzero((examples.sides == 0) & (examples.labels == label)) for label in tiny),
-            tuple(data.labels[label] for label in tiny[:GROUPS]),
-        )
-    ]
-
-
-def _without_examples(data: Data) -> list[Finding]:
-    parts, count = [], 0
-    for side in ("val", "test"):
-        absent = np.flatnonzero(np.bincount(data.splits()[side].labels, minlength=len(data.labels)) == 0)
-        if len(absent):
-            parts.append(f"{side} has no example of {listed([data.labels[number] for number in absent])}")
-            count = max(count, len(absent))
-    remedy = "add examples there: early stopping does not see such a class in val, nor do the figures in test"
-    return [Finding("missing_class", "warning", "; ".join(parts), remedy, count)] if parts else []
-
-
-def _uneven(data: Data) -> list[Finding]:
-    sizes = np.bincount(data.train.labels, minlength=len(data.labels))
-    low, high = int(sizes.argmin()), int(sizes.argmax())
-    ratio = sizes[high] / max(sizes[low], 1)
-    if ratio < UNEVEN:
-        return []
-    sides = listed([f"{data.labels[high]} {sizes[high]:,}", f"{data.labels[low]} {sizes[low]:,}"])
-    share = sizes[high] / sizes.sum()
-    lazy = f": always answering {data.labels[high]} is right in {share:.0%}" if share > 0.5 else ""
-    return [
-        Finding(
-            "imbalance",
-            "warning",
-            f"the largest class has {ratio:.1f} times as many training examples as the smallest ({sides})",
-            "give --class-weight balanced or --sampling balanced, and read macro-F1, since accuracy hardly sees a rare "
-            f"class{lazy}",
-            int(ratio),
-        )
-    ]
 
 
 # === Files and rows ===

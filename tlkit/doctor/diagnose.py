@@ -11,11 +11,12 @@ from tlkit.config import Compute, Reading
 from tlkit.data import near_duplicates, text_pairs
 from tlkit.data.splits import Data, Split, joined
 from tlkit.doctor import checks, label_errors
+from tlkit.doctor.diagnosis import Diagnosis
 from tlkit.errors import DataError, WeightsError
 from tlkit.features import auto_choices, extraction, feature_sets, frontier
 from tlkit.models.classifier import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.models.freezing import unfreeze
-from tlkit.reporting.findings import Diagnosis, Finding
+from tlkit.reporting.findings import Finding
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment
 

@@ -6,14 +6,12 @@ import base64
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tlkit.data.examples import SPLITS, Examples, gather
 from tlkit.data.splits import Data
-from tlkit.utils import files
 from tlkit.utils.html_format import text
 
 SIDE = 96  # pixels of a thumbnail
@@ -41,35 +39,6 @@ figure { margin: 0; width: 7.5rem; font-size: .8rem; line-height: 1.3; } figure.
 img { width: 6rem; height: 6rem; object-fit: contain; background: #8882; }
 blockquote { margin: 0 0 .3rem; padding: .4rem; background: #8882; font-size: .9rem; }
 """
-
-
-def write(diagnosis: Any, data: Data | None, path: str | Path) -> None:
-    """Write the page in one step.
-
-    Args:
-        diagnosis: the `Diagnosis`.
-        data: the data set, where the examples are taken from; without it, and where one cannot be drawn, its name
-            stands alone.
-        path: the file.
-
-    Raises:
-        RunError: the disk is full or may not be written.
-    """
-    files.write_text(path, "".join(f"{line}\n" for line in _lines(diagnosis, Album(data))))
-
-
-def _lines(diagnosis: Any, album: Album) -> Iterator[str]:
-    yield from opening(f"tlkit doctor: {diagnosis.source}")
-    total, learned = sum(diagnosis.sizes.values()), text(diagnosis.about(), "label")
-    yield f"<p>{total:,} {text(diagnosis.kind)} examples, {learned}: {diagnosis.summary()}.</p>"
-    for finding in diagnosis.findings:
-        yield from finding_lines(finding, album)
-    noun = NOUNS[diagnosis.task]
-    yield f"<h2>Examples by {noun} and split</h2>"
-    if album.splitting:
-        yield f"<p>{text(album.splitting)}</p>"
-    yield from counts_table(diagnosis.counts, diagnosis.labels, noun, diagnosis.sizes)
-    yield "</body>\n</html>"
 
 
 def opening(title: str, more: str = "") -> Iterator[str]:

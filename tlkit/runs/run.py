@@ -18,6 +18,7 @@ from tlkit.config import Compute, Phase
 from tlkit.data import reader_factory
 from tlkit.doctor import checks, diagnose
 from tlkit.errors import ArtifactError, Interrupted, RunError
+from tlkit.evaluation import evaluate
 from tlkit.evaluation import calibration, classification_report
 from tlkit.evaluation.report_base import Measured
 from tlkit.runs.job import Job, command, completed, inspect, schedule
@@ -145,7 +146,7 @@ def _measured(clf: Any, examples: reader_factory.Data, history: fit.History) -> 
     """Set the probabilities of labels right, then measure."""
     if clf.spec.target.name == "label":
         calibration.calibrate(clf, examples.val)
-    return classification_report.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
+    return evaluate.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
 
 
 def _amounts(
