@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tlkit
 from tlkit import errors
 from tlkit.config import Splitting
 from tlkit.data import reader_factory
@@ -41,12 +42,12 @@ def table(path: Path, text: str = "", rows: Sequence[tuple[str, str]] = tuple(zi
     return path
 
 
-def of(dataset: reader_factory.Data, split: str) -> list[tuple[str, str]]:
+def of(dataset: tlkit.Data, split: str) -> list[tuple[str, str]]:
     part = getattr(dataset, split)
     return [(item, dataset.labels[label]) for item, label in zip(part.items, part.labels, strict=True)]
 
 
-def everything(dataset: reader_factory.Data) -> list[tuple[str, str]]:
+def everything(dataset: tlkit.Data) -> list[tuple[str, str]]:
     return sorted(of(dataset, "train") + of(dataset, "val") + of(dataset, "test"))
 
 
@@ -67,7 +68,7 @@ def test_drawn_splits() -> None:
 
 def test_repr_is_short(tmp_path: Path) -> None:
     (folder(tmp_path, {"a": 4, "b": 4}) / "a" / "bad.png").write_bytes(b"")
-    assert repr(reader_factory.image_folder(tmp_path)) == (
+    assert repr(tlkit.image_folder(tmp_path)) == (
         f"Data({tmp_path}: image, 2 classes; train 4, val 2, test 2, 1 unreadable)"
     )
 
@@ -93,9 +94,9 @@ def test_fingerprint_of_arrays_and_files(tmp_path: Path) -> None:
     assert arrays.arrays(pixels, [0, 1] * 4).fingerprint() != first
     root = folder(tmp_path / "a", {"x": 3, "y": 3})
     other = folder(tmp_path / "b", {"x": 3, "y": 3})
-    assert reader_factory.image_folder(root).fingerprint() == reader_factory.image_folder(other).fingerprint()
+    assert tlkit.image_folder(root).fingerprint() == tlkit.image_folder(other).fingerprint()
     draw(other / "x" / "1.png", 77)
-    assert reader_factory.image_folder(root).fingerprint() != reader_factory.image_folder(other).fingerprint()
+    assert tlkit.image_folder(root).fingerprint() != tlkit.image_folder(other).fingerprint()
 
 
 # === Folders ===
@@ -107,19 +108,19 @@ def test_folder_of_classes(tmp_path: Path) -> None:
     (root / "dog" / ".DS_Store").write_bytes(b"x")
     (root / "dog" / "Thumbs.db").write_bytes(b"x")
     (root / "README.md").write_text("about")
-    dataset = reader_factory.image_folder(root)
+    dataset = tlkit.image_folder(root)
     assert (dataset.labels, dataset.kind, dataset.unreadable, dataset.flip) == (("cat", "dog"), "image", (), True)
     files = [(str(path), "dog" if "dog" in path.parts else "cat") for path in root.rglob("[0-9].*")]
     assert everything(dataset) == sorted(files)
 
 
 def test_numbered_classes_are_in_order(tmp_path: Path) -> None:
-    assert reader_factory.image_folder(folder(tmp_path, {"10": 3, "9": 3})).labels == ("9", "10")
+    assert tlkit.image_folder(folder(tmp_path, {"10": 3, "9": 3})).labels == ("9", "10")
 
 
 def test_given_splits_are_kept(tmp_path: Path) -> None:
     root = folder(tmp_path, {f"{s}/{c}": 2 for s in ("train", "Validation", "test") for c in "ab"})
-    dataset = reader_factory.image_folder(root)
+    dataset = tlkit.image_folder(root)
     assert [Path(item).parts[-3] for item in dataset.val.items] == ["Validation"] * 4
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [4, 4, 4]
     assert dataset.splitting == "The train, val and test splits were given."
@@ -127,9 +128,7 @@ def test_given_splits_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("other", "sentence"), [("test", "another as test"), ("val", "another as val; it is used as")])
 def test_train_and_one_more_split(tmp_path: Path, other: str, sentence: str) -> None:
-    dataset = reader_factory.image_folder(
-        folder(tmp_path, {"train/a": 20, "train/b": 20, f"{other}/a": 2, f"{other}/b": 2})
-    )
+    dataset = tlkit.image_folder(folder(tmp_path, {"train/a": 20, "train/b": 20, f"{other}/a": 2, f"{other}/b": 2}))
     assert {Path(item).parts[-3] for item in dataset.test.items} == {other}
     assert {Path(item).parts[-3] for item in dataset.val.items} == {"train"}
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [34, 6, 4]
@@ -137,14 +136,14 @@ def test_train_and_one_more_split(tmp_path: Path, other: str, sentence: str) -> 
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
-    assert reader_factory.image_folder(folder(tmp_path, {"train": 3, "bus": 3})).labels == ("bus", "train")
+    assert tlkit.image_folder(folder(tmp_path, {"train": 3, "bus": 3})).labels == ("bus", "train")
 
 
 def test_unreadable_files_are_named_and_left_out(tmp_path: Path) -> None:
     root = folder(tmp_path, {"a": 4, "b": 4})
     (root / "a" / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     (root / "b" / "empty.png").write_bytes(b"")
-    dataset = reader_factory.image_folder(root)
+    dataset = tlkit.image_folder(root)
     assert [name for name, _ in dataset.unreadable] == ["a/cut.jpg", "b/empty.png"]
     assert dataset.unreadable[1][1] == "the file is empty"
     assert len(everything(dataset)) == 8
@@ -153,14 +152,14 @@ def test_unreadable_files_are_named_and_left_out(tmp_path: Path) -> None:
 def test_what_only_pillow_reads_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     root = folder(tmp_path / "data", {"a": 3, "b": 3}, ["{}.tiff"])
-    found = reader_factory.image_folder(root)
+    found = tlkit.image_folder(root)
     for split in (found.train, found.val, found.test):
         for item in split.items:
             assert Path(item).parent == tmp_path / "home" / "pictures"
             with Image.open(item) as picture:
                 assert picture.format == "PNG" and picture.getpixel((0, 0))[0] == int(Path(item).name[0])
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "pictures").iterdir()}
-    assert reader_factory.image_folder(root).fingerprint() == found.fingerprint()
+    assert tlkit.image_folder(root).fingerprint() == found.fingerprint()
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "pictures").iterdir()}
 
 
@@ -180,30 +179,30 @@ def test_what_only_pillow_reads_is_converted_once(tmp_path: Path, monkeypatch: p
 )
 def test_folders_that_cannot_be_read(tmp_path: Path, counts: dict[str, int], message: str) -> None:
     with pytest.raises(errors.DataError, match=message):
-        reader_factory.image_folder(folder(tmp_path, counts))
+        tlkit.image_folder(folder(tmp_path, counts))
 
 
 def test_other_folders_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(errors.DataError, match=r"there is no folder .*none; check the path"):
-        reader_factory.image_folder(tmp_path / "none")
+        tlkit.image_folder(tmp_path / "none")
     (tmp_path / "file").write_text("x")
     with pytest.raises(errors.DataError, match="file is a file; give a folder"):
-        reader_factory.image_folder(tmp_path / "file")
+        tlkit.image_folder(tmp_path / "file")
     root = folder(tmp_path / "r", {"a": 3})
     (root / "b").mkdir()
     with pytest.raises(errors.DataError, match=r"the class folder 'b' in .* is empty; add pictures or remove it"):
-        reader_factory.image_folder(root)
+        tlkit.image_folder(root)
     (root / "b" / "x.png").write_bytes(b"")
     with pytest.raises(errors.DataError, match=r"no file of the class 'b' .*\(b/x.png: the file is empty\); replace"):
-        reader_factory.image_folder(root)
+        tlkit.image_folder(root)
     for path in (root / "a").iterdir():
         path.write_bytes(b"")
     with pytest.raises(errors.DataError, match=r"no readable example to train on \(4 could not be read; a/0.png: the"):
-        reader_factory.image_folder(root)
+        tlkit.image_folder(root)
 
 
 def test_trashnet(shared: Path) -> None:
-    dataset = reader_factory.image_folder(shared / "trashnet")
+    dataset = tlkit.image_folder(shared / "trashnet")
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1769, 379, 379]
     assert dataset.unreadable == () and len(dataset.labels) == 6
 
@@ -308,10 +307,7 @@ def test_read_tells_pictures_from_texts(tmp_path: Path) -> None:
     folder(tmp_path / "p", {"a": 3, "b": 3})
     lines = [f"{label}/{number}.png,{label}" for label in "ab" for number in range(3)]
     manifest = table(tmp_path / "p" / "t.csv", "\n".join(["file,label", *lines]))
-    assert (
-        reader_factory.read(str(manifest), seed=3).fingerprint()
-        == reader_factory.image_table(manifest, seed=3).fingerprint()
-    )
+    assert reader_factory.read(str(manifest), seed=3).fingerprint() == tlkit.image_table(manifest, seed=3).fingerprint()
     moved = table(tmp_path / "t.csv", "\n".join(["where,label", *lines]))
     assert reader_factory.read(str(moved), image_column="where", root=str(tmp_path / "p")).kind == "image"
     texts = table(tmp_path / "u.csv", "\n".join(["file,text,label", *(f"x.png,{line}" for line in lines)]))
@@ -331,13 +327,13 @@ def test_read_is_strict_where_it_is_asked_to(tmp_path: Path) -> None:
 def test_a_table_at_an_address_is_read(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv")
     address = f"file://{path}"
-    assert everything(reader_factory.read(address)) == everything(reader_factory.text_table(path))
+    assert everything(reader_factory.read(address)) == everything(tlkit.text_table(path))
     manifest = "\n".join(["image,label", *(f"p/{label}/{n}.png,{label}" for label in "ab" for n in range(3))])
     table(tmp_path / "m.csv", manifest)
     folder(tmp_path / "p", {"a": 3, "b": 3})
     assert (
         reader_factory.read(f"file://{tmp_path}/m.csv").fingerprint()
-        == reader_factory.image_table(tmp_path / "m.csv").fingerprint()
+        == tlkit.image_table(tmp_path / "m.csv").fingerprint()
     )
     with pytest.raises(errors.DataError, match=r"there is no file file:///none/t.csv; check it"):
         reader_factory.read("file:///none/t.csv")

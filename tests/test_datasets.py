@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import tlkit
 from tlkit.config import Splitting
-from tlkit.data import reader_factory
 from tlkit.data.readers.tf_dataset import dataset
 from tlkit.errors import DataError, InputError
 
@@ -24,7 +24,7 @@ TEXTS = [f"text {number}" for number in range(COUNT)]
 slices = tf.data.Dataset.from_tensor_slices
 
 
-def everything(read: reader_factory.Data) -> list[tuple[Any, str, str]]:
+def everything(read: tlkit.Data) -> list[tuple[Any, str, str]]:
     """Return item, class and name of each example, in the order of the names."""
     found = []
     for split in read.splits().values():

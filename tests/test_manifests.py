@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import tlkit
 from tlkit.config import Splitting
-from tlkit.data import reader_factory
 from tlkit.data.readers.image_table import IMAGE_COLUMNS, image_table, kind_of
 from tlkit.errors import DataError, InputError
 
@@ -36,7 +36,7 @@ def manifest(path: Path, lines: list[tuple[str, str]], header: str = "image,labe
     return path
 
 
-def named(dataset: reader_factory.Data) -> dict[str, tuple[str, str]]:
+def named(dataset: tlkit.Data) -> dict[str, tuple[str, str]]:
     """Return path and class of each example by its name."""
     parts = dataset.splits().values()
     found = [

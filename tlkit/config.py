@@ -1,14 +1,10 @@
-"""What tlkit knows as data: backbones, their weights, phases and augmentation. Nothing here imports TensorFlow."""
+"""What a caller chooses: splitting, phases, augmentation, compute and reading. Imports nothing of tlkit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Literal
 
 # === Data ===
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import IO, Any, NoReturn
 
+from tlkit.data.readers.tabular import table
 from tlkit.utils import environment
 from tlkit.utils.escaping import json_line, line
 from tlkit.utils.progress import say
@@ -169,6 +170,6 @@ def read(options: argparse.Namespace, *, like: Any = None) -> Any:
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
     if like is not None:
         about = {"label_column": options.label_column, "strict": options.strict}
-        return reader_factory.table(options.data, like=like, splitting=splitting, **about)
+        return table(options.data, like=like, splitting=splitting, **about)
     columns = {name: getattr(options, name) for name in READ}
     return reader_factory.read(options.data, splitting=splitting, task=options.target, **columns)

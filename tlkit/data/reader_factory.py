@@ -18,31 +18,12 @@ from tlkit.data.readers.image_table import image_table, kind_of
 from tlkit.data.readers.tabular import table
 from tlkit.data.readers.text_generation import dialogues, summaries
 from tlkit.data.readers.text_table import text_table
-from tlkit.data.readers.tf_dataset import dataset
 from tlkit.data.readers.tfds import tfds
-from tlkit.data.splits import Data, Split
+from tlkit.data.splits import Data
 from tlkit.data.splitting import settled
 from tlkit.data.table_source import Source
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths
-
-__all__ = [
-    "Data",
-    "Split",
-    "arrays",
-    "bbc_news",
-    "dataset",
-    "digits",
-    "image_folder",
-    "image_table",
-    "is_tagged",
-    "kind_of",
-    "read",
-    "table",
-    "tagged_texts",
-    "text_table",
-    "tfds",
-]
 
 SAMPLES = {"bbc_news": bbc_news, "digits": digits}
 

@@ -115,8 +115,6 @@ class Source:
         if self._stream is not None:
             return self._stream
         if paths.is_remote(self.path):
-            from tlkit.utils import paths
-
             data = paths.content(self.path)
             file, size = io.BytesIO(data), len(data)
             self._most = size

@@ -19,6 +19,7 @@ from tlkit.models.freezing import unfreeze
 from tlkit.reporting.findings import Finding
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import environment
+from tlkit.utils.progress import examples_bar
 
 if TYPE_CHECKING:
     import keras
@@ -120,7 +121,7 @@ def _vectors(clf: keras.Model, split: Split, lengths: np.ndarray | None, progres
     limit = auto_choices.budget(Compute())
     sizes = {0: auto_choices.example_bytes(cut, lengths)}
     _, kept, needed = auto_choices.stores(sizes, (len(split), 0), [1], limit)
-    with extraction.bar(len(split), progress) as bar:
+    with examples_bar(len(split), progress) as bar:
         job = extraction.Job([(source, 1)], [cut], [kept[0]], budget=limit, needed=needed)
         (row,), _ = extraction.fill(job, bar.update)
     whole = len(split) // extraction.BATCH * extraction.BATCH

@@ -11,9 +11,14 @@ from typing import Any
 
 from tlkit.data.splits import Data, learned
 from tlkit.doctor import diagnosis_page
-from tlkit.reporting.findings import _MARGIN, SEVERITIES, SHOWN, TABLE_ROWS, WIDTH, Finding, Severity
+from tlkit.reporting.findings import SEVERITIES, Finding, Severity
 from tlkit.utils import files
 from tlkit.utils.escaping import line
+
+TABLE_ROWS = 20  # up to this many classes are counted one by one on the screen
+WIDTH = 110  # columns of the screen
+SHOWN = 3  # groups of examples on the screen, and examples of each
+_MARGIN = " " * 9
 
 
 @dataclass(frozen=True, eq=False)

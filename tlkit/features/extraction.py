@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -206,15 +205,6 @@ def _features(job: Job, source: Source, cut: frontier.Cut, places: Sequence[_Pla
         for place in places:  # nobody will ever find these again
             weakref.finalize(store, disk_cache.remove, place.folder.path)
     return store
-
-
-def bar(total: int, progress: bool) -> Any:
-    """Show how many examples have passed, where somebody looks."""
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total, desc="frozen base", unit="ex", leave=False, disable=not progress or not sys.stderr.isatty()
-    )
 
 
 # === The pass ===

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, as data: findings, and the diagnosis they make up."""
+"""Finding: one statement about a data set or a run, with its severity and a remedy."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES = ("error", "warning", "note")
-TABLE_ROWS = 20  # up to this many classes are counted one by one on the screen
-WIDTH = 110  # columns of the screen
-SHOWN = 3  # groups of examples on the screen, and examples of each
-LETTERS = 40  # of a class name in a title
-_MARGIN = " " * 9
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,3 @@ class Finding:
     def groups(self) -> list[tuple[tuple[str, ...], str]]:
         """Return each group of examples with what there is to say of it."""
         return list(zip(self.examples, self.said or [""] * len(self.examples), strict=True))
-
-
-# === Screen ===

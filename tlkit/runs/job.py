@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
 
+from tlkit.data.readers.conll import is_tagged
+from tlkit.data.readers.image_table import kind_of
 from tlkit.runs import record
 from tlkit.config import Phase, Splitting
 from tlkit.data import reader_factory
@@ -124,14 +126,14 @@ def kind_of(job: Job) -> str | None:
     if os.path.isdir(job.data) or job.kind is not None:
         return job.kind or "image"
     if os.path.exists(job.data):
-        return reader_factory.kind_of(
+        return kind_of(
             job.data, text_column=job.text_column, image_column=job.image_column, root=job.root
         )
     return {"digits": "image", "bbc_news": "text"}.get(job.data)
 
 
 def _is_tagged(job: Job) -> bool:
-    return job.target == "entities" or reader_factory.is_tagged(job.data)
+    return job.target == "entities" or is_tagged(job.data)
 
 
 def _writes(job: Job) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tlkit.data.splits import Data
 from tlkit.utils import environment
 from tlkit.runs import preview, record
 from tlkit.artifacts import artifact, export
@@ -120,7 +121,7 @@ def run_job(
             return _finish(clf, out, examples, history)
 
 
-def _builder(job: Job, examples: reader_factory.Data, progress: bool) -> Callable[[], Any]:
+def _builder(job: Job, examples: Data, progress: bool) -> Callable[[], Any]:
     """Return what builds the model, always the same, the backbone first fitted to the data where it has to be."""
     import keras
 
@@ -142,7 +143,7 @@ def _builder(job: Job, examples: reader_factory.Data, progress: bool) -> Callabl
     return build
 
 
-def _measured(clf: Any, examples: reader_factory.Data, history: fit.History) -> Measured:
+def _measured(clf: Any, examples: Data, history: fit.History) -> Measured:
     """Set the probabilities of labels right, then measure."""
     if clf.spec.target.name == "label":
         calibration.calibrate(clf, examples.val)
@@ -150,7 +151,7 @@ def _measured(clf: Any, examples: reader_factory.Data, history: fit.History) -> 
 
 
 def _amounts(
-    build: Callable[[], Any], examples: reader_factory.Data, history: fit.History, say: Callable
+    build: Callable[[], Any], examples: Data, history: fit.History, say: Callable
 ) -> list[dict]:
     """Learn from parts of the examples, with a model that is not trained yet."""
     found = learning_curve.learning_curve(build(), examples, history=history)
@@ -161,7 +162,7 @@ def _amounts(
     return found
 
 
-def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: reader_factory.Data) -> None:
+def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: Data) -> None:
     """Begin a run once all that can be refused was not: its ledger, which example goes where, what was left out."""
     record.begin(out, facts | {"choices": choices})
     examples.write_splits(out / record.SPLITS)
@@ -169,7 +170,7 @@ def _begin(out: Path, facts: dict[str, Any], choices: dict[str, Any], examples: 
         examples.write_quarantine(out / record.QUARANTINE)
 
 
-def _place_again(out: Path, examples: reader_factory.Data, say: Callable[[str], Any]) -> None:
+def _place_again(out: Path, examples: Data, say: Callable[[str], Any]) -> None:
     """Write anew which example went where, of a run that goes on: its data and splits are those that it began with."""
     path = out / record.SPLITS
     try:
@@ -185,7 +186,7 @@ def _place_again(out: Path, examples: reader_factory.Data, say: Callable[[str], 
         examples.write_quarantine(out / record.QUARANTINE)
 
 
-def _finish(clf: Any, out: Path, examples: reader_factory.Data, history: fit.History) -> Run:
+def _finish(clf: Any, out: Path, examples: Data, history: fit.History) -> Run:
     """Measure, export, and say in the ledger that all is done; from then on nothing of the run is written again."""
     measured = _measured(clf, examples, history)
     told = record.load(out)
@@ -227,7 +228,7 @@ def _resuming(there: dict[str, Any]) -> str:
 
 def _fit(
     clf: Any,
-    examples: reader_factory.Data,
+    examples: Data,
     phases: Sequence[Phase],
     job: Job,
     keeper: checkpoint.Keeper,
@@ -241,7 +242,7 @@ def _fit(
     )
 
 
-def _notes(clf: Any, examples: reader_factory.Data, history: fit.History) -> tuple[str, ...]:
+def _notes(clf: Any, examples: Data, history: fit.History) -> tuple[str, ...]:
     """Say what a reader of the figures has to know: splits, what was left out or cut, phases that brought nothing."""
     notes = [examples.splitting]
     given, pre = clf.spec.input, pieces(clf)[0]

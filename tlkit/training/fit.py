@@ -21,7 +21,7 @@ from tlkit.training.checkpoint import Keeper, restore
 from tlkit.training.planning import Plan
 from tlkit.utils import environment
 from tlkit.utils.html_format import cell, table
-from tlkit.utils.progress import Progress, Telling
+from tlkit.utils.progress import Progress, Telling, examples_bar
 
 if TYPE_CHECKING:
     import os
@@ -181,7 +181,7 @@ def _features(
     """Fill every phase's stores in one pass over each split; return the features by depth and the examples that
     passed."""
     started = time.perf_counter()
-    with extraction.bar(sum(views * len(source.order) for source, views in job.sources), telling.shown) as bar:
+    with examples_bar(sum(views * len(source.order) for source, views in job.sources), telling.shown) as bar:
 
         def tell(examples: int) -> None:
             bar.update(examples)

@@ -17,11 +17,9 @@ import tempfile
 import time
 import urllib.error
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-pass
-from dataclasses import dataclass
 
 from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.utils import archives, files, network, progress

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
-
-from tlkit import errors
 from tlkit.errors import DataError
 from tlkit.utils import network, regular_files
 
@@ -109,6 +106,8 @@ def _remote(function: str, path: str) -> bool | list[str]:
 
 def content(path: str | Path) -> bytes:
     """Return what a file holds, also at an address such as gs://bucket/a.jpg; raise DataError where it cannot be."""
+    import tensorflow as tf
+
     network.address(str(path))
     try:
         if "://" in str(path):
@@ -116,4 +115,4 @@ def content(path: str | Path) -> bytes:
         return regular_files.content(path, most=regular_files.MOST_PICTURE)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise errors.DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error
+        raise DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from tlkit.utils import escaping
-from tlkit.utils.escaping import line
 
 Progress = bool | Callable[[dict[str, Any]], Any]
 CLEARED = "\r\x1b[K"  # what wipes a terminal's line
@@ -117,15 +116,25 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], 
     """
     import tqdm
 
-    # None shows the bar on a terminal only.
-    hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
     options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
-    with tqdm.tqdm(desc=escaping.line(title), total=total or None, initial=done, disable=hidden, **options) as bar:
+    with tqdm.tqdm(desc=escaping.line(title), total=total or None, initial=done, disable=_hidden(), **options) as bar:
         yield bar.update
 
 
-def _bar(values: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
+def counted(values: Iterable[Any], title: str, total: int | None = None) -> Iterable[Any]:
+    """Yield the values and show on a terminal how many there were, unless TLKIT_QUIET is set."""
     import tqdm
 
-    hidden = True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None
-    return tqdm.tqdm(values, line(what), total, leave=False, disable=hidden)
+    return tqdm.tqdm(values, escaping.line(title), total, leave=False, disable=_hidden())
+
+
+def examples_bar(total: int, shown: bool) -> Any:
+    """Return a bar of the examples that have passed the frozen part; its `update` moves it on."""
+    import tqdm
+
+    return tqdm.tqdm(total=total, desc="frozen base", unit="ex", leave=False, disable=_hidden() if shown else True)
+
+
+def _hidden() -> bool | None:
+    """Say for tqdm whether a bar is hidden: True where TLKIT_QUIET asks for it, None anywhere but on a terminal."""
+    return True if os.environ.get("TLKIT_QUIET", "") not in {"", "0"} else None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tlkit.reporting.findings import LETTERS
 from tlkit.utils import escaping
+
+LETTERS = 40  # of a class name in a title
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

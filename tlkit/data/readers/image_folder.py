@@ -17,7 +17,7 @@ from tlkit.data.splits import SPLIT_NAMES, Data
 from tlkit.data.splitting import settled
 from tlkit.errors import DataError
 from tlkit.utils import files, paths, regular_files
-from tlkit.utils.progress import _bar
+from tlkit.utils.progress import counted
 
 NAMED = 50  # letters of a file's name that go into that of its copy, which may be longer
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -90,7 +90,7 @@ def pictures(
     names = [str(number) for number in range(len(sources))] if names is None else names
     kept, digests, looks, called, reasons = [], [], [], [], {}
     answers = example_info.in_blocks(_picture, sources)
-    for number, answer in enumerate(_bar(answers, "checking pictures", len(sources))):
+    for number, answer in enumerate(counted(answers, "checking pictures", len(sources))):
         if isinstance(answer, DataError):
             reasons[number] = str(answer)
             continue
@@ -163,7 +163,7 @@ def _classes(folders: Sequence[str]) -> dict[str, list[str]]:
         for name, path in inside.items():
             if not regular_files.is_utf8(name):
                 raise DataError(f"the class folder {regular_files.shown(path)} has a name that is no UTF-8; rename it")
-            classes.setdefault(name, []).extend(_bar(paths.below(path), f"listing {name}"))
+            classes.setdefault(name, []).extend(counted(paths.below(path), f"listing {name}"))
     if empty := [name for name, found in classes.items() if not found]:
         raise DataError(f"the class folder {empty[0]!r} in {folders[0]} is empty; add pictures or remove it")
     return classes

@@ -1,21 +1,11 @@
-"""Pictures: the input of image backbones and the VISION table of them."""
+"""VISION: the table of image backbones."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_input import ImageInput
 from tlkit.models.vision.keras_applications import APPLICATIONS, Application
 from tlkit.utils.download import Download, File, Wheel
-
-if TYPE_CHECKING:
-    pass
-
-# === Input ===
-
-
-# === Table ===
 
 
 def _application(known: Application) -> Backbone:
