@@ -140,7 +140,7 @@ def named(folder: Path) -> set[tuple[str, str]]:
 def test_keras_loads_texts_by_itself_once_their_layers_are_imported(unpack: Callable) -> None:
     folder = unpack("text")
     code = (
-        "import sys, json, keras, tlkit.models.text.text_backbones; import tensorflow as tf; model = keras.models.load_model(sys.argv[1]); "
+        "import sys, json, keras, tlkit.text; import tensorflow as tf; model = keras.models.load_model(sys.argv[1]); "
         "print(json.dumps(model(tf.constant(sys.argv[2:])).numpy().tolist()))"
     )
     call = [sys.executable, "-c", code, str(folder / "artifact" / "model.keras"), *asked(folder)["items"]]

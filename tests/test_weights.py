@@ -341,5 +341,8 @@ def test_verify(home: Path) -> None:
 
 
 def test_nothing_heavy_is_imported() -> None:
-    code = "import sys, tlkit.models.weights, tlkit.models.vision.torch_pickle; print({'tensorflow', 'keras', 'kagglehub'} & {*sys.modules})"
+    code = (
+        "import sys, tlkit.models.weights, tlkit.models.vision.torch_pickle; "
+        "print({'tensorflow', 'keras', 'kagglehub'} & {*sys.modules})"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

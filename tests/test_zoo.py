@@ -71,7 +71,10 @@ def test_every_network_of_keras_is_a_row() -> None:
 
 
 def test_the_table_needs_no_tensorflow() -> None:
-    code = "import sys; from tlkit.models.vision.image_backbones import VISION; print([name in sys.modules for name in ('keras', 'tensorflow')])"
+    code = (
+        "import sys; from tlkit.models.vision.image_backbones import VISION; "
+        "print([name in sys.modules for name in ('keras', 'tensorflow')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[False, False]"
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from keras import layers
 
 import tlkit
-from tlkit.models.vision.image_input import ImageInput
+from tlkit import ImageInput
 
 SMOKE = bool(os.environ.get("TLKIT_SMOKE"))  # set by tlkit's own tests: one epoch
 EPOCHS = 1 if SMOKE else 12
@@ -79,7 +79,7 @@ body.save_weights("strokes.weights.h5")
 # What tlkit has to know about a network:
 #
 # - what pictures it takes: `ImageInput` says how pixels are normalised (`"tf"` means -1..1, as in the pretraining;
-#   `tlkit.models.vision.image_input.NORMALISATION` has the others), the usual size and the smallest;
+#   `help(tlkit.ImageInput)` lists the others), the usual size and the smallest;
 # - `blocks`: the name of the *last* layer of each block, from the bottom to the top. Unfreezing goes by whole blocks,
 #   so no residual connection is ever cut.
 
@@ -200,5 +200,5 @@ for name, prediction in zip(names, artifact.predict(few.test.items[some]), stric
 # %% [markdown]
 # ## And now your own
 #
-# For texts a row has a `tlkit.models.text.text_backbones.TextInput`, and a head takes `"sequence"` and `"mask"`, or `"pooled"`. To give a row
+# For texts a row has a `tlkit.TextInput`, and a head takes `"sequence"` and `"mask"`, or `"pooled"`. To give a row
 # or a head to everybody, add it to tlkit's tables: `CONTRIBUTING.md` has the steps.

@@ -1,1 +1,1 @@
-"""Export, manifest, graph scan, reload check and load. Imports reporting, evaluation and below; no doctor, no training."""
+"""Export, manifest, graph scan, reload check and load. Imports reporting, evaluation and below; never doctor."""

@@ -14,7 +14,7 @@ DistributedSave (write files), Copy and CopyHost (send to a debugger's address),
 
 from __future__ import annotations
 
-# What a model's own saver needs; `tlkit.artifacts.graph_scan` lets these stand in the two functions of the saver and nowhere else.
+# What a model's saver needs; `graph_scan` lets these stand in the two functions of the saver and nowhere else.
 SAVING = frozenset({"SaveV2", "ShardedFilename", "MergeV2Checkpoints"})
 RESTORING = frozenset({"RestoreV2"})
 

@@ -49,8 +49,8 @@ def scan(folder: Path) -> None:
             place = f"in the function {function[:100]!r}" if function else "in the main graph"
             raise ArtifactError(
                 f"{path} holds the operation {node.op[:100]!r} (node {node.name[:100]!r} {place}), which is not on the "
-                f"list of operations that only compute, tlkit.artifacts.allowed_ops.ALLOWED. Nothing was loaded; build the model "
-                f"without it and export again, or use tf.saved_model.load if you trust its maker with your files"
+                f"list of operations that only compute, tlkit.artifacts.allowed_ops.ALLOWED. Nothing was loaded; build "
+                f"the model without it and export again, or use tf.saved_model.load if you trust its maker with your files"
             )
 
 

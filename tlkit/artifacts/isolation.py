@@ -1,6 +1,6 @@
 """Answer with an artifact in a process of its own, within limits of time and memory.
 
-An artifact whose operations all compute (`tlkit.artifacts.graph_scan`) may still never come to an end, or ask for more memory than
+An artifact whose operations all compute (`graph_scan`) may still never come to an end, or ask for more memory than
 there is. So a person may have it answer in another process, which is ended where it takes too long, and which the
 system refuses more memory than it was granted. The process is not trusted: what it answers is read as numbers and
 strings within bounds (`tlkit.artifacts.isolated_worker`).

@@ -1,1 +1,1 @@
-"""One report class for each task; calibration, significance, baseline, explanation. Trains nothing; imports models and below."""
+"""One report class for each task, calibration, significance, baseline. Trains nothing; imports models and below."""

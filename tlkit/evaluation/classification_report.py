@@ -39,7 +39,7 @@ class Report(Measured):
         calibration: whether the probabilities can be believed, as `calibration.facts` describes it: the temperature,
             the expected calibration error (ece) with it and before, groups by confidence, and a table of thresholds.
         confusion: counts (classes, classes); a row is a true class, a column an answer.
-        rare: of two classes, one of which is rare, its `label` and what `tlkit.evaluation.rare_class.figures` measures; else None.
+        rare: of two classes, one of which is rare, its `label` and what `rare_class.figures` measures; else None.
         y_true: the true classes (n,); None after `Report.load`.
         probabilities: the answers (n, classes); None after `Report.load`.
     """

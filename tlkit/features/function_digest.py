@@ -60,6 +60,15 @@ FEATURE_SOURCES = (
     ),
 )
 
+# Layers that have moved, under the names they had in tlkit 0.1: a run that was interrupted then goes on, since its
+# checkpoint holds a digest with these names.
+FORMER_NAMES = {
+    "tlkit.models.text.text_input.RelativePositions": "tlkit.strings.RelativePositions",
+    "tlkit.models.text.tokenizer.Tokens": "tlkit.tokens.Tokens",
+    "tlkit.models.generation.prompt_tokenizer.ReplyTokens": "tlkit.turns.ReplyTokens",
+    "tlkit.models.generation.prompt_tokenizer.SummaryTokens": "tlkit.turns.SummaryTokens",
+}
+
 
 def functions(parts: Sequence[Any], *, values: bool = True) -> str:
     """Digest what a chain of models and layers computes: graph, settings and weights, but no names.
@@ -97,7 +106,7 @@ def source(package: Path) -> str:
         if not matching:
             raise RunError(
                 f"no file in {package} matches {pattern!r}, a source that stored features depend on; install tlkit "
-                f"with all its source, or, where a module was renamed, mend FEATURE_SOURCES in tlkit's keys.py"
+                f"with all its source, or, where a module was renamed, mend FEATURE_SOURCES in function_digest.py"
             )
         files |= matching
     total = hashlib.sha256()
@@ -147,6 +156,5 @@ def _settings(operation: Any) -> str:
         settings = {key: value for key, value in operation.get_config().items() if key not in ("name", "trainable")}
     else:
         settings = {key: value for key, value in vars(operation).items() if key[0] != "_" and key != "name"}
-    return f"{type(operation).__module__}.{type(operation).__qualname__} " + json.dumps(
-        settings, sort_keys=True, default=repr
-    )
+    name = f"{type(operation).__module__}.{type(operation).__qualname__}"
+    return f"{FORMER_NAMES.get(name, name)} " + json.dumps(settings, sort_keys=True, default=repr)

@@ -1,1 +1,1 @@
-"""Backbones, inputs, heads and weights: what a classifier is built of. Imports config, errors, utils, tasks and data."""
+"""Backbones, inputs, heads, weights: what a classifier is built of. Imports config, errors, utils, tasks, data."""

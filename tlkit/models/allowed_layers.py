@@ -167,7 +167,12 @@ CV_LAYERS = _names(
 
 # === tlkit ===
 
+# Each layer under the module it is in, and under the one it was in before modules had rooms (tlkit 0.1): files that
+# were written then name that.
 OWN = {
+    "tlkit.strings": frozenset(("RelativePositions",)),
+    "tlkit.tokens": frozenset(("Tokens",)),
+    "tlkit.turns": frozenset(("ReplyTokens", "SummaryTokens")),
     "tlkit.models.text.text_input": frozenset(("RelativePositions",)),
     "tlkit.models.text.tokenizer": frozenset(("Tokens",)),
     "tlkit.models.generation.prompt_tokenizer": frozenset(("ReplyTokens", "SummaryTokens")),

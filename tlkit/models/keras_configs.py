@@ -2,7 +2,7 @@
 
 Keras makes of a config whatever class or function of its whole public API the config names, and calls what stands in
 the arguments of a graph's nodes. Its safe mode refuses lambdas and a few names only. So a config may name nothing but
-the classes of `tlkit.models.allowed_layers`, and what the program that loads it has registered with `keras.saving` itself.
+the classes of `allowed_layers`, and what the program that loads it has registered with `keras.saving` itself.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def fit(
         compute: precision, room on disk, determinism; `Compute()` by default.
         run_dir: a directory to keep progress in: the same call goes on where it was interrupted, or, where it had been
             finished, gives its weights again. Ctrl-C then stops between two steps.
-        progress, tensorboard: True for lines, or what gets each event (`tlkit.utils.progress`); a directory for TensorBoard.
+        progress, tensorboard: True for lines, or what gets each event (`utils.progress`); a directory for TensorBoard.
 
     Raises:
         InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.

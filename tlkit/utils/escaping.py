@@ -1,7 +1,7 @@
 """Texts of strangers, such as labels, names of files and notes, made harmless for where they are shown.
 
 A terminal obeys control characters, a spreadsheet computes cells that begin like a formula, a page in Markdown makes
-elements of punctuation, and YAML and JSON end where somebody's quote ends. Pages in HTML have `tlkit.utils.html_format`.
+elements of punctuation, and YAML and JSON end where somebody's quote ends. Pages in HTML have `html_format`.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class SummaryTokens(_Turns):
     A document is cut after `sequence_length` tokens, a summary after `length`, special ones included.
 
     Args:
-        vocabulary, merges, sequence_length, length, family: as for `ReplyTokens`, of a key of `tlkit.models.text.families.SEQ2SEQ`.
+        vocabulary, merges, sequence_length, length, family: as for `ReplyTokens`, of a key of `families.SEQ2SEQ`.
         separator: unused.
     """
 

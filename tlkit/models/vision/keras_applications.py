@@ -25,7 +25,7 @@ class Family:
     """State what the networks of one paper share.
 
     Args:
-        normalise: as `tlkit.models.vision.image_input.NORMALISATION` has it, and as `preprocess_input` of the family does it; "none" where
+        normalise: as `image_input.NORMALISATION` has it, and as `preprocess_input` of the family does it; "none" where
             the network scales by itself.
         licence: of the weights.
         source: the paper.
