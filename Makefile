@@ -20,7 +20,7 @@ test-all: $(STAMP)
 	$(PY) -m pytest
 
 fuzz: $(STAMP)
-	$(PY) -m pytest -m all tests/test_fuzz.py tests/test_fuzz_configs.py
+	$(PY) -m pytest -m all tests/whole/test_fuzz.py tests/whole/test_fuzz_configs.py
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

@@ -15,7 +15,7 @@ import numpy as np
 from tlkit.errors import RunError
 
 # Patterns of the files that stored features depend on, relative to the package; "**" stands for any folders.
-# These files import others that do not count; tests/test_keys.py gives the reasons.
+# These files import others that do not count; tests/features/test_function_digest.py gives the reasons.
 FEATURE_SOURCES = (
     # decoding and resizing, the inputs, tokenizers
     *(

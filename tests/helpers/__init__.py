@@ -1,0 +1,1 @@
+"""What tests share: tiny models and data, made-up runs, parsers of pages. No test imports another test."""

@@ -1,0 +1,66 @@
+"""What a notebook shows: small tables, in which hostile words are text."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.evaluation import test_multilabel_report, test_regression_report
+from tests.helpers import made_up_runs
+from tests.reporting.test_html_page import Structure
+from tlkit.evaluation.report_base import SHOWN
+from tlkit.utils import html_format
+
+
+def test_figures_in_few_digits() -> None:
+    assert [html_format.number(value) for value in (None, 0.12345, 123.456, 12345.6)] == [
+        "-",
+        "0.123",
+        "123.5",
+        "12,346",
+    ]
+    assert [html_format.cell(value) for value in (1234, 0.5, "all", None)] == ["1,234", "0.500", "all", "-"]
+
+
+def test_words_are_cut_and_escaped() -> None:
+    assert html_format.text("a<b>&\"'") == "a&lt;b&gt;&amp;&quot;&#x27;" and html_format.text("\ud800") == "?"
+    assert html_format.text("x" * 61, "label") == "x" * 59 + "…"
+    page = Structure(
+        "".join(html_format.table(("", made_up_runs.HOSTILE), [(made_up_runs.HOSTILE, made_up_runs.HOSTILE)]))
+    )
+    assert page.text.count(made_up_runs.HOSTILE) == 3 and page.count("script") == 0
+
+
+def test_a_report_in_a_notebook() -> None:
+    found = dataclasses.replace(made_up_runs.report(3), notes=(made_up_runs.HOSTILE,), split=made_up_runs.HOSTILE)
+    page = Structure(found._repr_html_())
+    assert page.count("script") == page.count("img") == 0 and page.text.count(made_up_runs.HOSTILE) == 3
+    assert f"{found.accuracy:.3f}" in page.text and "macro-F1" in page.text and "class 002" in page.text
+    assert all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
+
+
+def test_of_many_classes_a_notebook_shows_the_worst() -> None:
+    found = made_up_runs.report(120)
+    page = Structure(found._repr_html_())
+    assert page.count("tr") == 1 + len(found.figures) + 1 + SHOWN and "the 20 worst of 120 by f1" in page.text
+    rows = sorted((row for row in found.per_class if row["support"]), key=lambda row: row["f1"])
+    assert rows[0]["label"] in page.text and rows[-1]["label"] not in page.text
+    assert len(found._repr_html_()) < 10_000
+
+
+@pytest.mark.parametrize("made", [test_multilabel_report.report, test_regression_report.report], ids=["tags", "value"])
+def test_other_reports_in_a_notebook(made: object) -> None:
+    found = made()
+    page = Structure(found._repr_html_())
+    assert page.count("td") >= len(found.figures) and html_format.number(found.loss) in page.text
+
+
+def test_a_history_in_a_notebook() -> None:
+    history = made_up_runs.history()
+    phases = ({**history.phases[0], "name": made_up_runs.HOSTILE}, history.phases[1])
+    page = Structure(dataclasses.replace(history, phases=phases)._repr_html_())
+    assert page.count("script") == 0 and made_up_runs.HOSTILE in page.text and "1,202,562" in page.text
+    assert page.count("details") == 1 and "5 epochs" in page.text and "60.0 s in all, 12.3 s" in page.text
+    assert page.count("tr") == 3 + 6
+    assert Structure(dataclasses.replace(history, epochs=())._repr_html_()).count("details") == 0
