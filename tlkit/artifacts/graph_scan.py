@@ -50,7 +50,8 @@ def scan(folder: Path) -> None:
             raise ArtifactError(
                 f"{path} holds the operation {node.op[:100]!r} (node {node.name[:100]!r} {place}), which is not on the "
                 f"list of operations that only compute, tlkit.artifacts.allowed_ops.ALLOWED. Nothing was loaded; build "
-                f"the model without it and export again, or use tf.saved_model.load if you trust its maker with your files"
+                f"the model without it and export again, or use tf.saved_model.load if you trust its maker "
+                f"with your files"
             )
 
 
