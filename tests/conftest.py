@@ -87,3 +87,23 @@ def photos() -> dict[str, object]:
     """Return three photographs, name -> uint8 array (height, width, 3), that scikit-image carries."""
     data = pytest.importorskip("skimage.data", reason="needs scikit-image's bundled photographs")
     return {name: getattr(data, name)() for name in ("chelsea", "coffee", "rocket")}
+
+
+@pytest.fixture(scope="session")
+def exported_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Export a tiny classifier of pictures once; that a fresh process can load it is shown in tests of the export."""
+    from tests.helpers import tiny_models
+    from tlkit.artifacts import export
+
+    out = tmp_path_factory.mktemp("exported") / "out"
+    proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "_prove", lambda *_: proof)
+        export.export(tiny_models.tiny_classifier(2), out)
+    return out
+
+
+@pytest.fixture
+def artifact(exported_artifact: Path, tmp_path: Path) -> Path:
+    """Return a copy of an exported artifact, which a test may change."""
+    return Path(shutil.copytree(exported_artifact, tmp_path / "artifact"))

@@ -21,8 +21,8 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_generators, tiny_models
-from tests.models.test_table_input import COLUMNS, ROWS
-from tests.whole.test_hostile import forge
+from tests.helpers.forged_artifacts import forge
+from tests.helpers.table_rows import COLUMNS, ROWS
 from tlkit.artifacts import export, isolated_worker, isolation
 from tlkit.artifacts.isolated_worker import Malformed
 from tlkit.cli import commands

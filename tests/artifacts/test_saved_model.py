@@ -13,27 +13,10 @@ from PIL import Image
 
 import tlkit
 from tests.helpers import tiny_models
-from tests.whole.test_hostile import forge
-from tlkit.artifacts import export
+from tests.helpers.forged_artifacts import forge
 from tlkit.cli import main
 from tlkit.errors import ArtifactError, RunError
 from tlkit.utils import files
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export a small classifier; that a fresh process can load it is shown elsewhere."""
-    clf, out = tiny_models.tiny_classifier(2), tmp_path_factory.mktemp("exported") / "out"
-    proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "_prove", lambda *_: proof)
-        tlkit.export(clf, out)
-    return out
-
-
-@pytest.fixture
-def artifact(exported: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(exported, tmp_path / "artifact"))
 
 
 @pytest.fixture

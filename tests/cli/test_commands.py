@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import made_up_runs, tiny_models
-from tests.runs.test_run import contents, export_little, save_pictures
+from tests.helpers.run_directories import contents, export_little, save_pictures
 from tlkit.artifacts import artifact, export
 from tlkit.cli import commands
 from tlkit.features import disk_cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -13,20 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_run import save_pictures
+from tests.helpers.run_directories import save_pictures
+from tests.helpers.shell import shell
 from tlkit.cli import commands, output_streams
 from tlkit.runs import run
 
-COMMAND = f"{sys.executable} -c 'import sys; from tlkit.cli import main; sys.exit(main())'"
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-
-
-def shell(words: str, **environment: str) -> tuple[int, str, str]:
-    """Run a line of bash, in which TLKIT is the command; return the exit code of its first part, stdout, stderr."""
-    line = f"{words.replace('TLKIT', COMMAND)}; exit ${{PIPESTATUS[0]}}"
-    inherited = os.environ | {"PYTHONPATH": str(Path(commands.__file__).parent.parent)} | environment
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=inherited, timeout=300)
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers import made_up_runs
+from tests.helpers.regression_reports import ANSWERS, TRUTH, report
 from tlkit.errors import InputError
 from tlkit.evaluation.regression_report import ValueReport
 from tlkit.evaluation.report_base import Measured
-from tlkit.tasks.targets import Value
-
-TRUTH = np.array([1.0, 2.0, 3.0, 6.0], np.float32)
-ANSWERS = np.array([[1.5], [2.0], [2.0], [8.0]], np.float32)
-FACTS: dict[str, Any] = {"split": "test", "history": (), "seconds": 1.0, "notes": ()}
-PRICE = Value(("price",), mean=2.0, scale=2.0)
-
-
-def report(truth: np.ndarray = TRUTH, answers: np.ndarray = ANSWERS) -> ValueReport:
-    return ValueReport.of(PRICE, truth, [answers[:1], answers[1:]], FACTS)
 
 
 def test_figures_by_hand() -> None:

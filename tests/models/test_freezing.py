@@ -10,7 +10,7 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_models
-from tests.reporting.test_html_page import Structure
+from tests.helpers.page_structure import Structure
 from tlkit.errors import FreezeError, InputError
 from tlkit.models import classifier, freezing
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tests.helpers import image_preset_folders, tiny_models
-from tests.whole import test_backbone_contract
+from tests.helpers import backbone_contract, image_preset_folders, tiny_models
 from tlkit.errors import InputError, OfflineError, WeightsError
 from tlkit.models import classifier
 from tlkit.models.backbone import Local, Preset
@@ -63,7 +62,7 @@ def test_a_folder_of_kerashub(name: str, folders: dict, tmp_path: Path) -> None:
     largest = np.abs(expected).max()
     assert np.abs(given - expected).max() <= 1e-5 * largest
     assert np.abs(np.roll(given, 1, axis=0) - expected).max() > 1e-2 * largest
-    test_backbone_contract.run_blocks_test(clf)
+    backbone_contract.run_blocks_test(clf)
 
     clf.save(tmp_path / "model.keras")  # and loads in safe mode, as artifacts do
     again = architectures.read_keras(tmp_path / "model.keras")
@@ -75,7 +74,7 @@ def test_it_keeps_the_contract(name: str, folders: dict, tmp_path: Path) -> None
     pixels = tiny_models.pictures(12, image_preset_folders.SIZE, seed=4)
     clf = tiny_models.spread(tlkit.classifier(folders[name][0], "pool_dense", 3), pixels)
     data = tlkit.arrays(pixels.astype(np.uint8), [clf.spec.labels[number % 3] for number in range(12)])
-    test_backbone_contract.run_backbone_test(clf, pixels[:5], data)
+    backbone_contract.run_backbone_test(clf, pixels[:5], data)
     artifact = tlkit.export(clf, tmp_path / "out")  # proved in a process of its own
     assert artifact.facts["parity"]["spread"] > 0.01
     assert str(folders[name][0].parent) not in (tmp_path / "out" / "tlkit.json").read_text()
@@ -176,7 +175,7 @@ def test_a_folder_of_keras_cv(tmp_path: Path) -> None:
     expected = backbone(pixels, training=False).numpy()
     assert np.abs(clf.base(pixels)["map"].numpy() - expected).max() < 1e-5 * np.abs(expected).max()
     assert len(clf.spec.backbone.blocks) == 2 and clf.spec.input.size == image_preset_folders.SIZE
-    test_backbone_contract.run_blocks_test(tiny_models.spread(clf, pixels))
+    backbone_contract.run_blocks_test(tiny_models.spread(clf, pixels))
 
 
 # === What is no backbone ===

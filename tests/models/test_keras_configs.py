@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tests.helpers import image_preset_folders, text_vocabularies, tiny_generators, tiny_models
-from tests.models.test_table_input import COLUMNS, ROWS
-from tests.whole import test_backbone_contract
-from tests.whole.test_hostile import forge
+from tests.helpers import backbone_contract, image_preset_folders, text_vocabularies, tiny_generators, tiny_models
+from tests.helpers.forged_artifacts import forge
+from tests.helpers.table_rows import COLUMNS, ROWS
 from tlkit.artifacts import export
 from tlkit.cli import main
 from tlkit.errors import ArtifactError, WeightsError
@@ -516,15 +515,13 @@ def test_families_of_texts(family: str) -> None:
 
 def pictures() -> list[Any]:
     """Return the rows of pictures; one in the fast tests, one of each family in the slow ones."""
-    slow = dict.fromkeys(test_backbone_contract.FAMILIES, pytest.mark.slow) | {"mobilenet_v2": ()}
+    slow = dict.fromkeys(backbone_contract.FAMILIES, pytest.mark.slow) | {"mobilenet_v2": ()}
     return [pytest.param(name, marks=slow.get(name, pytest.mark.all)) for name in VISION]
 
 
 @pytest.mark.parametrize("name", pictures())
 def test_rows_of_pictures(name: str) -> None:
-    keras_configs.check(
-        saved(tlkit.classifier(name, "pool_dense", 3, size=test_backbone_contract.side(name), weights=None))
-    )
+    keras_configs.check(saved(tlkit.classifier(name, "pool_dense", 3, size=backbone_contract.side(name), weights=None)))
 
 
 @pytest.mark.parametrize("target", [tlkit.Tags(("a", "b")), tlkit.Value(("price",), mean=1.0, scale=2.0)])

@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 
 import tlkit
+from tests.helpers.table_rows import COLUMNS, ROWS
 from tlkit.artifacts import manifest
 from tlkit.config import Reading
-from tlkit.data.table_columns import Column
 from tlkit.errors import InputError
 from tlkit.models.tabular.table_input import TABULAR, TableInput
-
-COLUMNS = (Column("amount"), Column("city", ("Oslo", "Rome")), Column("still"))
-ROWS = np.array([[0, 0, 5], [2, 1, 5], [4, np.nan, 5], [np.nan, 0, 5]], np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,12 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from release import inventory, lock
-
-TOP = Path(__file__).resolve().parents[2]
-PINS = {pin.name: pin for pin in lock.parse(lock.LOCK.read_text("utf-8"))}
-DIGEST, OTHER = "a" * 64, "b" * 64
+from tests.helpers.requirements import DIGEST, OTHER, PINS, TOP, declared, own
 
 # What is imported -> what it is called where it is installed from, where the two differ.
 DISTRIBUTIONS = {
@@ -77,21 +72,6 @@ def needed(*folders: str) -> dict[str, set[str]]:
                 if top not in own:
                     found.setdefault(lock.normal(DISTRIBUTIONS.get(top, top)), set()).add(module)
     return found
-
-
-def declared(*extras: str) -> dict[str, Requirement]:
-    """Return what setup.cfg asks for: normalised name -> requirement."""
-    return {lock.normal(found.name): found for found in map(Requirement, lock.requirements(*extras))}
-
-
-def own(folder: Path) -> metadata.Distribution:
-    """Return tlkit as a distribution that needs what setup.cfg says now."""
-    place = folder / "tlkit-9.8.7.dist-info"
-    place.mkdir()
-    lines = ["Metadata-Version: 2.4", "Name: tlkit", "Version: 9.8.7", "License-Expression: Apache-2.0"]
-    lines += [f"Requires-Dist: {line}" for line in lock.requirements()]
-    (place / "METADATA").write_text("\n".join(lines) + "\n", "utf-8")
-    return metadata.Distribution.at(place)
 
 
 def test_all_that_is_imported_is_declared() -> None:

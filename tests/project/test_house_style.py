@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.style_rules import FILE_LINES, POSITIONAL, Function, anywhere, check_recipe
+
 TOP = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((TOP / "tlkit").rglob("*.py"))
 RECIPES = sorted(path for path in (TOP / "recipes").glob("*.py") if not path.name.startswith("_"))
-FILE_LINES, FUNCTION_LINES, RECIPE_LINES, POSITIONAL = 400, 50, 60, 6
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def public(tree: ast.Module) -> Iterator[ast.AST]:
@@ -24,26 +24,6 @@ def public(tree: ast.Module) -> Iterator[ast.AST]:
             if isinstance(node, ast.ClassDef):
                 methods = (m for m in node.body if isinstance(m, Function))
                 yield from (m for m in methods if m.name == "__init__" or not m.name.startswith("_"))
-
-
-def lines(node: ast.AST) -> int:
-    """Return the number of lines a definition takes, without its docstring and its decorators."""
-    docstring = node.body[0] if ast.get_docstring(node) is not None else None
-    counted = docstring.end_lineno - docstring.lineno + 1 if docstring else 0
-    return node.end_lineno - node.lineno + 1 - counted
-
-
-def anywhere(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
-    """Yield what is wrong in any code, public or not."""
-    for node in ast.walk(tree):
-        if isinstance(node, Function) and lines(node) > FUNCTION_LINES:
-            yield node, f"{node.name} has {lines(node)} lines, at most {FUNCTION_LINES} are allowed"
-        if isinstance(node, Function) and node.returns is None:
-            yield node, f"{node.name} does not annotate what it returns"
-        if isinstance(node, ast.ExceptHandler) and node.type is None:
-            yield node, "bare except"
-        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-            yield node, "star import"
 
 
 def interface(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
@@ -81,9 +61,7 @@ def test_package_is_not_empty() -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(TOP)))
 def test_recipe(path: Path) -> None:
-    source = path.read_text("utf-8")
-    assert len(source.splitlines()) < RECIPE_LINES
-    assert list(anywhere(ast.parse(source))) == []
+    check_recipe(path)
 
 
 def test_requirements_mirror_setup_cfg() -> None:

@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tests.helpers import recipe_runner, tiny_models
-from tests.project import test_house_style, test_recipes
-from tests.whole import test_backbone_contract
+from tests.helpers import backbone_contract, recipe_rules, recipe_runner, style_rules, tiny_models
 from tlkit.artifacts import export
 from tlkit.models import heads
 from tlkit.models.vision import architectures, image_backbones
@@ -45,12 +43,12 @@ def test_add_a_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     function, line = blocks("Add a backbone")
     monkeypatch.setattr(architectures, "brick", written(architectures, function, "brick"), raising=False)
     monkeypatch.setitem(image_backbones.VISION, "brick", row(image_backbones, line))
-    assert "brick" in [param.values[0] for param in test_backbone_contract.rows()]
+    assert "brick" in [param.values[0] for param in backbone_contract.rows()]
     clf = tiny_models.image_classifier("brick", size=64)
     assert clf.base.count_params() == clf.spec.backbone.params
     pixels = tiny_models.pictures(12, 64, seed=4)
     data = tlkit.arrays(pixels.astype(np.uint8), [clf.spec.labels[number % 3] for number in range(12)])
-    test_backbone_contract.run_backbone_test(clf, pixels[:5], data)
+    backbone_contract.run_backbone_test(clf, pixels[:5], data)
     with pytest.raises(tlkit.InputError, match="give at least 16 pixels"):
         tlkit.classifier("brick", "pool_dense", 3, size=15, weights=None)
 
@@ -85,9 +83,9 @@ def recipe(folder: Path) -> Path:
 
 def test_a_recipe_written_so_is_in_the_style(tmp_path: Path) -> None:
     path = recipe(tmp_path)
-    test_house_style.test_recipe(path)
-    test_recipes.test_docstring(path)
-    assert "mobilenet_v2_pool_dense" in test_recipes.used(path)
+    style_rules.check_recipe(path)
+    recipe_rules.check_docstring(path)
+    assert "mobilenet_v2_pool_dense" in recipe_rules.used(path)
 
 
 @pytest.mark.slow

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -17,6 +15,7 @@ import pytest
 
 import tlkit
 from tests.helpers import recipe_runner, tiny_models
+from tests.helpers.recipe_rules import check_docstring, used
 from tlkit.models.factories import FACTORIES
 from tlkit.models.vision.image_backbones import VISION
 from tlkit.utils import files
@@ -47,12 +46,6 @@ def recipes() -> list:
     return [pytest.param(path, marks=mark, id=path.stem) for path, mark in zip(kept, marks, strict=True)]
 
 
-def used(path: Path) -> set[str]:
-    """Return the attributes of tlkit that a recipe uses."""
-    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
-    return {n.attr for n in nodes if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "tlkit"}
-
-
 # === What is there ===
 
 
@@ -68,12 +61,7 @@ def test_every_application_names_its_public_data(name: str) -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_docstring(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    assert re.search(rf"^Run: .*(make demo|recipes/{path.name})", text, re.M)
-    assert re.search(rf"^Smoke: +python recipes/{path.name} --smoke$", text, re.M)
-    expect = re.search(r"^Expect: +(.*)", text, re.M | re.S)
-    assert expect, "Expect holds measured figures, or says why it does not"
-    assert re.match(r"not measured: .*https?://|test [\w -]+ \d+\.\d+", expect[1], re.S) and "TBD" not in expect[1]
+    check_docstring(path)
 
 
 # === What they share ===

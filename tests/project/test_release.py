@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from release import audit, inventory, lock, publish
-from tests.project.test_dependencies import DIGEST, PINS, TOP, declared, own
+from tests.helpers.requirements import DIGEST, PINS, TOP, declared, own
 
 MADE = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 

@@ -1,116 +1,77 @@
-"""A module of tlkit imports only from lower layers or its own, and never in a circle."""
+"""Which rooms of tlkit may import which: a dozen sentences, each of them a test; and what a room looks like."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "tlkit"
-LAYERS = (
-    (
-        "spec",
-        "errors",
-        "files",
-        "forms",
-        "interrupts",
-        "columns",
-        "bio",
-        "intervals",
-        "markup",
-        "telling",
-        "escaping",
-        "opening",
-        "offline",
-        "ambient",
-    ),
-    ("archives", "fetch", "cache", "checkpoint", "predictions", "targets", "nexttoken", "tagging", "hdf5", "web"),
-    ("weights", "torchfile", "decoding", "images", "heads"),
-    ("duplicates", "suspects", "paths", "pairing", "traits", "splits", "strata", "truths", "drawing", "assembly"),
-    (
-        "data",
-        "folders",
-        "sources",
-        "rows",
-        "labelled",
-        "tables",
-        "sheets",
-        "corpora",
-        "manifests",
-        "datasets",
-        "samples",
-        "conll",
-    ),
-    (
-        *("networks", "families", "zoo", "flat", "saliency", "tokens", "text_presets", "strings"),
-        *("turns", "writing", "prompts", "vision", "presets", "text", "tabular", "allowed_layers", "keras_configs"),
-    ),
-    ("build", "calibration", "explaining"),
-    ("lora", "freeze", "generators", "folding", "frontier", "precision"),
-    ("shards", "keys", "store", "filling", "pretraining"),
-    ("steps", "loop", "events", "choices", "options", "planning", "estimating", "train", "amounts"),
-    (
-        *("plots", "rare", "measured", "report", "tags_report", "value_report", "mentions", "language"),
-        *("baselines", "examples", "page", "findings", "leaks", "shortcuts", "balance", "typechecks", "checks"),
-    ),
-    ("doctor", "charts", "verdicts", "gallery", "outcome", "story"),
-    ("fresh", "card", "operations", "graphs", "inventory", "saved_model", "artifact", "isolated_worker", "isolation"),
-    ("exporting", "ledger"),
-    ("job", "compared", "comparing", "outlook"),
-    ("run",),
-    ("factories",),
-    ("console", "streams", "upkeep"),
-    ("cli", "__init__"),
+ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+ALIASES = {"text", "vision"}  # former names of modules, which hand on what users import
+MODULES = {"__init__", "config", "errors", "layers"}  # that lie in no room
+
+SENTENCES = (
+    "errors imports nothing",
+    "config imports nothing",
+    "utils imports errors",
+    "tasks imports errors, utils",
+    "data imports config, errors, utils, tasks",
+    "models imports config, errors, utils, tasks, data",
+    "features imports config, errors, utils, tasks, data, models",
+    "evaluation never imports features, training, reporting, artifacts, doctor, runs, cli",
+    "training never imports evaluation, reporting, artifacts, doctor, runs, cli",
+    "reporting never imports features, training, artifacts, doctor, runs, cli",
+    "doctor never imports training, artifacts, runs, cli",
+    "artifacts never imports features, training, doctor, runs, cli",
+    "runs never imports cli",
 )
-LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}
 
 
-def modules(package: Path) -> dict[str, list[Path]]:
-    """Return the modules of a package and their files; a folder is one module."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted(package.rglob("*.py")):
-        first = path.relative_to(package).parts[0]
-        found.setdefault(first.removesuffix(".py"), []).append(path)
-    return found
-
-
-def target(name: str) -> str:
-    """Return the module that a dotted name under tlkit leads to; what is no module comes from `__init__`."""
+def room(name: str) -> str:
+    """Return the room, or the module at the top, that a dotted name under tlkit leads to."""
     first = name.split(".")[0]
-    return first if first in LEVEL else "__init__"
+    return first if first in ROOMS | MODULES | ALIASES else "__init__"
 
 
-def imported(source: str, inside: tuple[str, ...] = ("tlkit",)) -> set[str]:
-    """Return the modules of tlkit a source imports, wherever in it; `inside` is the package it lies in."""
-    found: set[str] = set()
+def imported(source: str) -> set[str]:
+    """Return the dotted names under tlkit that a source imports or names as "tlkit.module:attribute", wherever."""
+    names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            full = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parents = inside[: len(inside) - node.level + 1] if node.level else ()
-            base = ".".join((*parents, *filter(None, [node.module])))
-            full = [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        found |= {target(name.partition(".")[2]) for name in full if name.split(".")[0] == "tlkit"}
-    return found
+            assert not node.level, "write imports from the top: `from tlkit.room import module`"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"tlkit[\w.]*:\w+", str(node.value)):
+            names.add(node.value.partition(":")[0])
+    return {name.partition(".")[2] for name in names if name.split(".")[0] == "tlkit"}
 
 
 def graph(package: Path) -> dict[str, set[str]]:
-    """Return which module imports which; a folder's imports of itself do not count."""
+    """Return which room or top module imports which."""
     edges: dict[str, set[str]] = {}
-    for name, paths in modules(package).items():
-        parts = {path: ("tlkit", *path.relative_to(package).parts[:-1]) for path in paths}
-        edges[name] = set().union(*(imported(path.read_text("utf-8"), parts[path]) for path in paths)) - {name}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        edges.setdefault(parts[0], set()).update(map(room, imported(path.read_text("utf-8"))))
+    return {name: others - {name} for name, others in edges.items()}
+
+
+def modules(package: Path) -> dict[str, set[str]]:
+    """Return which module imports which, by dotted names without "tlkit."."""
+    names = {".".join(path.relative_to(package).with_suffix("").parts) for path in package.rglob("*.py")}
+    edges = {}
+    for name in names:
+        tree = ast.parse((package / (name.replace(".", "/") + ".py")).read_text("utf-8"))
+        # what a function imports when it runs, and what only types need, makes no circle at import
+        tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        used = imported(ast.unparse(tree))
+        edges[name] = {other for dotted in used for other in (dotted, dotted.rpartition(".")[0]) if other in names}
     return edges
-
-
-def upward(edges: dict[str, set[str]]) -> list[str]:
-    """Return the imports that lead to a higher layer."""
-    top = len(LAYERS)
-    return [f"{a} -> {b}" for a in sorted(edges) for b in sorted(edges[a]) if LEVEL.get(b, top) > LEVEL.get(a, top)]
 
 
 def circle(edges: dict[str, set[str]]) -> list[str]:
@@ -122,54 +83,77 @@ def circle(edges: dict[str, set[str]]) -> list[str]:
     return []
 
 
-def test_every_module_has_its_place() -> None:
-    assert set(modules(PACKAGE)) - set(LEVEL) == set(), "give these a layer here, in DESIGN and in CONTRIBUTING.md"
+def wrong(sentence: str, edges: dict[str, set[str]]) -> set[str]:
+    """Return the imports that a sentence forbids."""
+    name, never, objects = re.fullmatch(r"(\w+) (never )?imports ([\w, ]+)", sentence).groups()
+    listed = set() if objects == "nothing" else set(objects.split(", "))
+    return edges[name] & listed if never else edges[name] - listed
 
 
-def test_every_module_is_there() -> None:
-    assert set(LEVEL) - set(modules(PACKAGE)) == set(), "these modules are missing"
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_sentence(sentence: str) -> None:
+    assert wrong(sentence, graph(PACKAGE)) == set()
 
 
-def test_imports_lead_downward() -> None:
-    assert upward(graph(PACKAGE)) == []
+def test_every_room_has_a_sentence() -> None:
+    assert {sentence.split()[0] for sentence in SENTENCES} == (ROOMS | {"config", "errors"}) - {"cli"}
+
+
+def test_only_users_import_the_aliases() -> None:
+    assert {name for name, others in graph(PACKAGE).items() if others & ALIASES} == set()
 
 
 def test_no_import_circle() -> None:
-    assert circle(graph(PACKAGE)) == []
+    assert circle({name: others for name, others in graph(PACKAGE).items() if name != "__init__"}) == []
+    assert circle(modules(PACKAGE)) == []
+
+
+def test_the_top_and_the_rooms_stay_small() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == MODULES | ALIASES
+    for folder in {path.parent for path in PACKAGE.rglob("*/__init__.py")}:
+        assert 2 <= len(list(folder.glob("*.py"))) <= 16, f"{folder.name}: a room has 2 to 16 files"
+
+
+def test_no_file_name_twice() -> None:
+    counts = Counter(
+        path.name for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" and path.parent != PACKAGE
+    )
+    assert {name for name, count in counts.items() if count > 1} == set()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*/__init__.py")), ids=lambda path: path.parent.name)
+def test_a_room_says_what_it_is_for(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(tree)
+    if path.parent.name != "cli":  # which hands on its entry points
+        assert len(tree.body) == 1, "importing a room imports nothing"
 
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
         ("import numpy, os.path", set()),
-        ("import tlkit", {"__init__"}),
-        ("import tlkit.training.fit as t", {"train"}),
-        ("from tlkit import fit, data", {"__init__", "data"}),
-        ("from tlkit.errors import InputError", {"errors"}),
-        ("from . import images", {"images"}),
-        ("from .images import batches", {"images"}),
-        ("def f():\n    from tlkit import cli", {"cli"}),
-        ("if TYPE_CHECKING:\n    from tlkit.runs.run import Run", {"run"}),
+        ("import tlkit", {""}),
+        ("import tlkit.training.fit as t", {"training.fit"}),
+        ("from tlkit import fit, data", {"fit", "data"}),
+        ("from tlkit.errors import InputError", {"errors.InputError"}),
+        ("def f():\n    from tlkit.cli import commands", {"cli.commands"}),
+        ("if TYPE_CHECKING:\n    from tlkit.runs.run import Run", {"runs.run.Run"}),
+        ("loader = 'tlkit.models.vision.architectures:load'", {"models.vision.architectures"}),
     ],
 )
 def test_imported_finds(source: str, expected: set[str]) -> None:
     assert imported(source) == expected
 
 
-def test_relative_imports_in_a_folder() -> None:
-    assert imported("from ..errors import InputError\nfrom . import rows", ("tlkit", "vision")) == {"errors", "vision"}
-
-
-def test_a_folder_is_one_module(tmp_path: Path) -> None:
-    (tmp_path / "vision").mkdir()
-    (tmp_path / "vision" / "__init__.py").write_text("from .rows import VISION\n")
-    (tmp_path / "vision" / "rows.py").write_text("from tlkit import images, train\n")
-    assert graph(tmp_path) == {"vision": {"images", "train"}}
-    assert upward(graph(tmp_path)) == ["vision -> train"]
-
-
-def test_upward_sees_what_is_wrong() -> None:
-    assert upward({"images": {"errors", "heads"}, "data": {"train"}}) == ["data -> train"]
+def test_a_nested_folder_belongs_to_its_room(tmp_path: Path) -> None:
+    (tmp_path / "models" / "vision").mkdir(parents=True)
+    (tmp_path / "models" / "vision" / "image_input.py").write_text("from tlkit.training import fit\n")
+    edges = graph(tmp_path)
+    assert edges == {"models": {"training"}}
+    assert wrong("models imports config, errors, utils, tasks, data", edges) == {"training"}
+    assert wrong("models never imports training, cli", edges) == {"training"}
+    assert wrong("models never imports cli", edges) == set()
 
 
 def test_circle_sees_what_is_wrong() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tests.helpers import made_up_runs
-from tests.reporting.test_html_page import Structure
+from tests.helpers.page_structure import Structure
 from tlkit.evaluation import plots
 from tlkit.reporting import charts
 from tlkit.utils import escaping

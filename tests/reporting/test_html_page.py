@@ -7,7 +7,6 @@ import dataclasses
 import io
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -15,44 +14,14 @@ import pytest
 from PIL import Image
 
 from tests.helpers import tiny_data
+from tests.helpers.page_structure import Structure
 from tlkit.data.splits import Data, Split
 from tlkit.doctor import diagnosis_page
 from tlkit.doctor.diagnosis import Diagnosis
 from tlkit.reporting import html_page
 from tlkit.reporting.findings import Finding
 
-VOID = {"meta", "img", "br"}
 HOSTILE = '<script>alert("x")</script>&"\''
-
-
-class Structure(HTMLParser):
-    """Read a page strictly: every tag is closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def count(self, tag: str) -> int:
-        return sum(each == tag for each, _ in self.tags)
 
 
 @pytest.fixture

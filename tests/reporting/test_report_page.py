@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.evaluation import test_entity_report, test_multilabel_report, test_regression_report
-from tests.helpers import made_up_runs
-from tests.reporting.test_html_page import Structure
+from tests.helpers import entity_reports, made_up_runs, multilabel_reports, regression_reports
+from tests.helpers.page_structure import Structure
 from tlkit.evaluation import generation_report
 from tlkit.evaluation.classification_report import score
 from tlkit.evaluation.report_base import Mistake
@@ -92,16 +91,16 @@ def written() -> Story:
     texts = [{"prompt": "say <b>", "truth": "b", "model": "<i>"}]
     rouge = {"rouge1": 0.4, "rouge2": 0.2, "rougeL": 0.3}
     more = {"written": texts, "rouge": rouge, "lead": rouge, "summarized": 3, "scores": np.full((3, 3), 0.3)}
-    facts = test_entity_report.FACTS | more
+    facts = entity_reports.FACTS | more
     return Story(generation_report.SummaryReport.of(Summary(), np.zeros((3, 128)), sums, facts))
 
 
 @pytest.mark.parametrize(
     ("told", "expected", "words"),
     [
-        (lambda: Story(test_multilabel_report.many(70)), ["Result", "Verdicts", "Tags"], "average precision"),
-        (lambda: Story(test_regression_report.report()), ["Result", "Verdicts"], "always 2.000, the mean in training"),
-        (lambda: Story(test_entity_report.measured()), ["Result", "Verdicts", "Types"], "entity F1, micro"),
+        (lambda: Story(multilabel_reports.many(70)), ["Result", "Verdicts", "Tags"], "average precision"),
+        (lambda: Story(regression_reports.report()), ["Result", "Verdicts"], "always 2.000, the mean in training"),
+        (lambda: Story(entity_reports.measured()), ["Result", "Verdicts", "Types"], "entity F1, micro"),
         (written, ["Result", "Verdicts", "Written"], "their first sentence"),
     ],
     ids=["tags", "value", "entities", "summary"],
@@ -113,11 +112,11 @@ def test_every_kind_of_report_has_its_chapters(told: object, expected: list, wor
 
 
 def test_mistakes_of_tags_and_values_are_shown_with_a_reason_of_their_own(tmp_path: Path) -> None:
-    report, data = test_regression_report.report(), made_up_runs.data(2, "text")
+    report, data = regression_reports.report(), made_up_runs.data(2, "text")
     shown = tuple(Mistake(data.test.items[number], "", *told) for number, *told in report.worst())
     page, _ = read(Story(dataclasses.replace(report, mistakes=shown), None, data), tmp_path)
     assert "furthest from the truth" in page.text and "off by +2" in page.text and "Marked" not in page.text
-    entities = dataclasses.replace(test_entity_report.measured(), mistakes=shown[:1])
+    entities = dataclasses.replace(entity_reports.measured(), mistakes=shown[:1])
     assert "There is no explanation of entities." in read(Story(entities, None, data), tmp_path)[0].text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.helpers.run_directories import NOTHING, contents, export_little, save_pictures
+
 import csv
 import dataclasses
 import json
@@ -33,7 +35,6 @@ class AbortedError(Exception):
     """Stands for TensorFlow's, known by its name."""
 
 
-NOTHING = fit.History(epochs=(), phases=(), trunk_seconds=0, trunk_examples=0, seconds=0, settings={})
 BAD_OPTIONS = [
     ({"batch_size": 0}, "give a batch size of 1"),
     ({"augment": "lite"}, "unknown augment 'lite'"),
@@ -55,18 +56,6 @@ BAD_OPTIONS = [
 ]
 
 
-def save_pictures(folder: Path, each: int = 8, classes: tuple[str, ...] = ("dark", "red")) -> Path:
-    """Write a folder of 40-pixel PNGs that differ in colour."""
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    for number, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for i in range(each):
-            pixels = rng.integers(0, 60, (40, 40, 3))
-            pixels[:, :, 0] += 190 * number
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{i}.png")
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -99,16 +88,8 @@ def stood(job: Job) -> dict[str, object]:
     return contents(out)
 
 
-def contents(out: Path) -> dict[str, object]:
-    """Return what a directory holds, but the lock's empty file."""
-    inside = (path for path in out.rglob("*") if path.is_file() and path.name != ".run.json.lock")
-    return {path.relative_to(out).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns) for path in inside}
 
 
-def export_little(clf: object, out: Path, *, report: object, overwrite: bool, **_: object) -> None:
-    """Write what a run looks at of an artifact, without its models, which take seconds."""
-    assert overwrite
-    report.save(out)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_models
-from tests.runs.test_comparison import two_runs
+from tests.helpers.compared_runs import two_runs
 from tlkit.artifacts import export
 from tlkit.config import Phase
 from tlkit.data.splits import Split

@@ -10,18 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.helpers.checkpoint_arrays import ARRAYS
 from tlkit.errors import RunError
 from tlkit.training import checkpoint
 from tlkit.training.checkpoint import NAME, Keeper
 from tlkit.utils import files
 
-ARRAYS = {
-    "a": np.arange(6, dtype=np.float32).reshape(2, 3) / 7,
-    "count": np.array(5, np.int64),
-    "seed": np.array([1, 2], np.uint32),
-    "none": np.zeros((0, 3), np.float32),
-    "turned": np.arange(6, dtype=np.float32).reshape(2, 3).T,
-}
 FACTS = {"schema": 1, "settings": {"x": 1}, "choices": {}, "done": [], "loop": {"best": 0.1 + 0.2}, "seconds": 1.5}
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import tlkit
-from tests.cli.test_output_streams import shell
-from tests.runs.test_run import save_pictures
+from tests.helpers.run_directories import save_pictures
+from tests.helpers.shell import shell
 from tlkit.cli import commands
 from tlkit.errors import InputError, RunError
 from tlkit.features import disk_cache

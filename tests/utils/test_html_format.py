@@ -6,9 +6,8 @@ import dataclasses
 
 import pytest
 
-from tests.evaluation import test_multilabel_report, test_regression_report
-from tests.helpers import made_up_runs
-from tests.reporting.test_html_page import Structure
+from tests.helpers import made_up_runs, multilabel_reports, regression_reports
+from tests.helpers.page_structure import Structure
 from tlkit.evaluation.report_base import SHOWN
 from tlkit.utils import html_format
 
@@ -49,7 +48,7 @@ def test_of_many_classes_a_notebook_shows_the_worst() -> None:
     assert len(found._repr_html_()) < 10_000
 
 
-@pytest.mark.parametrize("made", [test_multilabel_report.report, test_regression_report.report], ids=["tags", "value"])
+@pytest.mark.parametrize("made", [multilabel_reports.report, regression_reports.report], ids=["tags", "value"])
 def test_other_reports_in_a_notebook(made: object) -> None:
     found = made()
     page = Structure(found._repr_html_())

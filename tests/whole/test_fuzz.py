@@ -25,7 +25,7 @@ import pytest
 from hypothesis import strategies as st
 
 import tlkit
-from tests.artifacts import test_manifest
+from tests.helpers import checkpoint_arrays, manifest_facts, torch_pickles
 from tests.helpers.fuzzing import (
     CANARY,
     JSON,
@@ -42,8 +42,6 @@ from tests.helpers.fuzzing import (
     seldom,
     tables,
 )
-from tests.models import test_torch_pickle
-from tests.training import test_checkpoint
 from tlkit.artifacts import graph_scan, manifest
 from tlkit.config import Splitting
 from tlkit.errors import TlkitError
@@ -99,23 +97,20 @@ def tensors(draw: Callable) -> bytes:
     """Write a whole file whose tensors claim any place, shape and strides, or whose pickles hold anything."""
     number = st.sampled_from((0, 0, 1, 1, 2, 3, 6, *NUMBERS[:-2], 2**600)) | st.sampled_from((True, None, 1.5, "1", ()))
     side = st.lists(number, max_size=3).map(tuple) | st.sampled_from(((1,) * 33, [1], (0,) * 40))
-    storages = tuple(test_torch_pickle.Storage(test_torch_pickle.FLOATS, key) for key in ("1", "2"))
+    storages = tuple(torch_pickles.Storage(torch_pickles.FLOATS, key) for key in ("1", "2"))
     state: dict = {}
     for name in draw(st.lists(st.text(max_size=3), max_size=3)):
-        storage = draw(st.sampled_from((*storages, *storages, None, test_torch_pickle.Named("posix", "system"))))
-        state[name] = test_torch_pickle.Tensor(storage, draw(number), draw(side), draw(side))
-    main = test_torch_pickle.dump(draw(st.sampled_from((state, state, [state], {"a": state}))))
-    places = [
-        test_torch_pickle.dump(one) for one in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, test_torch_pickle.SYSTEM)
-    ]
+        storage = draw(st.sampled_from((*storages, *storages, None, torch_pickles.Named("posix", "system"))))
+        state[name] = torch_pickles.Tensor(storage, draw(number), draw(side), draw(side))
+    main = torch_pickles.dump(draw(st.sampled_from((state, state, [state], {"a": state}))))
+    places = [torch_pickles.dump(one) for one in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, torch_pickles.SYSTEM)]
     if draw(st.booleans()):
         main = draw(instructions())
         if seldom(draw, 4):
             places[draw(st.integers(0, 2))] = draw(instructions())
-    whole = test_torch_pickle.contents(main, storages)
+    whole = torch_pickles.contents(main, storages)
     start = sum(
-        len(test_torch_pickle.dump(one))
-        for one in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, test_torch_pickle.SYSTEM)
+        len(torch_pickles.dump(one)) for one in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, torch_pickles.SYSTEM)
     )
     return b"".join(places) + whole[start:]
 
@@ -125,7 +120,7 @@ def torch_files() -> Strategy:
         def __reduce__(self) -> tuple:
             return os.system, (f"touch {CANARY}",)
 
-    sound = [test_torch_pickle.sample(), pickle.dumps({"a": Evil()}, 2), pickle.dumps(Evil(), 5)]
+    sound = [torch_pickles.sample(), pickle.dumps({"a": Evil()}, 2), pickle.dumps(Evil(), 5)]
     return mutated(sound) | tensors()
 
 
@@ -256,10 +251,10 @@ def inventories() -> Strategy:
     from tlkit.models.classifier import table
 
     table()  # it imports TensorFlow
-    facts = test_manifest.FACTS
-    more = st.dictionaries(TEXTS, st.sampled_from((test_manifest.sha(b""), "")), max_size=3)
+    facts = manifest_facts.FACTS
+    more = st.dictionaries(TEXTS, st.sampled_from((manifest_facts.sha(b""), "")), max_size=3)
     listed = more.map(lambda more: {**facts, "files": facts["files"] | more})
-    found = documents(facts) | documents({**facts, "input": test_manifest.TEXT}) | listed.flatmap(documents)
+    found = documents(facts) | documents({**facts, "input": manifest_facts.TEXT}) | listed.flatmap(documents)
     return st.tuples(found, st.lists(st.sampled_from(sorted(DEEDS)), max_size=2, unique=True))
 
 
@@ -267,7 +262,7 @@ def read_inventory(folder: Path, value: tuple) -> None:
     from tlkit.artifacts.artifact import Artifact
 
     content, deeds = value
-    for name, data in test_manifest.CONTENTS.items():
+    for name, data in manifest_facts.CONTENTS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     (folder / "tlkit.json").write_bytes(content)
@@ -331,7 +326,7 @@ STATE = {
     },
 }  # fmt: skip
 TAIL = [SimpleNamespace(shape=(2, 3))]
-ARRAYS = {**test_checkpoint.ARRAYS, "best/0": np.ones((2, 3), np.float32)}
+ARRAYS = {**checkpoint_arrays.ARRAYS, "best/0": np.ones((2, 3), np.float32)}
 BITS = {"F32": 32, "F64": 64, "F16": 16, "BF16": 16, "I64": 64, "U8": 8, "BOOL": 8, "C64": 64, "F8_E4M3": 8, "F4": 4}
 KINDS = (*BITS, "F6_E2M3", "X", "", "f32")
 

@@ -10,7 +10,7 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_generators
-from tests.runs.test_comparison import two_runs
+from tests.helpers.compared_runs import two_runs
 from tlkit.cli import commands
 from tlkit.errors import InputError
 from tlkit.models.generation import generators

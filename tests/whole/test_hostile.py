@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -11,7 +10,6 @@ import shutil
 import stat
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_models
-from tlkit.artifacts import export
+from tests.helpers.forged_artifacts import digest, forge, state
 from tlkit.errors import ArtifactError, WeightsError
 from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_input import ImageInput
@@ -29,44 +27,10 @@ from tlkit.utils.download import File, Wheel
 PB = "saved_model/1/saved_model.pb"
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export a small classifier; that a fresh process can load it is shown elsewhere."""
-    clf, out = tiny_models.tiny_classifier(2), tmp_path_factory.mktemp("exported") / "out"
-    proof = {"samples": 0, "real": False, "max_difference": 0.0, "spread": 0.0}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "_prove", lambda *_: proof)
-        tlkit.export(clf, out)
-    return out
-
-
-@pytest.fixture
-def artifact(exported: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(exported, tmp_path / "artifact"))
-
-
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
     """Return what the hostile code would leave behind."""
     return tmp_path / "marker"
-
-
-def state(artifact: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Rewrite what an artifact says of itself."""
-    facts = json.loads((artifact / "tlkit.json").read_text())
-    change(facts)
-    (artifact / "tlkit.json").write_text(json.dumps(facts))
-
-
-def forge(artifact: Path) -> None:
-    """Make the digests those of the files that are there, as whoever exchanges a file would."""
-    names = [path.relative_to(artifact).as_posix() for path in artifact.rglob("*") if path.is_file()]
-    digests = {name: digest((artifact / name).read_bytes()) for name in names if name != "tlkit.json"}
-    state(artifact, lambda facts: facts.update(files=digests))
-
-
-def digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def classifier(weights: Path) -> Any:

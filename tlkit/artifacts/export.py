@@ -99,11 +99,11 @@ def _opened(out: Path, overwrite: bool, record: Mapping[str, Any] | None) -> Pat
         raise ArtifactError(f"{regular_files.shown(out)} is no UTF-8, which TensorFlow needs; choose another directory")
     if os.path.exists(out / "tlkit.json") and not overwrite:
         raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
-    strange = [name for name in (*OWN, checkpoint.RUN) if os.path.lexists(out / name)]
+    strange = [name for name in (*OWN, files.RUN_FILE) if os.path.lexists(out / name)]
     if strange and not overwrite:
         raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
     with files.writing(out):
-        if record is None and files.is_locked(out / checkpoint.RUN):
+        if record is None and files.is_locked(out / files.RUN_FILE):
             raise ArtifactError(f"in {out} a run is being written; wait until it ends, or choose another directory")
         out.mkdir(parents=True, exist_ok=True)
     return out
@@ -112,8 +112,8 @@ def _opened(out: Path, overwrite: bool, record: Mapping[str, Any] | None) -> Pat
 def _set_aside(out: Path) -> None:
     """Rename the run.json of an earlier run: whoever read it would take the new artifact for that run's."""
     with files.writing(out):
-        if os.path.lexists(out / checkpoint.RUN):
-            os.replace(out / checkpoint.RUN, out / ASIDE)
+        if os.path.lexists(out / files.RUN_FILE):
+            os.replace(out / files.RUN_FILE, out / ASIDE)
 
 
 def _tell(

@@ -12,7 +12,7 @@ import numpy as np
 
 from tlkit.evaluation import plots
 from tlkit.evaluation.report_base import Measured, called
-from tlkit.reporting import charts, gallery, html_page, outcome, verdicts
+from tlkit.reporting import charts, gallery, html_page, verdicts
 from tlkit.reporting.findings import Finding
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import files, text_format
@@ -128,10 +128,8 @@ def _amounts(story: Story, album: html_page.Album) -> Iterator[str]:
     yield "the base being frozen. A curve that still rises says that more examples would help.</p>"
     drawn = charts.svg(lambda: charts.amounts(story.amounts, figure), f"{figure} by number of training examples")
     yield f'<div class="charts">{drawn}</div>'
-    rows = [
-        (f"{row['examples']:,}", *map(outcome.number, (row[f"val_{figure}"], row["val_loss"]))) for row in story.amounts
-    ]
-    yield from outcome.table(("training examples", f"{figure} on val", "loss on val"), rows)
+    rows = [(f"{row['examples']:,}", *map(number, (row[f"val_{figure}"], row["val_loss"]))) for row in story.amounts]
+    yield from table(("training examples", f"{figure} on val", "loss on val"), rows)
 
 
 def _training(story: Story, album: html_page.Album) -> Iterator[str]:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from tlkit.runs import record
-pass
 from tlkit.errors import InputError
 from tlkit.utils import text_format
 from tlkit.evaluation import plots, significance
 from tlkit.evaluation.report_base import called
-from tlkit.reporting import html_page, outcome, report_page
-from tlkit.utils import files, regular_files
+from tlkit.reporting import html_page, report_page
+from tlkit.utils import files, html_format, regular_files
 from tlkit.utils.escaping import line
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ class Comparison:
         found = [(name, *(run.facts.get(name, "-") for run in self.runs)) for name in names]
         target = self.runs[0].target
         return found + [
-            (called(name, target), *(outcome.number(run.figures.get(name)) for run in self.runs)) for name in figures
+            (called(name, target), *(html_format.number(run.figures.get(name)) for run in self.runs)) for name in figures
         ]
 
     def lines(self) -> list[str]:
@@ -144,7 +143,7 @@ class Comparison:
         yield "</body>\n</html>"
 
     def _shown(self) -> Iterator[str]:
-        yield from outcome.table(("", *(run.directory for run in self.runs)), self.rows())
+        yield from html_format.table(("", *(run.directory for run in self.runs)), self.rows())
         yield "<h2>More than chance?</h2>"
         yield from (f"<p>{html_page.text(line)}</p>" for line in self.lines())
 

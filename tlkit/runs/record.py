@@ -29,7 +29,7 @@ from tlkit.utils import files, regular_files, schema
 from tlkit.utils.environment import versions
 from tlkit.utils.escaping import line
 
-LEDGER, SPLITS, QUARANTINE, ANSWERS = checkpoint.RUN, "splits.csv", "quarantine.csv", "answers.csv"
+LEDGER, SPLITS, QUARANTINE, ANSWERS = files.RUN_FILE, "splits.csv", "quarantine.csv", "answers.csv"
 SCHEMA = 1
 # what others rely on in a ledger, as `forms.mismatches` takes it; and what a ledger may lack of it
 FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "figures": {"*": float | None}}

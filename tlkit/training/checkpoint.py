@@ -25,7 +25,6 @@ from tlkit.utils import escaping, files, regular_files, schema
 from tlkit.utils.interrupts import Stop, listening
 
 NAME, METRICS, SCHEMA = "checkpoint.safetensors", "metrics.csv", 1
-RUN = "run.json"  # what a run directory is known by; `tlkit.runs.record` writes it
 # of the facts, as `forms.mismatches` takes it
 FORM = {"settings": {}, "choices": {}, "done": [([{}], {})], "loop": dict | None, "seconds": float}
 MOST = 64 << 30  # bytes: of the largest network that anything here trains, several times over

@@ -22,6 +22,7 @@ from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
 from tlkit.utils import environment, regular_files
 
 MOST_JSON = regular_files.MOST_JSON
+RUN_FILE = "run.json"  # what a run directory is known by; `tlkit.runs.record` writes it
 _REMEDIES = {
     **environment.LIMITS,
     errno.ENOSPC: "the disk is full; free some space or choose another place",

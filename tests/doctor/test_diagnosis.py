@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import tiny_data
-from tlkit.doctor.diagnosis import Diagnosis
+from tlkit.doctor.diagnosis import WIDTH, Diagnosis
 from tlkit.errors import RunError
-from tlkit.reporting.findings import WIDTH, Finding
+from tlkit.reporting.findings import Finding
 
 NOTE = Finding("duplicates", "note", "9 pictures repeat", "remove them", 9, (("a.jpg", "b.jpg"),))
 WARNING = Finding("imbalance", "warning", "3 times as many", "give --class-weight balanced", 3)
