@@ -15,8 +15,8 @@ from tests.helpers import tiny_models
 from tlkit.config import Augment, Reading
 from tlkit.data.splits import Split
 from tlkit.errors import InputError, RunError
-from tlkit.features import disk_cache, extraction, feature_sets, frontier, function_digest, mixed_precision
-from tlkit.models import classifier
+from tlkit.features import disk_cache, extraction, feature_sets, frontier, mixed_precision
+from tlkit.models import cache_keys, classifier
 from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_input import ImageInput
 
@@ -253,7 +253,7 @@ def test_another_version_of_the_code_or_of_keras_is_computed_anew(
 
     fill(given)
     for owner, name, value in (
-        (function_digest, "code", lambda: "x"),
+        (cache_keys, "code", lambda: "x"),
         (keras, "__version__", "x"),
         (tf, "__version__", "x"),
     ):

@@ -96,9 +96,7 @@ def test_an_artifact_of_texts_answers_as_before(unpack: Callable) -> None:
     items = asked(folder)["items"]
     artifact = tlkit.load(folder / "artifact")
     assert_alike(artifact.predict(items), asked(folder)["answers"])
-    assert {("tlkit.models.text.tokenizer", "Tokens"), ("tlkit.models.text.text_input", "RelativePositions")} <= named(
-        folder
-    )
+    assert {("tlkit.tokens", "Tokens"), ("tlkit.strings", "RelativePositions")} <= named(folder)
     assert_says(artifact.model, items, asked(folder)["probabilities"])
 
 
@@ -154,7 +152,7 @@ def test_keras_loads_texts_by_itself_once_their_layers_are_imported(unpack: Call
 )
 def test_models_that_write_load_as_before(name: str, layer: str, unpack: Callable) -> None:
     folder = unpack(name)
-    assert named(folder) == {("tlkit.models.generation.prompt_tokenizer", layer)}
+    assert named(folder) == {("tlkit.turns", layer)}
     assert_says(tlkit.load(folder / "artifact").model, asked(folder)["pairs"], asked(folder)["logits"])
 
 

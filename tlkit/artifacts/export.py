@@ -23,7 +23,6 @@ from tlkit.evaluation.report_base import Measured
 from tlkit.models import lora
 from tlkit.models.classifier import Spec
 from tlkit.reporting import model_card, report_page
-from tlkit.training import checkpoint
 from tlkit.utils import environment, files, regular_files
 
 if TYPE_CHECKING:

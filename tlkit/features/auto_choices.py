@@ -13,7 +13,8 @@ import numpy as np
 
 from tlkit.config import Compute
 from tlkit.errors import InputError, RunError
-from tlkit.features import disk_cache, extraction, frontier, function_digest, mixed_precision
+from tlkit.features import disk_cache, extraction, frontier, mixed_precision
+from tlkit.models import cache_keys
 from tlkit.utils import digests, schema
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def numeric(compute: Compute, clf: keras.Model, cut: frontier.Cut, batch: Any) -
         return compute.precision
     if compute.deterministic or not mixed_precision.has_units():
         return "float32"
-    about = {"frozen part": function_digest.functions(frontier.parts(clf, None, cut), values=False)}
+    about = {"frozen part": cache_keys.functions(frontier.parts(clf, None, cut), values=False)}
     return remembered(
         about, lambda: mixed_precision.measure(clf, lambda numbers: extraction.trunk(clf, [cut], numbers), batch())
     )

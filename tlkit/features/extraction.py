@@ -19,9 +19,10 @@ from uuid import uuid4
 import numpy as np
 
 from tlkit.config import Augment
-from tlkit.features import disk_cache, frontier, function_digest, mixed_precision
+from tlkit.features import disk_cache, frontier, mixed_precision
 from tlkit.features.feature_sets import Features, Source, Store, Stream
 from tlkit.features.shards import Column, Folder, narrowed
+from tlkit.models import cache_keys
 from tlkit.utils import digests
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _places(job: Job) -> list[_Place]:
     for cut, dtype in zip(job.cuts, job.kept, strict=True):
         if dtype == "stream":
             continue
-        part = function_digest.functions(frontier.parts(job.clf, None, cut))
+        part = cache_keys.functions(frontier.parts(job.clf, None, cut))
         facts = {"trunk": part, "precision": job.precision, "dtype": dtype}
         for source, views in job.sources:
             for view in range(views):
@@ -257,7 +258,7 @@ def _folder(source: Source, cut: frontier.Cut, view: int, facts: dict[str, Any])
 
     how, about = source.reading, source.clf.spec
     facts = facts | {
-        "code": [function_digest.code(), keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")],
+        "code": [cache_keys.code(), keras.__version__, tf.__version__, os.environ.get("TF_ENABLE_ONEDNN_OPTS")],
         "examples": source.split.digest(about.input.kind),
         "order": digests.combined({"order": source.order.tolist()}) if source.ragged else "",
         "input": {"kind": about.input.kind, "size": about.input.size, "resize": how.resize},

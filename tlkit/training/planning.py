@@ -12,8 +12,9 @@ import numpy as np
 
 from tlkit.config import Compute, Phase, Reading
 from tlkit.errors import InputError
-from tlkit.features import auto_choices, extraction, feature_sets, frontier, function_digest, mixed_precision
+from tlkit.features import auto_choices, extraction, feature_sets, frontier, mixed_precision
 from tlkit.features.auto_choices import Choices
+from tlkit.models import cache_keys
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfreeze
 from tlkit.training import steps
@@ -98,7 +99,7 @@ def identity(clf: keras.Model, data: Any, plan: Plan, cuts: Cuts) -> dict[str, A
     lowest = next(iter(cuts.values()))
     return {
         "data": data.fingerprint(),
-        "frozen part": function_digest.functions(frontier.parts(clf, None, lowest)),
+        "frozen part": cache_keys.functions(frontier.parts(clf, None, lowest)),
         "shapes after it": [list(variable.shape) for variable in frontier.segment(clf, lowest, None).variables],
         "views": list(plan.views),
         "precision": plan.compute.precision,
@@ -140,7 +141,7 @@ def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: fea
     """Measure in which precision the steps after a cut are faster, on made-up features of a usual length."""
     unfreeze(clf, depth)
     features, length = made_up(cut, training, TRIED)
-    about = {"steps": function_digest.functions(frontier.parts(clf, cut, None), values=False), "length": length}
+    about = {"steps": cache_keys.functions(frontier.parts(clf, cut, None), values=False), "length": length}
 
     def measured() -> str:
         return mixed_precision.measure(

@@ -18,7 +18,7 @@ import numpy as np
 from tlkit.data.splits import Data
 from tlkit.data.table_columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
-from tlkit.features import function_digest
+from tlkit.models import cache_keys
 from tlkit.models.backbone import Backbone, Local
 from tlkit.models.tabular.table_input import TABULAR, TableInput
 from tlkit.models.vision.architectures import read_keras
@@ -240,7 +240,7 @@ def _rows(data: Data, how: Pretraining) -> np.ndarray:
 def _kept(data: Data, rows: np.ndarray, how: Pretraining) -> Path:
     """Name the folder in the cache by all that the result depends on."""
     columns = [(column.name, column.categories) for column in data.columns]
-    facts = {"columns": columns, "how": dataclasses.asdict(how), "code": function_digest.code()}
+    facts = {"columns": columns, "how": dataclasses.asdict(how), "code": cache_keys.code()}
     return files.cache_home() / "autoencoders" / digests.combined(facts | {"rows": digests.array(rows)})[:32]
 
 

@@ -14,8 +14,7 @@ import pytest
 
 from tests.helpers import tiny_models
 from tlkit.errors import RunError
-from tlkit.features import function_digest
-from tlkit.models import classifier
+from tlkit.models import cache_keys, classifier
 from tlkit.utils import digests
 
 
@@ -41,14 +40,14 @@ def network(
 def test_a_second_build_has_other_names_and_the_same_key() -> None:
     first, second = network(), network()
     assert [layer.name for layer in first.layers[1:]] != [layer.name for layer in second.layers[1:]]
-    assert function_digest.functions([first]) == function_digest.functions([second])
+    assert cache_keys.functions([first]) == cache_keys.functions([second])
 
 
 def test_training_flags_do_not_matter() -> None:
     def freeze(model: object) -> None:
         model.trainable = False
 
-    assert function_digest.functions([network(freeze)]) == function_digest.functions([network()])
+    assert cache_keys.functions([network(freeze)]) == cache_keys.functions([network()])
 
 
 def one_weight(model: object) -> None:
@@ -76,19 +75,19 @@ def half(model: object) -> None:
 
 @pytest.mark.parametrize("change", [one_weight, one_statistic, other_epsilon, half])
 def test_what_a_layer_holds_changes_the_key(change: Callable) -> None:
-    assert function_digest.functions([network(change)]) != function_digest.functions([network()])
+    assert cache_keys.functions([network(change)]) != cache_keys.functions([network()])
 
 
 @pytest.mark.parametrize(
     "given", [{"strides": 2, "skip": True}, {"swapped": True}, {"axis": 1}, {"skip": False}], ids=str
 )
 def test_how_layers_are_called_and_joined_changes_the_key(given: dict) -> None:
-    assert function_digest.functions([network(**given)]) != function_digest.functions([network()])
+    assert cache_keys.functions([network(**given)]) != cache_keys.functions([network()])
 
 
 def test_the_order_and_number_of_parts_change_the_key() -> None:
     one, other = network(), network(one_weight)
-    digests = [function_digest.functions(parts) for parts in ([one], [one, other], [other, one], [one, one])]
+    digests = [cache_keys.functions(parts) for parts in ([one], [one, other], [other, one], [one, one])]
     assert len(set(digests)) == 4
 
 
@@ -98,7 +97,7 @@ def test_the_output_that_is_read_changes_the_key() -> None:
     model = network()
     inner = keras.Model(model.input, [model.layers[1].output, _norm(model).output])
     outer = keras.Model(model.input, [_norm(model).output, model.layers[1].output])
-    assert function_digest.functions([inner]) != function_digest.functions([outer])
+    assert cache_keys.functions([inner]) != cache_keys.functions([outer])
 
 
 def test_a_tokenizers_settings_change_the_key() -> None:
@@ -106,13 +105,13 @@ def test_a_tokenizers_settings_change_the_key() -> None:
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *tiny_models.WORDS]
     layers = [Tokens(words, True, 8), Tokens(words, True, 8), Tokens(words, False, 8), Tokens(words[:-1], True, 8)]
-    one, same, cased, fewer = (function_digest.functions([layer]) for layer in layers)
+    one, same, cased, fewer = (cache_keys.functions([layer]) for layer in layers)
     assert one == same and len({one, cased, fewer}) == 3
 
 
 # === The source ===
 
-PACKAGE = Path(function_digest.__file__).resolve().parent
+PACKAGE = Path(cache_keys.__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -127,11 +126,11 @@ def edited(package: Path, name: str) -> str:
     """Return the digest after another line in a module."""
     with (package / name).open("a") as file:
         file.write("EDITED = 1\n")
-    return function_digest.source(package)
+    return cache_keys.source(package)
 
 
 def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
-    assert function_digest.code() == function_digest.source(PACKAGE) == function_digest.source(package)
+    assert cache_keys.code() == cache_keys.source(PACKAGE) == cache_keys.source(package)
 
 
 @pytest.mark.parametrize(
@@ -142,11 +141,11 @@ def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
         "models/vision/architectures.py",
         "features/batchnorm_folding.py",
         "features/shards.py",
-        "features/function_digest.py",
+        "models/cache_keys.py",
     ],
 )
 def test_what_features_depend_on_changes_the_digest(package: Path, name: str) -> None:
-    assert edited(package, name) != function_digest.code()
+    assert edited(package, name) != cache_keys.code()
 
 
 @pytest.mark.parametrize(
@@ -162,50 +161,64 @@ def test_what_features_depend_on_changes_the_digest(package: Path, name: str) ->
     ],
 )
 def test_what_features_do_not_depend_on_leaves_the_digest_alone(package: Path, name: str) -> None:
-    assert edited(package, name) == function_digest.code()
+    assert edited(package, name) == cache_keys.code()
 
 
 def test_modules_in_nested_folders_count(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(function_digest, "FEATURE_SOURCES", (*function_digest.FEATURE_SOURCES, "models/**/*.py"))
-    nested = package / "models" / "vision"
+    monkeypatch.setattr(cache_keys, "FEATURE_SOURCES", (*cache_keys.FEATURE_SOURCES, "models/**/*.py"))
+    nested = package / "models" / "audio" / "more"
     nested.mkdir(parents=True)
-    (package / "models" / "data/table_file.py").write_text("ROWS = ()\n")
     (nested / "nets.py").write_text("DEPTH = 1\n")
-    before = function_digest.source(package)
-    changed = edited(package, "models/vision/nets.py")
-    assert changed != before and edited(package, "models/rows.py") not in (before, changed)
+    before = cache_keys.source(package)
+    changed = edited(package, "models/audio/more/nets.py")
+    assert changed != before
     (nested / "nets.py").rename(nested / "other.py")
-    assert function_digest.source(package) not in (before, changed)
+    assert cache_keys.source(package) not in (before, changed)
 
 
 def test_a_file_that_two_patterns_match_counts_once(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(function_digest, "FEATURE_SOURCES", ("**/images.py", *function_digest.FEATURE_SOURCES))
-    assert function_digest.source(package) == function_digest.code()
+    monkeypatch.setattr(cache_keys, "FEATURE_SOURCES", ("data/image*.py", *cache_keys.FEATURE_SOURCES))
+    assert cache_keys.source(package) == cache_keys.code()
 
 
 def test_a_pattern_that_matches_nothing_is_refused(package: Path) -> None:
-    (package / "features/batchnorm_folding.py").rename(package / "folded.py")
-    with pytest.raises(RunError, match=r"no file in .*tlkit matches 'folding.py', .*; install tlkit .*FEATURE_SOURCES"):
-        function_digest.source(package)
+    (package / "features" / "batchnorm_folding.py").rename(package / "folded.py")
+    with pytest.raises(
+        RunError,
+        match=r"no file .* matches 'features/batchnorm_folding.py', .*; install tlkit .*SOURCES",
+    ):
+        cache_keys.source(package)
 
 
 # where the pass over the data begins: itself, and what it reaches by a name, an input or a row of a table of backbones
-STARTS = ("filling", "precision", "vision", "text", "tabular", "prompts", "presets", "generators", "pretraining")
+STARTS = (
+    *(
+        "features.extraction",
+        "features.mixed_precision",
+        "models.vision.image_backbones",
+        "models.vision.image_presets",
+    ),
+    *("models.text.text_backbones", "models.tabular.table_input", "models.tabular.autoencoder"),
+    *("models.generation.prompt_input", "models.generation.generators"),
+)
 EXCEPTIONS = {
     "only refuse what is wrong, or say something": (
-        "allowed_layers",
-        "ambient",
-        "errors",
-        "escaping",
-        "forms",
-        "telling",
+        *("models.allowed_layers", "utils.environment", "errors", "utils.escaping", "utils.schema", "utils.progress"),
     ),
-    "bring files as they are": ("archives", "fetch", "files", "offline", "opening", "web"),
-    "where features lie, and room for them": ("cache",),
-    "name and digest the examples, and that digest is part of the key": ("duplicates", "splits", "traits"),
-    "above every cut: what is learned and answered": ("bio", "heads", "nexttoken", "predictions", "tagging", "targets"),
-    "additions to what trains; the weights are part of the key": ("lora",),
-    "ask a model that is trained": ("saliency", "writing"),
+    "bring files as they are": (
+        *("utils.archives", "utils.download", "utils.files", "utils.network", "utils.regular_files", "utils.lazy"),
+    ),
+    "digest plain values": ("utils.digests",),
+    "where features lie, and room for them": ("features.disk_cache",),
+    "name and digest the examples, and that digest is part of the key": (
+        *("data.near_duplicates", "data.splits", "data.example_info"),
+    ),
+    "above every cut: what is learned and answered": (
+        *("models.heads", "tasks.bio_tags", "tasks.entities", "tasks.next_token", "tasks.predictions", "tasks.targets"),
+    ),
+    "additions to what trains; the weights are part of the key": ("models.lora",),
+    "ask a model that is trained": ("models.attribution", "models.generation.decoding"),
+    "rooms, which hold nothing but a docstring": ("data", "features", "models", "models.generation", "tasks", "utils"),
 }
 
 
@@ -234,7 +247,7 @@ def test_every_module_that_the_pass_imports_is_a_source_or_an_exception() -> Non
         if (module := waiting.pop()) not in reached:
             reached.add(module)
             waiting += imported(module)
-    files = {file.relative_to(PACKAGE) for pattern in function_digest.FEATURE_SOURCES for file in PACKAGE.glob(pattern)}
+    files = {file.relative_to(PACKAGE) for pattern in cache_keys.FEATURE_SOURCES for file in PACKAGE.glob(pattern)}
     sources = {".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files}
     exceptions = {name for names in EXCEPTIONS.values() for name in names}
     assert reached - sources - exceptions == set(), "give these a pattern in FEATURE_SOURCES, or a reason here"
@@ -251,15 +264,15 @@ def test_facts_are_combined_whatever_their_order() -> None:
 def test_another_process_has_the_same_key(tmp_path: Path) -> None:
     tiny_models.tiny_bert(tmp_path / "bert")
     code = (
-        "import models, keras, tlkit; from tlkit import build, keys;"
-        "clf = models.tiny_classifier();"
+        "import keras, tlkit; from tests.helpers import tiny_models; from tlkit.models import cache_keys, classifier;"
+        "clf = tiny_models.tiny_classifier();"
         f"bert = tlkit.classifier('minilm_l6', 'cls_dense', 2, size=8, weights={str(tmp_path / 'bert')!r});"
-        "print(keys.functions(build.pieces(clf)[:2]), keys.functions(build.pieces(bert)[:2]))"
+        "print(*(cache_keys.functions(classifier.pieces(one)[:2]) for one in (clf, bert)))"
     )
-    tests = str(Path(tiny_models.__file__).parent)
+    tests = str(PACKAGE.parent)
     told = [
         subprocess.run([sys.executable, "-c", code], cwd=tests, capture_output=True, text=True, check=True).stdout
         for _ in range(2)
     ]
     assert told[0] == told[1] and len(set(told[0].split())) == 2
-    assert told[0].split()[0] == function_digest.functions(classifier.pieces(tiny_models.tiny_classifier())[:2])
+    assert told[0].split()[0] == cache_keys.functions(classifier.pieces(tiny_models.tiny_classifier())[:2])

@@ -1,4 +1,4 @@
-"""What stored features depend on, as one digest: nothing else may change them, and all of this may."""
+"""Compute cache keys: a digest of everything that stored features depend on, and of nothing else."""
 
 from __future__ import annotations
 
@@ -15,49 +15,17 @@ import numpy as np
 from tlkit.errors import RunError
 
 # Patterns of the files that stored features depend on, relative to the package; "**" stands for any folders.
-# These files import others that do not count; tests/features/test_function_digest.py gives the reasons.
+# These files import others that do not count; tests/models/test_cache_keys.py gives the reasons.
 FEATURE_SOURCES = (
-    # decoding and resizing, the inputs, tokenizers
-    *(
-        "config.py",
-        "data/image_decoding.py",
-        "data/images.py",
-        "models/vision/image_backbones.py",
-        "data/text_pairs.py",
-        "models/text/text_input.py",
-        "models/text/tokenizer.py",
-        "models/generation/prompt_tokenizer.py",
-    ),
-    *("models/generation/prompt_input.py", "data/table_columns.py", "models/tabular/table_input.py"),
-    # backbones and their weights
-    *(
-        "models/classifier.py",
-        "models/vision/architectures.py",
-        "models/vision/keras_applications.py",
-        "models/text/families.py",
-        "models/text/text_backbones.py",
-        "models/text/text_presets.py",
-        "models/vision/image_presets.py",
-        "models/vision/flattening.py",
-    ),
-    *(
-        "models/generation/generators.py",
-        "models/tabular/autoencoder.py",
-        "models/weights.py",
-        "models/vision/torch_pickle.py",
-        "models/hdf5.py",
-        "models/keras_configs.py",
-    ),
-    # the pass itself
-    *(
-        "features/frontier.py",
-        "features/batchnorm_folding.py",
-        "features/mixed_precision.py",
-        "features/extraction.py",
-        "features/feature_sets.py",
-        "features/shards.py",
-        "features/function_digest.py",
-    ),
+    # decoding, resizing, columns
+    *("config.py", "data/image_decoding.py", "data/images.py", "data/text_pairs.py", "data/table_columns.py"),
+    # inputs, tokenizers, backbones and their weights
+    *("models/backbone.py", "models/classifier.py", "models/weights.py", "models/hdf5.py", "models/keras_configs.py"),
+    *("models/vision/*.py", "models/text/*.py", "models/tabular/*.py"),
+    *("models/generation/generators.py", "models/generation/prompt_input.py", "models/generation/prompt_tokenizer.py"),
+    # the pass through the frozen part
+    *("features/frontier.py", "features/batchnorm_folding.py", "features/mixed_precision.py"),
+    *("features/extraction.py", "features/feature_sets.py", "features/shards.py", "models/cache_keys.py"),
 )
 
 # Layers that have moved, under the names they had in tlkit 0.1: a run that was interrupted then goes on, since its
@@ -106,7 +74,7 @@ def source(package: Path) -> str:
         if not matching:
             raise RunError(
                 f"no file in {package} matches {pattern!r}, a source that stored features depend on; install tlkit "
-                f"with all its source, or, where a module was renamed, mend FEATURE_SOURCES in function_digest.py"
+                f"with all its source, or, where a module was renamed, mend FEATURE_SOURCES in models/cache_keys.py"
             )
         files |= matching
     total = hashlib.sha256()
