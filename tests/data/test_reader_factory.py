@@ -54,18 +54,6 @@ def everything(dataset: tlkit.Data) -> list[tuple[str, str]]:
 # === Splits ===
 
 
-def test_drawn_splits() -> None:
-    dataset = arrays.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40, seed=3)
-    assert dataset.counts() == {"train": {"a": 42, "b": 28}, "val": {"a": 9, "b": 6}, "test": {"a": 9, "b": 6}}
-    assert "No val or test split was given; 70 % train, 15 % val and 15 % test" in dataset.splitting
-    assert "(seed 3)" in dataset.splitting
-    assert len(set(map(str, everything(dataset)))) == 100
-    assert (len(dataset.train), dataset.train.labels.dtype) == (70, np.int64)
-    assert of(dataset, "train") != of(
-        arrays.arrays([f"text {i}" for i in range(100)], ["a"] * 60 + ["b"] * 40), "train"
-    )
-
-
 def test_repr_is_short(tmp_path: Path) -> None:
     (folder(tmp_path, {"a": 4, "b": 4}) / "a" / "bad.png").write_bytes(b"")
     assert repr(tlkit.image_folder(tmp_path)) == (
@@ -74,16 +62,6 @@ def test_repr_is_short(tmp_path: Path) -> None:
 
 
 # === Fingerprint ===
-
-
-def test_fingerprint_of_texts_changes_with_what_matters() -> None:
-    def mark(texts: list[str], labels: list[str], seed: int = 0) -> str:
-        return arrays.arrays(texts, labels, seed=seed).fingerprint()
-
-    same = mark(TEXTS, LABELS)
-    assert same == mark(list(TEXTS), list(LABELS)) and len(same) == 64
-    others = [mark([*TEXTS[:-1], "dull books"], LABELS), mark(TEXTS, LABELS[::-1]), mark(TEXTS, ["x", "neg"] * 3)]
-    assert len({same, *others, mark(TEXTS, LABELS, seed=1)}) == 5
 
 
 def test_fingerprint_of_arrays_and_files(tmp_path: Path) -> None:
@@ -205,59 +183,6 @@ def test_trashnet(shared: Path) -> None:
     dataset = tlkit.image_folder(shared / "trashnet")
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1769, 379, 379]
     assert dataset.unreadable == () and len(dataset.labels) == 6
-
-
-# === Arrays ===
-
-
-@pytest.mark.parametrize("shape", [(8, 4, 4), (8, 4, 4, 1), (8, 4, 4, 3)])
-def test_arrays_of_pictures(shape: tuple[int, ...]) -> None:
-    pixels = np.arange(np.prod(shape)).reshape(shape) % 256
-    dataset = arrays.arrays(pixels, np.array([0, 1] * 4), labels=["even", "odd"])
-    assert (dataset.labels, dataset.kind) == (("even", "odd"), "image")
-    for split in (dataset.train, dataset.val, dataset.test):
-        for image, label in zip(split.items, split.labels, strict=True):
-            place = [np.array_equal(image, one) for one in pixels].index(True)
-            assert place % 2 == label
-
-
-def test_labels_of_arrays() -> None:
-    assert arrays.arrays(TEXTS, np.array(LABELS)).labels == ("neg", "pos")
-    assert arrays.arrays(TEXTS, LABELS, labels=["pos", "neg"]).labels == ("pos", "neg")
-    assert arrays.arrays(np.array(TEXTS), [10, 9] * 3).labels == ("9", "10")
-    assert arrays.arrays(TEXTS, [True, False] * 3).labels == ("False", "True")
-    unused = arrays.arrays(TEXTS, [2, 0] * 3, labels=["a", "b", "c"])
-    assert unused.labels == ("a", "c") and "Left out for want of examples: b." in unused.splitting
-    assert dict(everything(unused))["good film"] == "c"
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "error", "message"),
-    [
-        (TEXTS, LABELS[:-1], errors.InputError, "x has 6 examples and y has 5 labels; make them match"),
-        (TEXTS, np.eye(6), errors.InputError, "one label for each example; turn one-hot rows into numbers with argmax"),
-        (
-            [1, 2],
-            ["a", "b"],
-            errors.InputError,
-            "x holds 1; give texts, or pairs of them",
-        ),
-        (np.zeros((2, 4, 4, 2)), [0, 1], errors.InputError, "pictures must have the shape"),
-        (np.full((2, 4, 4), np.nan), [0, 1], errors.InputError, "the pictures hold NaN"),
-        (TEXTS, ["a", None] * 3, errors.DataError, "the labels of arrays are of the types NoneType, str"),
-        (TEXTS, ["a"] * 6, errors.DataError, "single class"),
-        ([], [], errors.DataError, "no readable example"),
-    ],
-)
-def test_arrays_that_cannot_be_used(x: object, y: object, error: type, message: str) -> None:
-    with pytest.raises(error, match=message):
-        arrays.arrays(x, y)
-
-
-@pytest.mark.parametrize(("y", "labels"), [([0, 5] * 3, ["a", "b"]), (["a", "c"] * 3, ["a", "b"])])
-def test_labels_outside_the_given_ones(y: list, labels: list[str]) -> None:
-    with pytest.raises(errors.DataError, match=r"has the label (5|'c'), which is not among the 2 in labels="):
-        arrays.arrays(TEXTS, y, labels=labels)
 
 
 # === read ===

@@ -1,4 +1,4 @@
-"""Figures against hand-made and scikit-learn's own, the table, the files, the plots, and evaluation of a model."""
+"""Figures against hand-made and scikit-learn's own, the table and the files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,6 @@ from sklearn import metrics
 
 from tlkit.errors import ArtifactError, InputError
 from tlkit.evaluation.classification_report import Report, score
-from tlkit.evaluation.evaluate import evaluate
-from tlkit.evaluation.plots import confusion_figure, curves_figure
-from tlkit.tasks import targets
 
 LABELS = ("cat", "dog", "owl")
 TRUTH = [0, 0, 0, 1, 1, 2]
@@ -210,44 +206,6 @@ def test_load_refuses_what_is_damaged(tmp_path: Path, content: bytes) -> None:
         Report.load(tmp_path)
 
 
-def test_curves_join_the_phases_and_mark_the_unfreezing() -> None:
-    loss, accuracy = curves_figure(small(history=HISTORY)).axes
-    assert [line.get_label() for line in loss.lines[:2]] == ["training", "validation"]
-    assert loss.lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5]
-    assert list(loss.lines[1].get_ydata()) == [row["val_loss"] for row in HISTORY]
-    assert list(accuracy.lines[0].get_ydata()) == [row["accuracy"] for row in HISTORY]
-    assert [list(line.get_xdata()) for line in loss.lines[2:]] == [[3.5, 3.5]]
-    assert [(text.get_text(), text.get_position()[0]) for text in loss.texts] == [("head", 2.0), ("top", 4.5)]
-
-
-def test_curves_leave_out_what_is_missing() -> None:
-    loss, _ = curves_figure(small(history=[{"phase": "head", "loss": 1.0, "accuracy": 0.5, "val_loss": None}])).axes
-    assert np.isnan(loss.lines[1].get_ydata()).all()
-
-
-@pytest.mark.parametrize(("classes", "numbers", "ticks"), [(2, 4, 2), (30, None, 30), (31, 0, 31), (300, 0, 100)])
-def test_confusion_stays_readable(classes: int, numbers: int | None, ticks: int) -> None:
-    report = many(classes)
-    axes = confusion_figure(report).axes[0]
-    assert len(axes.get_yticks()) == ticks
-    assert len(axes.texts) == (np.count_nonzero(report.confusion) if numbers is None else numbers)
-
-
-def test_confusion_colours_by_the_share_of_the_true_class() -> None:
-    axes = confusion_figure(small()).axes[0]
-    assert np.allclose(axes.images[0].get_array(), [[2 / 3, 1 / 3, 0], [0, 1, 0], [1, 0, 0]])
-    assert [t.get_text() for t in axes.get_yticklabels()] == list(LABELS)
-    assert (axes.get_ylabel(), axes.get_xlabel()) == ("truth", "answer")
-
-
-def test_confusion_turns_names_that_would_overlap() -> None:
-    turned = [
-        confusion_figure(many(2, labels=names)).axes[0].get_xticklabels()
-        for names in (["a", "b"], ["a" * 24] * 1 + ["b"])
-    ]
-    assert [labels[0].get_rotation() for labels in turned] == [0, 90]
-
-
 def test_plots_take_any_label(tmp_path: Path) -> None:
     many(3, labels=["$5 and $6_x", "日本語", "x" * 200]).save(tmp_path)
     assert (tmp_path / "confusion.png").stat().st_size > 1000
@@ -263,53 +221,6 @@ def test_plots_touch_no_backend_and_scores_load_no_tensorflow(tmp_path: Path) ->
         "assert not {'matplotlib.pyplot', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2], timeout=60)
-
-
-class Batches:
-    """Stand in for a row's input: hands out the split's items and remembers how it was asked."""
-
-    def batches(self, split: Any, reading: Any, view: int = 0) -> Any:
-        import tensorflow as tf
-
-        self.reading = reading
-        return tf.data.Dataset.from_tensor_slices(split.items).batch(reading.batch_size)
-
-
-@pytest.fixture
-def model() -> Any:
-    import keras
-
-    inputs = keras.Input((3,))
-    dropped = keras.layers.Dropout(0.9)(inputs)
-    clf = keras.Model(inputs, keras.layers.Softmax()(dropped))
-    clf.spec = SimpleNamespace(target=targets.of(LABELS), resize="pad", input=Batches())
-    return clf
-
-
-def test_evaluate(model: Any) -> None:
-    logits = np.log(PROBABILITIES).astype("float32")
-    report = evaluate(model, SimpleNamespace(items=logits, labels=np.array(TRUTH)), batch_size=4, name="val")
-    assert report.history == ()
-    assert np.allclose(report.probabilities, PROBABILITIES, atol=1e-6)
-    assert (report.split, report.labels) == ("val", LABELS)
-    assert report.seconds > 0
-    assert report.confusion.tolist() == small().confusion.tolist()
-    assert (model.spec.input.reading.batch_size, model.spec.input.reading.resize) == (4, "pad")
-
-
-def test_evaluate_takes_the_history_of_fit(model: Any) -> None:
-    split = SimpleNamespace(items=np.log(PROBABILITIES).astype("float32"), labels=np.array(TRUTH))
-    assert evaluate(model, split, history=SimpleNamespace(epochs=tuple(HISTORY))).history == tuple(HISTORY)
-
-
-def test_evaluate_refuses_a_split_without_examples(model: Any) -> None:
-    with pytest.raises(InputError, match="split has no examples to evaluate; choose another split"):
-        evaluate(model, SimpleNamespace(items=np.zeros((0, 3), "float32"), labels=np.array([], int)))
-
-
-def test_evaluate_refuses_a_model_of_another_make() -> None:
-    with pytest.raises(InputError, match=r"carries no `spec`; build it by a tlkit factory or get it from tlkit\.load"):
-        evaluate(object(), SimpleNamespace(items=[], labels=[]))
 
 
 def test_single_answers(tmp_path: Path) -> None:

@@ -10,9 +10,7 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_models
-from tlkit.data.table_columns import Column
 from tlkit.errors import InputError
-from tlkit.models.attribution import Asked, Words, cells, words
 
 SIDE = 16
 
@@ -106,71 +104,6 @@ def test_entities_and_what_is_written_have_no_explanation(target: object) -> Non
 
 
 # === Texts ===
-
-
-def counted(labels: tuple[str, ...], number: int | None = None) -> Asked:
-    """Return a model whose score of each label is how often that word stands in a text."""
-
-    class Counts(np.ndarray):
-        def numpy(self) -> np.ndarray:
-            return self
-
-    def tail(texts: object, training: bool) -> np.ndarray:
-        read = [text.decode() for text in texts.numpy()]
-        return np.array([[text.split().count(label) for label in labels] for text in read], float).view(Counts)
-
-    return Asked(lambda texts, training: texts, tail, labels, number, "crop")
-
-
-def test_the_words_that_carry_the_score_are_found() -> None:
-    text = "  a cat and a dog , cat!"
-    found = words(counted(("cat", "dog")), text)
-    assert found == Words(
-        "cat", 1.0, ("  a ", "cat ", "and ", "a ", "dog ", ", ", "cat", "!"), (0, 1, 0, 0, 0, 0, 0, -1)
-    )
-    assert "".join(found.pieces) == text
-    assert words(counted(("cat", "dog"), 1), text).weights[4] == 1
-
-
-@pytest.mark.parametrize("text", ["", "   "])
-def test_a_text_without_words(text: str) -> None:
-    assert words(counted(("cat", "dog")), text).weights == ()
-
-
-def test_scripts_without_spaces_are_cut_by_letters() -> None:
-    assert words(counted(("猫",)), "猫です ok").pieces == ("猫", "で", "す ", "ok")
-
-
-def test_of_a_pair_the_words_of_both_texts_are_left_out() -> None:
-    def tail(texts: object, training: bool) -> np.ndarray:
-        assert texts.shape[1:] == (2,)
-        told = [" ".join(part.decode() for part in pair) for pair in texts.numpy()]
-        return counted(("cat",)).tail(tf.constant(told), training)
-
-    import tensorflow as tf
-
-    asked = Asked(lambda texts, training: texts, tail, ("cat",), 0, "crop")
-    assert words(asked, ["a cat", "no cat "]) == Words("cat", 2.0, ("a ", "cat", "\nno ", "cat "), (0, 1, 0, 1))
-
-
-def test_the_cells_that_carry_the_score_are_found() -> None:
-    import tensorflow as tf
-
-    def tail(rows: object, training: bool) -> object:
-        known = tf.where(tf.math.is_nan(rows), 0.0, rows)
-        return tf.stack([known[:, 0] - 3 * known[:, 1], 0 * known[:, 0]], 1)
-
-    asked = Asked(lambda rows, training: rows, tail, ("yes", "no"), 0, "crop")
-    table = (Column("age"), Column("<job>", ("none", "cook")), Column("more"))
-    found = cells(asked, np.array([30, 1, np.nan], np.float32), table)
-    assert found == Words("yes", 27.0, ("age: 30.0, ", "<job>: cook, ", "more: missing"), (30, -3, 0))
-
-
-def test_of_a_long_text_neighbours_are_left_out_together() -> None:
-    text = "word " * 90 + "cat " + "word " * 99
-    found = words(counted(("cat",)), text)
-    assert len(found.pieces) == 32 and sum(found.weights) == 1 and "cat" in found.pieces[found.weights.index(1)]
-    assert "".join(found.pieces) == text
 
 
 @pytest.mark.slow

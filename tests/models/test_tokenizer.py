@@ -212,3 +212,60 @@ def test_no_word_that_was_seen_is_exported(tmp_path: Path) -> None:
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"Geheimnis" not in written and b"Xylophon" not in written and "\u0120cat".encode() in written
     graph_scan.scan(tmp_path)
+
+
+# === WordPieces by hand ===
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *tiny_models.WORDS, "##s"]
+
+
+def padded(layer: Tokens, texts: list[str]) -> list[list[int]]:
+    import tensorflow as tf
+
+    return layer(tf.constant(texts))["token_ids"].numpy().tolist()
+
+
+def test_tokens_are_word_pieces_cut_and_padded() -> None:
+    layer = Tokens(VOCABULARY, True, 6)
+    cat, unknown, end = VOCABULARY.index("cat"), 1, VOCABULARY.index("##s")
+    assert padded(layer, ["Cats CAT zebra"]) == [[2, cat, end, cat, unknown, 3]]
+    assert padded(layer, ["", "dog"]) == [[2, 3, 0], [2, VOCABULARY.index("dog"), 3]]
+    assert padded(layer, "cat " * 9) == [[2, cat, cat, cat, cat, 3]]
+
+
+@pytest.mark.parametrize(
+    ("texts", "length"), [([""], 2), (["cat", ""], 3), (["the cat sat", "a"], 5), (["cat " * 9, "cat"], 6)]
+)
+def test_a_batch_is_as_long_as_its_longest_text(texts: list[str], length: int) -> None:
+    assert {len(row) for row in padded(Tokens(VOCABULARY, True, 6), texts)} == {length}
+
+
+def test_an_empty_batch_keeps_one_column_in_the_exported_graph() -> None:
+    import tensorflow as tf
+
+    layer = Tokens(VOCABULARY, True, 6)
+    graph = tf.function(layer, input_signature=[tf.TensorSpec((None,), tf.string)])
+    assert {tuple(value.shape) for value in graph(tf.constant([], tf.string)).values()} == {(0, 1)}
+
+
+def test_a_cased_vocabulary_keeps_case() -> None:
+    assert padded(Tokens(VOCABULARY, False, 4), ["Cat cat"]) == [[2, 1, VOCABULARY.index("cat"), 3]]
+
+
+def test_the_mask_marks_the_real_tokens() -> None:
+    import tensorflow as tf
+
+    given = Tokens(VOCABULARY, True, 6)(tf.constant(["the cat", "the cat sat on"]))
+    assert given["padding_mask"].numpy().tolist() == [[True, True, True, True, False, False], [True] * 6]
+    assert given["segment_ids"].numpy().tolist() == [[0] * 6] * 2
+
+
+def test_output_spec_agrees_with_the_outputs() -> None:
+    import keras
+    import tensorflow as tf
+
+    layer = Tokens(VOCABULARY, True, 6)
+    spec = layer.compute_output_spec(keras.KerasTensor((None,), dtype="string"))
+    given = layer(tf.constant(["the cat", "a"]))
+    assert {key: value.dtype for key, value in spec.items()} == {key: v.dtype.name for key, v in given.items()}
+    assert {value.shape for value in spec.values()} == {(None, None)}, "the length is that of each batch"

@@ -56,8 +56,6 @@ BAD_OPTIONS = [
 ]
 
 
-
-
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
@@ -86,10 +84,6 @@ def stood(job: Job) -> dict[str, object]:
     (out / "tlkit.json").write_text("{}")
     (out / "thesis.txt").write_text("a stranger's")
     return contents(out)
-
-
-
-
 
 
 @pytest.fixture
@@ -275,35 +269,6 @@ def test_an_unfinished_run_of_another_job_is_refused(job: Job, photos: Path) -> 
     refused(dataclasses.replace(job, seed=1), r"another run: seed was 0, now 1\. Choose", RunError)
 
 
-def test_what_does_not_say_how_it_was_started_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"holds no run of tlkit \(no run.json\); name the directory"):
-        jobs.resumed(str(tmp_path))
-    for strange in (None, {}, {"data": "x"}):
-        record.begin(tmp_path, {"settings": {}, "data": "x", "job": strange})
-        with pytest.raises(RunError, match="does not say how it was started; give the command it was started with"):
-            jobs.resumed(str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "fault"),
-    [
-        ("data", 5, "data is of type int, not str"),
-        ("size", "large", "size is 'large', not int or null"),
-        ("epochs", "12", "epochs is '12', not list of int or null"),
-        ("sampling", "some", "sampling is 'some', not 'all' or 'balanced'"),
-        ("learning_rate", [1, None], "learning_rate is of type list, not list of float or null"),
-        ("flip", "no", "flip is of type str, not bool"),
-    ],
-)
-def test_a_job_of_wrong_types_cannot_be_resumed(tmp_path: Path, name: str, value: object, fault: str) -> None:
-    given = record.given(Job(data="digits", out="x", epochs=(1, 2), learning_rate=(1, 0.5), unfreeze="all"))
-    record.begin(tmp_path, {"settings": {}, "data": "x", "job": given})
-    assert jobs.resumed(str(tmp_path)).epochs == [1, 2]
-    record.begin(tmp_path, {"settings": {}, "data": "x", "job": given | {name: value}})
-    with pytest.raises(RunError, match=rf"run\.json is damaged: of the job, {fault}; give the command it was started"):
-        jobs.resumed(str(tmp_path))
-
-
 def test_other_versions_are_said(job: Job, monkeypatch: pytest.MonkeyPatch, untrained: None, capsys: object) -> None:
     monkeypatch.setattr(export, "export", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(Interrupted):
@@ -414,24 +379,6 @@ def test_data_that_do_not_suit_the_backbone(job: Job, photos: Path, tmp_path: Pa
     refused(dataclasses.replace(job, backbone="minilm_l6"), "minilm_l6 takes texts, but .*photos holds images")
 
 
-def test_defaults_follow_the_data(tmp_path: Path, photos: Path) -> None:
-    (tmp_path / "table.csv").write_text("text,label\na,b\n")
-    (tmp_path / "list.csv").write_text("image,label\na.jpg,b\n")
-    for source, expected in {
-        str(photos): jobs.DEFAULTS["image"],
-        "digits": jobs.DEFAULTS["image"],
-        str(tmp_path / "table.csv"): jobs.DEFAULTS["text"],
-        str(tmp_path / "list.csv"): jobs.DEFAULTS["image"],
-        "bbc_news": jobs.DEFAULTS["text"],
-    }.items():
-        asked = Job(data=source, out="out")
-        job = jobs.completed(asked, jobs.kind_of(asked))
-        assert (job.backbone, job.head) == expected
-    unseen = Job(data="tfds:mnist", out="out")
-    assert jobs.completed(unseen, jobs.kind_of(unseen)).backbone is None
-    assert jobs.completed(Job(data="digits", out="out", head="flatten_dense"), "image").head == "flatten_dense"
-
-
 def test_weights_that_do_not_fit(job: Job, tmp_path: Path) -> None:
     path = tmp_path / "other.weights.h5"
     tiny_models.tiny_classifier().head.save_weights(path)
@@ -510,29 +457,6 @@ def test_what_hurts_is_said_before_training(
     assert "conflict" in [finding["code"] for finding in done.ledger["findings"]]
     told = capsys.readouterr().out
     assert "more than one label" in told and "tlkit doctor" in told
-
-
-def test_schedule_takes_what_the_job_sets(job: Job) -> None:
-    job = dataclasses.replace(job, epochs=(0, 7), learning_rate=(1e-2, 1e-3), unfreeze="all")
-    (only,) = run.schedule(job)
-    assert (only.name, only.epochs, only.learning_rate, only.unfreeze) == ("top", 7, 1e-3, "all")
-    plain = run.schedule(dataclasses.replace(job, epochs=None, learning_rate=None, unfreeze=None))
-    assert plain == VISION["tiny"].phases
-
-
-def test_the_command_that_does_a_job_again_leaves_out_folders_and_defaults() -> None:
-    assert jobs.command(Job(data="/home/me/my photos", out="/home/me/out")) == "tlkit train 'my photos' --out RUN"
-    given = {"weights": None, "epochs": (3, 0), "learning_rate": (1e-3, 1e-4), "unfreeze": "all", "flip": False}
-    told = jobs.command(Job(data="photos", out="x", **given, strict=True, splits="/home/me/splits.csv", seed=7))
-    assert told == (
-        "tlkit train photos --weights random --epochs 3,0 --learning-rate 0.001,0.0001 --unfreeze all --no-flip "
-        "--splits splits.csv --strict --seed 7 --out RUN"
-    )
-    from tlkit.cli import commands
-
-    options = commands._parser().parse_args(told.split()[1:])
-    again = dataclasses.replace(commands._job(options), out="x")
-    assert again == Job(data="photos", out="x", **given, strict=True, splits="splits.csv", seed=7)
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ import tlkit
 from tests.helpers import tiny_models
 from tlkit.config import Augment, Compute, Phase
 from tlkit.errors import FreezeError, InputError
-from tlkit.features import auto_choices, disk_cache, extraction, feature_sets, frontier, mixed_precision
-from tlkit.features.shards import Column
+from tlkit.features import auto_choices, disk_cache, extraction, frontier, mixed_precision
 from tlkit.models import classifier, heads
-from tlkit.tasks import targets
 from tlkit.training import estimate, loop, options
 from tlkit.training.checkpoint import Keeper
 
@@ -510,71 +507,3 @@ def test_auto_trains_in_what_the_measurement_says(monkeypatch: pytest.MonkeyPatc
     chosen = history.settings["choices"]
     assert chosen["precision"] == "bfloat16" and chosen["tails"] == {2: "float32", 1: "bfloat16", 0: "float32"}
     assert ["mixed_bfloat16" in names for names in seen] == [False, True, False]
-
-
-# === Batches ===
-
-
-class Watched:
-    """Features that write down which examples every epoch asks for."""
-
-    def __init__(self, count: int, ragged: bool) -> None:
-        values = np.arange(count, dtype=np.float32)[:, None] / count
-        self.inner = feature_sets.Store(((Column([values], count, "float32"),),), np.arange(count) % 2, ragged)
-        self.labels, self.ragged, self.nbytes, self.asked = self.inner.labels, ragged, 0, []
-
-    def chunks(self, order: np.ndarray, epoch: int) -> Iterator[feature_sets.Chunk]:
-        self.asked.append((epoch, order))
-        return self.inner.chunks(order, epoch)
-
-    def order(self, epoch: int) -> list[np.ndarray]:
-        return [batch for number, order in self.asked if number == epoch for batch in order]
-
-
-def looped(count: int, ragged: bool, *, seed: int = 0, name: str = "head") -> tuple[Watched, list[np.ndarray]]:
-    """Train a dense layer for two epochs; return what was asked for, and its weights."""
-    import keras
-
-    keras.utils.set_random_seed(0)
-    value = keras.Input((1,))
-    tail = keras.Model([value], keras.layers.Dense(2, activation="softmax")(value))
-    training = Watched(count, ragged)
-    asked = loop.Options(targets.of(2), 8, 9, np.ones(2), 0.0, 0.0, seed)
-    features = (training, Watched(8, False))
-    loop.train(tail, Phase(name, 2, 1e-2), features, asked, lambda record: None, Keeper(None))
-    return training, tail.get_weights()
-
-
-@pytest.mark.parametrize("ragged", [False, True])
-def test_every_epoch_sees_every_example_once_in_another_order(ragged: bool) -> None:
-    training, _ = looped(203, ragged)
-    orders = [training.order(epoch) for epoch in (1, 2)]
-    for batches in orders:
-        assert sorted(np.concatenate(batches)) == list(range(203))
-        assert sorted(map(len, batches)) == [3] + [8] * 25
-    assert not np.array_equal(np.concatenate(orders[0]), np.concatenate(orders[1]))
-
-
-def test_the_order_follows_from_seed_phase_and_epoch() -> None:
-    first, same_again, seed, phase = (
-        np.concatenate(looped(40, True, **given)[0].order(1)) for given in ({}, {}, {"seed": 1}, {"name": "top"})
-    )
-    assert np.array_equal(first, same_again)
-    assert not np.array_equal(first, seed) and not np.array_equal(first, phase)
-
-
-def test_examples_of_like_length_go_together_and_their_batches_at_random() -> None:
-    def spread(ragged: bool) -> tuple[float, list[int]]:
-        batches = looped(256, ragged)[0].order(1)
-        return float(np.mean([np.ptp(batch) for batch in batches])), [int(batch[0]) for batch in batches]
-
-    (together, starts), (apart, _) = spread(True), spread(False)
-    assert together < 30 < 150 < apart
-    assert np.abs(np.diff(starts)).mean() > 40, "batches stand by length"
-
-
-def test_how_many_steps_go_at_a_time_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, many = looped(50, False)
-    monkeypatch.setattr(feature_sets, "CHUNK", 1)
-    _, single = looped(50, False)
-    assert all(np.array_equal(a, b) for a, b in zip(many, single, strict=True))

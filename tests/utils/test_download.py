@@ -92,23 +92,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 # === Settings ===
 
 
-@pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", True)])
-def test_offline(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
-    assert network.is_set() is False
-    monkeypatch.setenv("TLKIT_OFFLINE", value)
-    assert network.is_set() is expected
-
-
-def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert download.patience() == 9
-    monkeypatch.setenv("TLKIT_TIMEOUT", "2.5")
-    assert download.patience() == 2.5
-    for wrong in ("0", "soon", "-1", "inf"):
-        monkeypatch.setenv("TLKIT_TIMEOUT", wrong)
-        with pytest.raises(InputError, match=f"TLKIT_TIMEOUT is '{wrong}'; give a number of seconds above 0"):
-            download.patience()
-
-
 def test_reachable(server: Any, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLKIT_TIMEOUT", "0.5")
     assert download.reachable(server.address)
@@ -356,14 +339,6 @@ def test_no_redirection_leaves_the_web(place: str, unruly: Any, tmp_path: Path) 
         download.url(f"{unruly.address}/leads/{place}", tmp_path / "w.h5", "")
     assert left(tmp_path) == []
     download.url(f"{unruly.address}/leads/{unruly.address}/body", tmp_path / "w.h5", PIN)
-
-
-def test_no_redirection_leads_from_https_to_http() -> None:
-    import urllib.request
-
-    asked = urllib.request.Request("https://example.invalid/a")
-    with contextlib.closing(io.BytesIO()) as body, pytest.raises(network.UnwantedError, match="leads to http://b"):
-        network._Redirects().redirect_request(asked, body, 302, "", {}, "http://b/a")
 
 
 @pytest.mark.parametrize(

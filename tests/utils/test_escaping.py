@@ -21,14 +21,6 @@ from tests.helpers.markdown_cards import rendered
 from tlkit.cli import arguments
 from tlkit.config import Splitting
 from tlkit.errors import DataError
-from tlkit.tasks.predictions import (
-    EntitiesPrediction,
-    Prediction,
-    Span,
-    TagsPrediction,
-    TextPrediction,
-    ValuePrediction,
-)
 from tlkit.training import checkpoint
 from tlkit.utils import escaping, interrupts, progress
 
@@ -99,20 +91,6 @@ def test_the_titles_of_bars(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_interrupts_are_told_through_it(capsys: pytest.CaptureFixture) -> None:
     interrupts._say("\nstopping \x1b[2J\n")
     assert capsys.readouterr().err == "\nstopping \\x1b[2J\n"
-
-
-@pytest.mark.parametrize(
-    ("found", "told"),
-    [
-        (Prediction(HOSTILE, 0.5, ((HOSTILE, 0.5),)), f"{WITHOUT}\t0.5000"),
-        (TagsPrediction((HOSTILE, "b\t"), ((HOSTILE, 0.5),)), f"{WITHOUT}|b\\t\t{WITHOUT}=0.5000"),
-        (ValuePrediction(HOSTILE, 0.5), f"0.5\t{WITHOUT}"),
-        (EntitiesPrediction((), (), (), (Span("\x1b", HOSTILE, 0, 1, 0.5),)), f"{WITHOUT}=\\x1b 0.5000"),
-        (TextPrediction("a\x1b\nb\u202e"), "a\\x1b b\\u202e"),
-    ],
-)
-def test_answers_are_a_line_each(found: object, told: str) -> None:
-    assert str(found) == told
 
 
 # === JSON and YAML ===

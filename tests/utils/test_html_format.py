@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import pytest
-
-from tests.helpers import made_up_runs, multilabel_reports, regression_reports
+from tests.helpers import made_up_runs
 from tests.helpers.page_structure import Structure
-from tlkit.evaluation.report_base import SHOWN
 from tlkit.utils import html_format
 
 
@@ -29,30 +26,6 @@ def test_words_are_cut_and_escaped() -> None:
         "".join(html_format.table(("", made_up_runs.HOSTILE), [(made_up_runs.HOSTILE, made_up_runs.HOSTILE)]))
     )
     assert page.text.count(made_up_runs.HOSTILE) == 3 and page.count("script") == 0
-
-
-def test_a_report_in_a_notebook() -> None:
-    found = dataclasses.replace(made_up_runs.report(3), notes=(made_up_runs.HOSTILE,), split=made_up_runs.HOSTILE)
-    page = Structure(found._repr_html_())
-    assert page.count("script") == page.count("img") == 0 and page.text.count(made_up_runs.HOSTILE) == 3
-    assert f"{found.accuracy:.3f}" in page.text and "macro-F1" in page.text and "class 002" in page.text
-    assert all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
-
-
-def test_of_many_classes_a_notebook_shows_the_worst() -> None:
-    found = made_up_runs.report(120)
-    page = Structure(found._repr_html_())
-    assert page.count("tr") == 1 + len(found.figures) + 1 + SHOWN and "the 20 worst of 120 by f1" in page.text
-    rows = sorted((row for row in found.per_class if row["support"]), key=lambda row: row["f1"])
-    assert rows[0]["label"] in page.text and rows[-1]["label"] not in page.text
-    assert len(found._repr_html_()) < 10_000
-
-
-@pytest.mark.parametrize("made", [multilabel_reports.report, regression_reports.report], ids=["tags", "value"])
-def test_other_reports_in_a_notebook(made: object) -> None:
-    found = made()
-    page = Structure(found._repr_html_())
-    assert page.count("td") >= len(found.figures) and html_format.number(found.loss) in page.text
 
 
 def test_a_history_in_a_notebook() -> None:

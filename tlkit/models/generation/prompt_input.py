@@ -70,9 +70,9 @@ class PromptInput:
             InputError: more than the architecture has positions for, or no room for prompt and reply.
         """
         size = self.size if size is None else size
-        length = (self.length if self.summarizes else size // 2) if length is None else length
         if not (isinstance(size, int) and LEAST <= size <= self.limit):
             raise InputError(f"size {size!r} does not suit this backbone; give {LEAST} to {self.limit} tokens")
+        length = (self.length if self.summarizes else size // 2) if length is None else length
         most = self.limit if self.summarizes else size - LEAST // 2
         if not (isinstance(length, int) and LEAST // 2 <= length <= most):
             raise InputError(f"length {length!r} does not suit size={size}; give {LEAST // 2} to {most} tokens")

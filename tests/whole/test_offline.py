@@ -316,44 +316,11 @@ def test_a_guard_leaves_other_threads_and_later_calls_alone(
     assert len(had) == 2
 
 
-def test_a_library_that_hides_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    with pytest.raises(OfflineError, match=r"so example\.invalid is not asked"), network.guard():
-        try:
-            socket.getaddrinfo("example.invalid", 80)
-        except Exception as error:
-            raise ValueError("the preset is unknown") from error
-    with pytest.raises(ValueError, match="of its own"), network.guard():
-        raise ValueError("of its own")
-
-
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs sockets that are files")
-def test_offline_sockets_that_are_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as asking, network.guard():
-        listening.bind("here")
-        listening.listen()
-        asking.connect("here")
-
-
 # === Secrets ===
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("https://user:pa@ss@host/a?token=1 is", "https://***@host/a?*** is"),
-        ("('http://token@host:8/a')", "('http://***@host:8/a')"),
-        ("https://host/a@b", "https://host/a@b"),
-        ("https://host/a, b@c?d", "https://host/a, b@c?d"),
-        ("nothing", "nothing"),
-    ],
-)
-def test_hidden(text: str, shown: str) -> None:
-    assert network.hidden(text) == shown
-
-
 def test_importing_tlkit_offline_needs_no_library() -> None:
-    code = "import sys; from tlkit import offline; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = (
+        "import sys; from tlkit.utils import network; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
