@@ -1,4 +1,4 @@
-"""Which rooms of tlkit may import which: a dozen sentences, each of them a test; and what a room looks like."""
+"""Which rooms of tlkit may import which: a dozen sentences, each of them a test; how a room looks, and its tests."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "tlkit"
+TESTS = Path(__file__).resolve().parents[1]
 ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 ALIASES = {"text", "vision"}  # former names of modules, which hand on what users import
 MODULES = {"__init__", "config", "errors", "layers"}  # that lie in no room
+TOP = "config"  # where the tests of these lie
+HANDED_ON = {f"{TOP}/test_{name}.py" for name in ALIASES | {"layers"}}  # tested in one file
+OF_NO_MODULE = {"whole", "project"}  # the tests of the whole product, and of the repository
 
 SENTENCES = (
     "errors imports nothing",
@@ -127,6 +131,39 @@ def test_a_room_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree)
     if path.parent.name != "cli":  # which hands on its entry points
         assert len(tree.body) == 1, "importing a room imports nothing"
+
+
+def expected_tests(package: Path) -> set[str]:
+    """Return the path of each module's test file: tests/<room>/test_<module>.py, in whatever folder of the room it is."""
+    parts = [path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py")]
+    files = {f"{part[0] if part[1:] else TOP}/test_{part[-1]}.py" for part in parts if part[-1] != "__init__"}
+    return files - HANDED_ON | ({f"{TOP}/test_aliases.py"} if files & HANDED_ON else set())
+
+
+def existing_tests(tests: Path) -> set[str]:
+    """Return the path of each test file of a room."""
+    found = {path.relative_to(tests).as_posix() for path in tests.rglob("test_*.py")}
+    return {name for name in found if name.split("/")[0] not in OF_NO_MODULE}
+
+
+def test_every_module_has_a_test_file() -> None:
+    assert expected_tests(PACKAGE) - existing_tests(TESTS) == set()
+
+
+def test_every_test_file_of_a_room_is_named_after_a_module() -> None:
+    assert existing_tests(TESTS) - expected_tests(PACKAGE) == set()
+
+
+def test_a_module_without_tests_and_tests_without_a_module_are_noticed(tmp_path: Path) -> None:
+    for name in ("models/vision/images.py", "models/__init__.py", "config.py", "text.py", "data/files.py"):
+        (tmp_path / "package" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "package" / name).touch()
+    for name in ("models/test_images.py", "models/test_gone.py", "whole/test_run.py", "models/vision/test_images.py"):
+        (tmp_path / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tests" / name).touch()
+    expected, existing = expected_tests(tmp_path / "package"), existing_tests(tmp_path / "tests")
+    assert expected - existing == {"config/test_config.py", "config/test_aliases.py", "data/test_files.py"}
+    assert existing - expected == {"models/test_gone.py", "models/vision/test_images.py"}
 
 
 @pytest.mark.parametrize(
