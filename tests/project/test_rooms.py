@@ -134,7 +134,7 @@ def test_a_room_says_what_it_is_for(path: Path) -> None:
 
 
 def expected_tests(package: Path) -> set[str]:
-    """Return the path of each module's test file: tests/<room>/test_<module>.py, in whatever folder of the room it is."""
+    """Return the path of the test file that each module should have: tests/<room>/test_<module>.py."""
     parts = [path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py")]
     files = {f"{part[0] if part[1:] else TOP}/test_{part[-1]}.py" for part in parts if part[-1] != "__init__"}
     return files - HANDED_ON | ({f"{TOP}/test_aliases.py"} if files & HANDED_ON else set())
