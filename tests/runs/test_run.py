@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tests.helpers.run_directories import NOTHING, contents, export_little, save_pictures
-
 import csv
 import dataclasses
 import json
@@ -11,11 +9,11 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
-from tests.helpers import tiny_models
-import numpy as np
 import pytest
 
 import tlkit
+from tests.helpers import tiny_models
+from tests.helpers.run_directories import NOTHING, contents, export_little, save_pictures
 from tlkit.artifacts import export
 from tlkit.config import Compute
 from tlkit.data.readers import image_folder
@@ -56,8 +54,6 @@ BAD_OPTIONS = [
 ]
 
 
-
-
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
@@ -86,10 +82,6 @@ def stood(job: Job) -> dict[str, object]:
     (out / "tlkit.json").write_text("{}")
     (out / "thesis.txt").write_text("a stranger's")
     return contents(out)
-
-
-
-
 
 
 @pytest.fixture

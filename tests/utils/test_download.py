@@ -414,7 +414,7 @@ def test_a_full_disk_leaves_nothing(server: Any, tmp_path: Path, monkeypatch: py
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
-FETCH = "import sys; from tlkit import fetch; fetch.url(sys.argv[1], sys.argv[2], sys.argv[3])"
+FETCH = "import sys; from tlkit.utils import download; download.url(sys.argv[1], sys.argv[2], sys.argv[3])"
 
 
 def test_two_processes_fetch_once(server: Any, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,29 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.runs import record
-from tlkit.errors import InputError
-from tlkit.utils import text_format
-from tlkit.evaluation import plots, significance
-from tlkit.evaluation.report_base import called
+from tlkit.errors import InputError, RunError
+from tlkit.evaluation import significance
+from tlkit.evaluation.report_base import REPORTS, called
 from tlkit.reporting import html_page, report_page
-from tlkit.utils import files, html_format, regular_files
-from tlkit.utils.escaping import line
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from tlkit.errors import RunError
-from tlkit.evaluation.report_base import REPORTS
 from tlkit.runs import record
-from tlkit.utils import files
-from tlkit.utils import regular_files
-from tlkit.utils import schema
-from tlkit.utils.escaping import from_cell
-from typing import Any
-import csv
-import io
-import numpy as np
-import os
+from tlkit.utils import files, html_format, regular_files, schema, text_format
+from tlkit.utils.escaping import from_cell, line
 
 CELL = 48  # characters of a cell in a terminal
 LEVEL = 0.05  # a corrected p-value below it is called more than chance
@@ -95,7 +81,8 @@ class Comparison:
         found = [(name, *(run.facts.get(name, "-") for run in self.runs)) for name in names]
         target = self.runs[0].target
         return found + [
-            (called(name, target), *(html_format.number(run.figures.get(name)) for run in self.runs)) for name in figures
+            (called(name, target), *(html_format.number(run.figures.get(name)) for run in self.runs))
+            for name in figures
         ]
 
     def lines(self) -> list[str]:
@@ -212,6 +199,7 @@ def _tested(runs: tuple[Compared, ...]) -> Comparison:
     if len({run.data for run in runs}) > 1:
         notes.append("the test examples are the same, but not all of the data: the runs learned from other examples")
     return Comparison(runs, of, best, means[best], tuple(tests), tuple(notes))
+
 
 # what a comparison reads of each file, as `forms.mismatches` takes it
 PHASE = {"name": str, "trainable": int, "seconds": float}
