@@ -94,7 +94,9 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(fit, "fit", fake_fit)
     monkeypatch.setattr(
-        run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={})
+        run.evaluate,
+        "evaluate",
+        lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={}),
     )
 
 
@@ -450,7 +452,7 @@ def test_weights_that_cannot_be_fetched_are_missed_before_the_data_are_read(
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(jobs.data, "read", lambda *_, **__: pytest.fail("the data were read"))
+    monkeypatch.setattr(jobs.reader_factory, "read", lambda *_, **__: pytest.fail("the data were read"))
     for backbone, file in (
         ("vgg16", "vgg16_weights_tf_dim"),
         ("efficientnet_lite0", "efficientnet-lite0-57934424.pth"),

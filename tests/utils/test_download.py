@@ -408,7 +408,7 @@ def test_a_full_disk_leaves_nothing(server: Any, tmp_path: Path, monkeypatch: py
         yield full
 
     # The bar is moved on right after a write; its failure stands for that of the write.
-    monkeypatch.setattr(download.files, "progress", bar)
+    monkeypatch.setattr(download.progress, "progress", bar)
     with pytest.raises(RunError, match=r"cannot write .*w.h5.part: the disk is full"):
         download.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []

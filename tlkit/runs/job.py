@@ -14,6 +14,7 @@ from tlkit.config import Phase, Splitting
 from tlkit.data import reader_factory
 from tlkit.data.readers import image_table
 from tlkit.data.readers.conll import is_tagged
+from tlkit.data.splits import Data
 from tlkit.errors import InputError, RunError
 from tlkit.models import heads, weights
 from tlkit.models.classifier import DEFAULTS, find_backbone, table
@@ -90,7 +91,7 @@ class Job:
     strict: bool = False
     seed: int = 0
 
-    def read(self) -> data.Data:
+    def read(self) -> Data:
         """Read the data; raises as `tlkit.read` does."""
         splitting = Splitting(self.seed, self.split, self.splits, self.group_by, self.near_duplicates)
         columns = {name: getattr(self, name) for name in READ}
