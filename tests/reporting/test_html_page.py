@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from tests.helpers import tiny_data
@@ -114,6 +115,14 @@ def test_hostile_words_are_shown_as_text(written: Callable[..., Structure]) -> N
 def test_half_a_surrogate_does_not_stop_it(written: Callable[..., Structure]) -> None:
     data = tiny_data.texts(["a\ud800b", "two"], [0, 1], ["train", "train"])
     assert "a?b" in written(shown(("line 0",)), data=data).text
+
+
+def test_a_page_with_a_line_of_plain_text_is_not_written(tmp_path: Path) -> None:
+    html_page.write(tmp_path / "x.html", [Markup("<p>"), Markup("</p>")])
+    assert (tmp_path / "x.html").read_text("utf-8") == "<p>\n</p>\n"
+    with pytest.raises(TypeError, match=r"'<b>x</b>' is plain text, not HTML"):
+        html_page.write(tmp_path / "y.html", [Markup("<p>"), "<b>x</b>", Markup("</p>")])
+    assert not (tmp_path / "y.html").exists()
 
 
 # === Examples ===

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from tlkit.errors import InputError, RunError
 from tlkit.evaluation import significance
@@ -119,20 +120,20 @@ class Comparison:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write it as one HTML page, without network or script; raise RunError where it cannot be written."""
-        files.write_text(path, "".join(f"{line}\n" for line in self._page()))
+        html_page.write(path, self._page())
 
     def _repr_html_(self) -> str:
-        return "\n".join(self._shown())
+        return str(html_format.concatenate(self._shown(), "\n"))
 
-    def _page(self) -> Iterator[str]:
+    def _page(self) -> Iterator[Markup]:
         yield from html_page.opening(f"{len(self.runs)} runs side by side", report_page.STYLE)
         yield from self._shown()
-        yield "</body>\n</html>"
+        yield Markup("</body>\n</html>")
 
-    def _shown(self) -> Iterator[str]:
+    def _shown(self) -> Iterator[Markup]:
         yield from html_format.table(("", *(run.directory for run in self.runs)), self.rows())
-        yield "<h2>More than chance?</h2>"
-        yield from (f"<p>{html_page.text(line)}</p>" for line in self.lines())
+        yield Markup("<h2>More than chance?</h2>")
+        yield from (Markup("<p>{}</p>").format(html_format.text(line)) for line in self.lines())
 
 
 def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
