@@ -361,7 +361,7 @@ def test_a_whole_command_that_takes_too_long_or_crashes(tmp_path: Path) -> None:
     ):
         with pytest.raises(ArtifactError, match=message):
             isolation.run([sys.executable, "-c", code], "it", allowed)
-    quick = "import sys; from tlkit import isolated_worker; isolated_worker.end_with(0); sys.exit(3)"
+    quick = "import sys; from tlkit.artifacts import isolated_worker; isolated_worker.end_with(0); sys.exit(3)"
     assert isolation.run([sys.executable, "-c", quick], "it", isolation.Limits()) == 3  # it is no crash when it ends
     tidy = f"""if True:
         import pathlib, signal, time

@@ -126,7 +126,7 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
     """Else, what libraries write to standard error by its number would end up in that file."""
     path = tmp_path / "file"
     script = (
-        "import os; from tlkit import streams\n"
+        "import os; from tlkit.cli import output_streams as streams\n"
         f"with streams.Guard(), open({str(path)!r}, 'w') as file:\n"
         "    number = file.fileno(); os.write(2, b'a note of a library')\n"
         "os._exit(10 + number)"

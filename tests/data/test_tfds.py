@@ -102,12 +102,12 @@ def test_texts_of_a_builder(tmp_path: Path) -> None:
 
 def test_unreadable_pictures_of_a_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = builder(tmp_path, image_features(), {"train": pictures(10)})
-    check = tfds.folders.pictures
+    check = tfds.image_folder.pictures
 
     def broken(items: list[bytes], called: list[str]) -> tuple:
         return check([b"" if item == picture(0) else item for item in items], called)
 
-    monkeypatch.setattr(tfds.folders, "pictures", broken)
+    monkeypatch.setattr(tfds.image_folder, "pictures", broken)
     dataset = tlkit.tfds(str(made.data_dir))
     assert [reason for _, reason in dataset.unreadable] == ["the file is empty"]
     assert all(
@@ -130,7 +130,7 @@ def test_class_folders(tmp_path: Path) -> None:
 
 def test_a_registered_name_with_mock_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TLKIT_OFFLINE")
-    monkeypatch.setattr(tfds.fetch, "reachable", lambda address: True)
+    monkeypatch.setattr(tfds.download, "reachable", lambda address: True)
     with library.testing.mock_data(num_examples=30):
         monkeypatch.setattr(tfds, "_splits", lambda made: ["train", "test"])
         dataset = reader_factory.read("tfds:mnist", seed=1)
@@ -161,7 +161,7 @@ def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(errors.OfflineError, match=r"TLKIT_OFFLINE is set, so the data set tf_flowers is not fetched"):
         tlkit.tfds("tf_flowers", data_dir=tmp_path)
     monkeypatch.delenv("TLKIT_OFFLINE")
-    monkeypatch.setattr(tfds.fetch, "reachable", lambda address: False)
+    monkeypatch.setattr(tfds.download, "reachable", lambda address: False)
     with pytest.raises(errors.DataError, match=r"tf_flowers has to be downloaded, and http.* does not answer; prepare"):
         tlkit.tfds("tf_flowers", data_dir=tmp_path)
 
@@ -171,7 +171,7 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError("no more disk\nmore")
 
     monkeypatch.delenv("TLKIT_OFFLINE")
-    monkeypatch.setattr(tfds.fetch, "reachable", lambda address: True)
+    monkeypatch.setattr(tfds.download, "reachable", lambda address: True)
     monkeypatch.setattr(library.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(
         errors.DataError, match="cannot prepare tf_flowers: no more disk; prepare it on another machine"

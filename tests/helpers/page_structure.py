@@ -15,7 +15,7 @@ class Structure(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self.feed(text)
+        self.feed(str(text))  # of a `Markup` the parser would escape what it has read
         self.close()
         assert self.open == []
 

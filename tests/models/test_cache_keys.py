@@ -206,6 +206,7 @@ EXCEPTIONS = {
         *("models.allowed_layers", "utils.environment", "errors", "utils.escaping", "utils.schema", "utils.progress"),
     ),
     "bring files as they are": (
+        "utils.paths",
         *("utils.archives", "utils.download", "utils.files", "utils.network", "utils.regular_files", "utils.lazy"),
     ),
     "digest plain values": ("utils.digests",),

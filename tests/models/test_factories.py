@@ -15,7 +15,7 @@ NAMES = sorted(factories.FACTORIES)
 def test_the_table_holds_every_factory() -> None:
     functions = inspect.getmembers(factories, inspect.isfunction)
     own = {name for name, function in functions if function.__module__ == "tlkit.models.factories"}
-    assert own == set(NAMES) == set(tlkit._HOMES["factories"])
+    assert own == set(NAMES) == set(tlkit._HOMES["models.factories"])
 
 
 @pytest.mark.parametrize("name", NAMES)

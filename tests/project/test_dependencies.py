@@ -64,7 +64,7 @@ def needed(*folders: str) -> dict[str, set[str]]:
     """Return the distributions that the modules of folders import: normalised name -> the modules imported."""
     found: dict[str, set[str]] = {}
     own = {path.stem for folder in ("tests", "recipes", "benchmarks") for path in (TOP / folder).glob("*.py")}
-    own |= {"tlkit", "release"} | set(sys.stdlib_module_names)
+    own |= {"tlkit", "tests", "release"} | set(sys.stdlib_module_names)
     for folder in folders:
         for path in (TOP / folder).rglob("*.py"):
             for module in imported(ast.parse(path.read_text("utf-8"))):

@@ -28,7 +28,7 @@ def test_it_is_the_same_every_time_and_apart_from_others() -> None:
 
 
 def test_what_it_shows_is_said_and_escaped() -> None:
-    assert 'aria-label="&lt;b> &amp; &quot;c&quot;"' in drawn('<b> & "c"')
+    assert 'aria-label="&lt;b&gt; &amp; &#34;c&#34;"' in drawn('<b> & "c"')
 
 
 def test_reliability_draws_each_group() -> None:

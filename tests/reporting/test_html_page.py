@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from tests.helpers.page_structure import Structure
@@ -75,6 +76,14 @@ def test_a_page_opens_with_its_title_as_text_and_loads_nothing() -> None:
     assert found.text.count("a <b>title</b>") == 2 and found.count("b") == found.count("script") == 0
     policies = [about["content"] for tag, about in found.tags if tag == "meta" and "http-equiv" in about]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_a_page_with_a_line_of_plain_text_is_not_written(tmp_path: Path) -> None:
+    html_page.write(tmp_path / "x.html", [Markup("<p>"), Markup("</p>")])
+    assert (tmp_path / "x.html").read_text("utf-8") == "<p>\n</p>\n"
+    with pytest.raises(TypeError, match=r"'<b>x</b>' is plain text, not HTML"):
+        html_page.write(tmp_path / "y.html", [Markup("<p>"), "<b>x</b>", Markup("</p>")])
+    assert not (tmp_path / "y.html").exists()
 
 
 def test_a_table_of_counts_has_a_row_for_each_class_and_one_of_sums() -> None:

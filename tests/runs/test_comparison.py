@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.helpers import made_up_runs
 from scipy.stats import wilcoxon
-from tests.helpers.page_structure import Structure
-from tests.helpers.run_directories import NOTHING
 
 import tlkit
-from tlkit.artifacts import export
+from tests.helpers import made_up_runs
+from tests.helpers.page_structure import Structure
 from tlkit.cli import commands
 from tlkit.errors import InputError, RunError
-from tlkit.evaluation.report_base import Measured
-from tlkit.training import checkpoint, fit
 from tlkit.utils import files
 
 N = 40
@@ -59,8 +54,6 @@ def make(tmp_path: Path) -> Make:
         return out
 
     return write
-
-
 
 
 def right(wrong: Sequence[int]) -> list[int]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from tests.helpers import tiny_models
 import pytest
-from tests.helpers import made_up_runs
 
+from tests.helpers import made_up_runs, tiny_models
 from tlkit.config import Phase
 from tlkit.errors import InputError
 from tlkit.models.classifier import pieces

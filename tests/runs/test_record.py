@@ -1,4 +1,4 @@
-"""What the ledger of a run keeps, and what makes a job another one. tests/runs/test_run.py has the rest, with whole runs."""
+"""What the ledger of a run keeps, and what makes a job another one. test_run.py has the rest, with whole runs."""
 
 from __future__ import annotations
 

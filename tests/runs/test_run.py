@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tests.helpers.run_directories import NOTHING, contents, export_little, save_pictures
-
 import csv
 import dataclasses
 import json
@@ -11,11 +9,11 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
-from tests.helpers import tiny_models
-import numpy as np
 import pytest
 
 import tlkit
+from tests.helpers import tiny_models
+from tests.helpers.run_directories import NOTHING, contents, export_little, save_pictures
 from tlkit.artifacts import export
 from tlkit.config import Compute
 from tlkit.data.readers import image_folder
@@ -96,7 +94,9 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(fit, "fit", fake_fit)
     monkeypatch.setattr(
-        run.report, "evaluate", lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={})
+        run.evaluate,
+        "evaluate",
+        lambda *_, notes, **__: SimpleNamespace(notes=notes, figures={"accuracy": 0.5}, each={}),
     )
 
 
@@ -405,7 +405,7 @@ def test_weights_that_cannot_be_fetched_are_missed_before_the_data_are_read(
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(jobs.data, "read", lambda *_, **__: pytest.fail("the data were read"))
+    monkeypatch.setattr(jobs.reader_factory, "read", lambda *_, **__: pytest.fail("the data were read"))
     for backbone, file in (
         ("vgg16", "vgg16_weights_tf_dim"),
         ("efficientnet_lite0", "efficientnet-lite0-57934424.pth"),

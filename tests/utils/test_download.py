@@ -383,13 +383,13 @@ def test_a_full_disk_leaves_nothing(server: Any, tmp_path: Path, monkeypatch: py
         yield full
 
     # The bar is moved on right after a write; its failure stands for that of the write.
-    monkeypatch.setattr(download.files, "progress", bar)
+    monkeypatch.setattr(download.progress, "progress", bar)
     with pytest.raises(RunError, match=r"cannot write .*w.h5.part: the disk is full"):
         download.url(f"{server.address}/good", tmp_path / "w.h5", PIN)
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
-FETCH = "import sys; from tlkit import fetch; fetch.url(sys.argv[1], sys.argv[2], sys.argv[3])"
+FETCH = "import sys; from tlkit.utils import download; download.url(sys.argv[1], sys.argv[2], sys.argv[3])"
 
 
 def test_two_processes_fetch_once(server: Any, tmp_path: Path) -> None:

@@ -93,7 +93,10 @@ def test_the_variable_goes_before_the_backend_of_the_file(home: Path, monkeypatc
 @pytest.mark.slow
 def test_the_file_is_where_keras_looks(tmp_path: Path) -> None:
     """Keras itself writes the file there, as it is imported for the first time."""
-    script = "import keras; from tlkit import ambient; assert ambient.settings_file().is_file(); ambient.check()"
+    script = (
+        "import keras; from tlkit.utils import environment; "
+        "assert environment.settings_file().is_file(); environment.check()"
+    )
     command = f'{sys.executable} -c "{script}"'
     (tmp_path / "keras_home").mkdir()
     assert shell(f"unset KERAS_HOME; {command}", HOME=str(tmp_path))[0] == 0
@@ -269,7 +272,8 @@ def test_limits_of_the_system(
 
 
 def test_real_limits_while_a_file_is_written(tmp_path: Path) -> None:
-    script = f"from tlkit import files, errors\ntry: files.write_text('{tmp_path / 'file'}', 'x' * 9_000_000)\n"
+    script = "from tlkit import errors\nfrom tlkit.utils import files\n"
+    script += f"try: files.write_text('{tmp_path / 'file'}', 'x' * 9_000_000)\n"
     script += "except errors.RunError as error: print(error)"
     code, out, err = shell(f'ulimit -f 10; {sys.executable} -c "{script}"')
     assert (code, err) == (0, "") and out.startswith(f"cannot write {tmp_path / 'file'}: the file would be larger than")

@@ -68,13 +68,13 @@ def printed(source: str) -> list[tuple[str, int]]:
 
 def test_every_print_passes_one_function() -> None:
     found = {(path.name, name) for path in PACKAGE.rglob("*.py") for name, _ in printed(path.read_text("utf-8"))}
-    assert found == {("telling.py", "say")}, "print with telling.say, or console.say_line"
+    assert found == {("progress.py", "say")}, "print with progress.say, or arguments.say_line"
     assert printed("def f():\n    print(1)\nsys.stderr.write('')") == [("", 3), ("f", 2)]
 
 
 def test_every_log_passes_one_function(caplog: pytest.LogCaptureFixture) -> None:
     named = [path.name for path in PACKAGE.rglob("*.py") if 'getLogger("tlkit")' in path.read_text("utf-8")]
-    assert named == ["telling.py"], "take telling.log"
+    assert named == ["progress.py"], "take progress.log"
     logging.getLogger("tlkit").warning("%s is damaged", HOSTILE)
     assert caplog.messages == [f"{WITHOUT} is damaged"]
 

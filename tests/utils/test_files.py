@@ -241,7 +241,10 @@ def test_accept_moves_or_deletes(tmp_path: Path) -> None:
 
 # === Locks ===
 
-HOLD = "import sys, time; from tlkit import files\nwith files.lock(sys.argv[1]): print(1, flush=True); time.sleep(60)"
+HOLD = (
+    "import sys, time\nfrom tlkit.utils import files\n"
+    "with files.lock(sys.argv[1]): print(1, flush=True); time.sleep(60)"
+)
 
 
 def test_lock_keeps_another_process_out_until_it_is_killed(tmp_path: Path) -> None:

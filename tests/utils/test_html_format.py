@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+from markupsafe import Markup
+
 from tests.helpers import made_up_runs
 from tests.helpers.page_structure import Structure
 from tlkit.utils import html_format
@@ -20,12 +23,25 @@ def test_figures_in_few_digits() -> None:
 
 
 def test_words_are_cut_and_escaped() -> None:
-    assert html_format.text("a<b>&\"'") == "a&lt;b&gt;&amp;&quot;&#x27;" and html_format.text("\ud800") == "?"
+    assert html_format.text("a<b>&\"'") == "a&lt;b&gt;&amp;&#34;&#39;" and html_format.text("\ud800") == "?"
     assert html_format.text("x" * 61, "label") == "x" * 59 + "…"
     page = Structure(
         "".join(html_format.table(("", made_up_runs.HOSTILE), [(made_up_runs.HOSTILE, made_up_runs.HOSTILE)]))
     )
     assert page.text.count(made_up_runs.HOSTILE) == 3 and page.count("script") == 0
+
+
+def test_plain_text_is_escaped_where_it_joins_html() -> None:
+    escaped, hostile = html_format.text(made_up_runs.HOSTILE), made_up_runs.HOSTILE
+    assert Markup("<p>{}</p>").format(hostile) == Markup("<p>{}</p>").format(escaped) == f"<p>{escaped}</p>"
+    assert Markup("") + hostile == escaped and "<" not in escaped
+
+
+def test_plain_text_is_refused_where_html_is_put_together() -> None:
+    assert html_format.concatenate([Markup("<p>"), Markup("</p>")], "\n") == "<p>\n</p>"
+    for plain in ("<p>x</p>", str(Markup("<p>")), "".join([Markup("<p>")]), f"{Markup('<p>')}", None):
+        with pytest.raises(TypeError, match=r"is plain text, not HTML"):
+            html_format.concatenate([Markup("<p>"), plain])
 
 
 def test_a_history_in_a_notebook() -> None:

@@ -128,7 +128,9 @@ def test_a_comparison_is_shown_and_is_json(runs: Path, ask: Ask) -> None:
     assert found["best"]["directory"] == str(runs / HOSTILE) and out.count("\n") == 1
 
 
-@pytest.mark.parametrize(("name", "words"), [("comparing.compare", "compare a b"), ("doctor.diagnose", "doctor a")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("runs.comparison.compare", "compare a b"), ("doctor.diagnose.diagnose", "doctor a")]
+)
 def test_json_knows_no_infinity(name: str, words: str, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"a": [float("inf"), {"b": -np.inf}], "c": np.float32("nan"), "\ud800": HOSTILE}
     monkeypatch.setattr(f"tlkit.{name}", lambda *_, **__: SimpleNamespace(to_dict=lambda: found))

@@ -310,7 +310,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _doctor(options: argparse.Namespace) -> None:
     hush()
-    from tlkit.doctor.diagnose.diagnose import diagnose
+    from tlkit.doctor.diagnose import diagnose
 
     examples = read(options)
     found = diagnose(examples, labels=options.labels, seed=options.seed, progress=not options.json)

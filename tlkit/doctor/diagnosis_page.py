@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from tlkit.data.splits import Data
+from tlkit.reporting import html_page
 from tlkit.reporting.html_page import NOUNS, Album, counts_table, finding_lines, opening
-from tlkit.utils import files
 from tlkit.utils.html_format import text
 
 
@@ -24,18 +26,19 @@ def write(diagnosis: Any, data: Data | None, path: str | Path) -> None:
     Raises:
         RunError: the disk is full or may not be written.
     """
-    files.write_text(path, "".join(f"{line}\n" for line in _lines(diagnosis, Album(data))))
+    html_page.write(path, _lines(diagnosis, Album(data)))
 
 
-def _lines(diagnosis: Any, album: Album) -> Iterator[str]:
+def _lines(diagnosis: Any, album: Album) -> Iterator[Markup]:
     yield from opening(f"tlkit doctor: {diagnosis.source}")
     total, learned = sum(diagnosis.sizes.values()), text(diagnosis.about(), "label")
-    yield f"<p>{total:,} {text(diagnosis.kind)} examples, {learned}: {diagnosis.summary()}.</p>"
+    about = Markup("<p>{:,} {} examples, {}: {}.</p>")
+    yield about.format(total, text(diagnosis.kind), learned, diagnosis.summary())
     for finding in diagnosis.findings:
         yield from finding_lines(finding, album)
     noun = NOUNS[diagnosis.task]
-    yield f"<h2>Examples by {noun} and split</h2>"
+    yield Markup("<h2>Examples by {} and split</h2>").format(noun)
     if album.splitting:
-        yield f"<p>{text(album.splitting)}</p>"
+        yield Markup("<p>{}</p>").format(text(album.splitting))
     yield from counts_table(diagnosis.counts, diagnosis.labels, noun, diagnosis.sizes)
-    yield "</body>\n</html>"
+    yield Markup("</body>\n</html>")

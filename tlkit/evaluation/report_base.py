@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from markupsafe import Markup
 
 from tlkit.errors import ArtifactError
 from tlkit.evaluation import plots
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
 from tlkit.utils.files import plain
-from tlkit.utils.html_format import cell, number, table, text
+from tlkit.utils.html_format import cell, concatenate, number, table, text
 from tlkit.utils.lazy import resolve
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ class Measured:
 
     def _repr_html_(self) -> str:
         """Show the figures in a notebook, and of each class, of many the worst by F1."""
-        told = [f"<p><b>{text(self.split)}</b>: {self.n:,} examples, {text(self._about())}</p>"]
+        about = Markup("<p><b>{}</b>: {:,} examples, {}</p>")
+        told = [about.format(text(self.split), self.n, text(self._about()))]
         told += table(
             ("figure", ""), [(called(name, self.target), number(value)) for name, value in self.figures.items()]
         )
@@ -180,8 +182,8 @@ class Measured:
             names = [name for name in rows[0] if name != "label"]
             told += table(("", *names), [(row["label"], *(cell(row[name]) for name in names)) for row in rows])
         if len(rows) < len(self.rows):
-            told.append(f"<p>the {len(rows)} worst of {len(self.rows):,} by f1</p>")
-        return "\n".join([*told, *(f"<p>{text(note)}</p>" for note in self.notes)])
+            told.append(Markup("<p>the {} worst of {:,} by f1</p>").format(len(rows), len(self.rows)))
+        return str(concatenate([*told, *(Markup("<p>{}</p>").format(text(note)) for note in self.notes)], "\n"))
 
     def _about(self) -> str:
         return f"{len(self.labels)} classes"

@@ -13,7 +13,7 @@ from tlkit.errors import FreezeError, InputError
 from tlkit.models import lora
 from tlkit.models.backbone import Backbone
 from tlkit.models.classifier import pieces
-from tlkit.utils.html_format import cell, table
+from tlkit.utils.html_format import cell, concatenate, table
 
 if TYPE_CHECKING:
     import keras
@@ -130,7 +130,7 @@ class FreezeTable:
         return "\n".join("  ".join([f"{row[0]:<{widths[0]}}", *line]) for row, line in zip(rows, lines, strict=True))
 
     def _repr_html_(self) -> str:
-        return "\n".join(table(COLUMNS, self._rows()))
+        return str(concatenate(table(COLUMNS, self._rows()), "\n"))
 
 
 def freeze_table(clf: keras.Model) -> FreezeTable:

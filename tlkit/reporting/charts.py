@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from tlkit.evaluation import plots
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ STYLE = dict.fromkeys(DECORATED, INK) | {
 }
 
 
-def svg(draw: Callable[[], Figure | None], about: str) -> str:
+def svg(draw: Callable[[], Figure | None], about: str) -> Markup:
     """Draw a figure as an SVG element.
 
     Args:
@@ -39,13 +41,14 @@ def svg(draw: Callable[[], Figure | None], about: str) -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = draw()
         if figure is None:
-            return ""
+            return Markup()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawn = out.getvalue()
     drawn = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
     drawn = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", drawn, flags=re.DOTALL)
-    label = about.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    label = Markup('<svg role="img" aria-label="{}" ').format(about)
+    # Matplotlib escapes the words of a figure.
+    return Markup(drawn.replace("<svg ", label, 1))
 
 
 def curve(history: Sequence[Any], name: str) -> Figure:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from tlkit.errors import InputError
 from tlkit.evaluation.explain import EXPLAINED as ANSWERS
@@ -15,23 +16,23 @@ from tlkit.evaluation.report_base import Measured, Mistake
 from tlkit.models.attribution import Heat, Words
 from tlkit.reporting import html_page
 from tlkit.tasks.next_token import WRITTEN
-from tlkit.utils import html_format
+from tlkit.utils.html_format import CHARACTERS, concatenate, text
 
 SIDE = 144  # pixels of a picture
 EXPLAINED = " explained"  # the class of what shows why
 PER_CLASS = 4  # examples shown of each class
 ALONE = 6  # examples shown where there are no classes
 CLASSES = 60  # so many classes are shown
-STYLE = """
+STYLE = Markup("""
 .mistake { width: 19rem; max-width: 100%; } .mistake img { width: 9rem; height: 9rem; margin-right: .3rem; }
 .mistake.text { width: 22rem; } mark { background: rgb(255 120 60 / calc(var(--w) * 80%)); color: inherit; }
 .samples { display: flex; flex-wrap: wrap; gap: .3rem .6rem; align-items: center; margin: .3rem 0; }
 .samples b { flex: 0 0 9rem; } @media (max-width: 40rem) { .samples b { flex-basis: 100%; } }
 .samples img { width: 5rem; height: 5rem; } .samples blockquote { flex: 1 1 14rem; }
-"""
+""")
 
 
-def mistakes(report: Measured, clf: Any, kind: str, album: html_page.Album, data: Any = None) -> Iterator[str]:
+def mistakes(report: Measured, clf: Any, kind: str, album: html_page.Album, data: Any = None) -> Iterator[Markup]:
     """Yield the worst answers, with what led to each where the model is at hand.
 
     Args:
@@ -41,16 +42,17 @@ def mistakes(report: Measured, clf: Any, kind: str, album: html_page.Album, data
         album: keeps the page small.
         data: what was learned from, which names the columns of a table.
     """
-    yield '<div class="group">'
+    yield Markup('<div class="group">')
     draw = {"text": _words, "image": _picture, "table": _words}.get(kind)
     for mistake, why in zip(report.mistakes, _explained(clf, report.mistakes), strict=True):
         drawn = draw(told(mistake.item, data) if kind == "table" else mistake.item, why, album) if draw else ""
         name = Path(mistake.name).name if Path(mistake.name).is_absolute() else mistake.name
-        caption = f"answer <b>{html_page.text(mistake.answer, 'name')}</b>, {html_page.text(mistake.sure, 'name')}"
-        caption += f"<br>truth <b>{html_page.text(mistake.truth, 'name')}</b><br>{html_page.text(name, 'name')}"
+        words = [text(each, "name") for each in (mistake.answer, mistake.sure, mistake.truth, name)]
+        caption = Markup("answer <b>{}</b>, {}<br>truth <b>{}</b><br>{}").format(*words)
         shape = f"{'image' if kind == 'image' else 'text'}{'' if why is None else EXPLAINED}"
-        yield f'<figure class="mistake {shape}">{drawn}<figcaption>{caption}</figcaption></figure>'
-    yield "</div>"
+        figure = Markup('<figure class="mistake {}">{}<figcaption>{}</figcaption></figure>')
+        yield figure.format(shape, drawn, caption)
+    yield Markup("</div>")
 
 
 def told(item: Any, data: Any = None) -> str:
@@ -71,45 +73,47 @@ def _explained(clf: Any, shown: Sequence[Mistake]) -> list[Any]:
         return [None] * len(shown)
 
 
-def _picture(item: Any, why: Any, album: html_page.Album) -> str:
+def _picture(item: Any, why: Any, album: html_page.Album) -> Markup:
     if isinstance(why, Heat):
         drawn = [(why.picture, "as the model saw it"), (why.overlay(), f"what speaks for {why.label}")]
     else:
         drawn = [(item, "")]
     thumbs = [(html_page.thumbnail(each, SIDE), about) for each, about in drawn]
-    return "".join(album.taken(thumb, about) for thumb, about in thumbs if thumb)
+    return concatenate(album.taken(thumb, about) for thumb, about in thumbs if thumb)
 
 
-def _words(item: Any, why: Any, _: html_page.Album) -> str:
+def _words(item: Any, why: Any, _: html_page.Album) -> Markup:
     """Mark the words that speak for the answer, the more the stronger; a long text is cut after a few lines."""
+    quote = Markup("<blockquote>{}</blockquote>")
     if not isinstance(why, Words) or not why.pieces:
-        return f"<blockquote>{html_page.text(str(item), 'text')}</blockquote>"
-    most, parts, room = max(max(why.weights), 1e-9), [], 2 * html_format.CHARACTERS["text"]
+        return quote.format(text(str(item), "text"))
+    most, parts, room = max(max(why.weights), 1e-9), [], 2 * CHARACTERS["text"]
     for piece, weight in zip(why.pieces, why.weights, strict=True):
-        escaped = html_page.text(piece[:room])
+        escaped = text(piece[:room])
         share = weight / most
-        parts.append(f'<mark style="--w:{share:.2f}">{escaped}</mark>' if share > 0.05 else escaped)
+        mark = Markup('<mark style="--w:{:.2f}">{}</mark>')
+        parts.append(mark.format(share, escaped) if share > 0.05 else escaped)
         room -= len(piece)
         if room <= 0:
-            parts.append("…")
+            parts.append(Markup("…"))
             break
-    return f"<blockquote>{''.join(parts)}</blockquote>"
+    return quote.format(concatenate(parts))
 
 
-def samples(data: Any, album: html_page.Album) -> Iterator[str]:
+def samples(data: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield a few training examples of each class or tag; of other data a few, with what is true of them."""
     counted = data.task in ("label", "tags")
     for title, places in _of_each(data) if counted else _of_all(data):
         items = [data.train.items[int(place)] for place in places]
         if data.kind == "image":
-            drawn = "".join(album.taken(thumb) for item in items if (thumb := html_page.thumbnail(item)))
+            drawn = concatenate(album.taken(thumb) for item in items if (thumb := html_page.thumbnail(item)))
         else:
-            drawn = "".join(
-                f"<blockquote>{html_page.text(told(item, data), 'name')}</blockquote>" for item in items[:2]
-            )
-        yield f'<div class="samples"><b>{html_page.text(title, "label")}</b>{drawn}</div>'
+            words = (text(told(item, data), "name") for item in items[:2])
+            drawn = concatenate(Markup("<blockquote>{}</blockquote>").format(each) for each in words)
+        yield Markup('<div class="samples"><b>{}</b>{}</div>').format(text(title, "label"), drawn)
     if counted and len(data.labels) > CLASSES:
-        yield f"<p>and {len(data.labels) - CLASSES:,} more {'classes' if data.task == 'label' else 'tags'}</p>"
+        nouns = "classes" if data.task == "label" else "tags"
+        yield Markup("<p>and {:,} more {}</p>").format(len(data.labels) - CLASSES, nouns)
 
 
 def _of_each(data: Any) -> Iterator[tuple[str, np.ndarray]]:

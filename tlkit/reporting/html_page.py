@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from tlkit.data.examples import SPLITS, Examples, gather
 from tlkit.data.splits import Data
-from tlkit.utils.html_format import text
+from tlkit.utils import files
+from tlkit.utils.html_format import concatenate, table, text
 
 SIDE = 96  # pixels of a thumbnail
 PICTURES = 2_000_000  # characters of all thumbnails; the rest of a page stays well below a million
@@ -21,7 +24,7 @@ OPEN = 6  # groups of a finding that are shown at once, the others behind a line
 # what examples are counted by
 NOUNS = {"label": "class", "tags": "tag", "value": "value", "entities": "type", "reply": "text", "summary": "text"}
 
-STYLE = """
+STYLE = Markup("""
 :root { color-scheme: light dark; --error: #b3261e; --warning: #8a5a00; --note: #35608f; --line: #8886; }
 @media (prefers-color-scheme: dark) { :root { --error: #ff8a80; --warning: #ffc35c; --note: #9ec5f0; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
@@ -38,51 +41,63 @@ section.note { border-color: var(--note); } .note h2 b { color: var(--note); }
 figure { margin: 0; width: 7.5rem; font-size: .8rem; line-height: 1.3; } figure.text { width: 17rem; max-width: 100%; }
 img { width: 6rem; height: 6rem; object-fit: contain; background: #8882; }
 blockquote { margin: 0 0 .3rem; padding: .4rem; background: #8882; font-size: .9rem; }
-"""
+""")
 
 
-def opening(title: str, more: str = "") -> Iterator[str]:
+def write(path: str | Path, lines: Iterable[Markup]) -> None:
+    """Write a page in one step.
+
+    Args:
+        path: the file.
+        lines: the HTML of the page.
+
+    Raises:
+        RunError: the disk is full or may not be written.
+        TypeError: a line is a plain text, which may hold markup that nobody escaped; nothing is written.
+    """
+    files.write_text(path, concatenate(lines, "\n") + "\n")
+
+
+def opening(title: str, more: str = "") -> Iterator[Markup]:
     """Yield the head of a page and its first headline; `more` is style."""
-    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield Markup('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">')
+    yield Markup('<meta name="viewport" content="width=device-width, initial-scale=1">')
     # Whatever slips through the escaping, nothing is fetched and no script runs.
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    yield f"<title>{text(title)}</title>\n<style>{STYLE}{more}</style>\n</head>\n<body>\n<h1>{text(title)}</h1>"
+    policy = Markup("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
+    yield Markup('<meta http-equiv="Content-Security-Policy" content="{}">').format(policy)
+    yield Markup("<title>{}</title>\n<style>{}{}</style>\n</head>").format(text(title), STYLE, more)
+    yield Markup("<body>\n<h1>{}</h1>").format(text(title))
 
 
-def finding_lines(finding: Any, album: Album) -> Iterator[str]:
+def finding_lines(finding: Any, album: Album) -> Iterator[Markup]:
     """Yield a finding with its examples."""
-    yield f'<section class="{finding.severity}">'
-    yield f"<h2><b>{finding.severity}</b> {text(finding.title)}</h2>\n<p>{text(finding.remedy)}</p>"
+    yield Markup('<section class="{}">').format(finding.severity)
+    yield Markup("<h2><b>{}</b> {}</h2>").format(finding.severity, text(finding.title))
+    yield Markup("<p>{}</p>").format(text(finding.remedy))
     groups = [_group(names, said, album) for names, said in finding.groups()]
     yield from groups[:OPEN]
     if groups[OPEN:]:
-        yield f"<details><summary>{len(groups) - OPEN} more</summary>"
+        yield Markup("<details><summary>{} more</summary>").format(len(groups) - OPEN)
         yield from groups[OPEN:]
-        yield "</details>"
-    yield "</section>"
+        yield Markup("</details>")
+    yield Markup("</section>")
 
 
-def _group(names: Sequence[str], said: str, album: Album) -> str:
-    caption = f"<p>{text(said, 'text')}</p>" if said else ""
-    return f'<div class="group">{"".join(album.figure(name) for name in names)}{caption}</div>'
+def _group(names: Sequence[str], said: str, album: Album) -> Markup:
+    caption = Markup("<p>{}</p>").format(text(said, "text")) if said else ""
+    return Markup('<div class="group">{}{}</div>').format(concatenate(map(album.figure, names)), caption)
 
 
 def counts_table(
     counts: Mapping[str, Mapping[str, int]], labels: Sequence[str], noun: str, sizes: Mapping[str, int]
-) -> Iterator[str]:
+) -> Iterator[Markup]:
     """Yield the number of examples by split and class, or whatever `noun` says, as a table; `sizes` are the splits'."""
-    heads = "".join(f"<th>{text(split)}</th>" for split in counts)
-    yield f'<div class="wide"><table>\n<tr><th>{noun}</th>{heads}</tr>'
-    for label in labels[:ROWS]:
-        cells = "".join(f"<td>{each.get(label, 0):,}</td>" for each in counts.values())
-        yield f"<tr><th>{text(label, 'label')}</th>{cells}</tr>"
-    cells = "".join(f"<td>{sizes[split]:,}</td>" for split in counts)
+    rows = [(label, *(f"{each.get(label, 0):,}" for each in counts.values())) for label in labels[:ROWS]]
     every = f"all {len(labels):,} classes" if noun == "class" else "all examples"
-    yield f"<tr><th>{every}</th>{cells}</tr>\n</table></div>"
+    yield from table((noun, *counts), [*rows, (every, *(f"{sizes[split]:,}" for split in counts))])
     if len(labels) > ROWS:
-        yield f"<p>{len(labels) - ROWS:,} more {'classes' if noun == 'class' else f'{noun}s'} are in doctor.json.</p>"
+        nouns = "classes" if noun == "class" else f"{noun}s"
+        yield Markup("<p>{:,} more {} are in doctor.json.</p>").format(len(labels) - ROWS, nouns)
 
 
 # === Examples ===
@@ -98,35 +113,37 @@ class Album:
         self.numbers = {name: number for number, name in enumerate(names)}
         self.room = PICTURES
 
-    def figure(self, name: str) -> str:
+    def figure(self, name: str) -> Markup:
         """Return one example with its name, and its label and split where it has them."""
         number = self.numbers.get(name)
         if self.examples is None or number is None:
-            return f'<figure class="text"><figcaption>{text(name, "name")}</figcaption></figure>'
+            alone = Markup('<figure class="text"><figcaption>{}</figcaption></figure>')
+            return alone.format(text(name, "name"))
         data, item = self.examples.data, self.examples.item(number)
         label, split = data.described(self.examples.labels[number]), SPLITS[self.examples.sides[number]]
-        caption = f"<b>{text(label, 'label')}</b>, {split}<br>{text(name, 'name')}"
+        caption = Markup("<b>{}</b>, {}<br>{}").format(text(label, "label"), split, text(name, "name"))
         if data.kind != "image":
             told = item if isinstance(item, str) else ", ".join(map(str, item))
-            drawn, kind = f"<blockquote>{text(told, 'text')}</blockquote>", ' class="text"'
+            drawn = Markup("<blockquote>{}</blockquote>").format(text(told, "text"))
+            kind = Markup(' class="text"')
         else:
             drawn, kind = self._picture(item), ""
-        return f"<figure{kind}>{drawn}<figcaption>{caption}</figcaption></figure>"
+        return Markup("<figure{}>{}<figcaption>{}</figcaption></figure>").format(kind, drawn, caption)
 
-    def _picture(self, item: Any) -> str:
+    def _picture(self, item: Any) -> Markup:
         thumb = thumbnail(item) if self.room else None
         if thumb is None:
-            return ""
+            return Markup()
         return self.taken(thumb)
 
-    def taken(self, jpeg: bytes, alt: str = "") -> str:
+    def taken(self, jpeg: bytes, alt: str = "") -> Markup:
         """Return a small JPEG as an element, as long as there is room on the page."""
         source = base64.b64encode(jpeg).decode()
         if len(source) > self.room:
             self.room = 0
-            return ""
+            return Markup()
         self.room -= len(source)
-        return f'<img alt="{text(alt)}" src="data:image/jpeg;base64,{source}">'
+        return Markup('<img alt="{}" src="data:image/jpeg;base64,{}">').format(text(alt), source)
 
 
 def thumbnail(item: str | bytes | np.ndarray, side: int = SIDE) -> bytes | None:

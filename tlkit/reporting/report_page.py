@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from tlkit.evaluation import plots
 from tlkit.evaluation.report_base import Measured, called
 from tlkit.reporting import charts, gallery, html_page, verdicts
 from tlkit.reporting.findings import Finding
 from tlkit.tasks.next_token import WRITTEN
-from tlkit.utils import files, text_format
-from tlkit.utils.html_format import cell, number, table
+from tlkit.utils import text_format
+from tlkit.utils.html_format import cell, concatenate, number, table, text
 
 NAME = "report.html"
-STYLE = """
+STYLE = Markup("""
 h2 { margin-top: 2.2rem; font-size: 1.2rem; } section h2 { margin-top: 0; font-size: 1.05rem; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--note); }
 .figures { display: flex; flex-wrap: wrap; gap: .6rem 2rem; margin: 1rem 0; }
@@ -28,7 +29,10 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--note)
 .drawn { overflow-x: auto; } .drawn svg { width: 100%; min-width: 34rem; height: auto; } .wide { margin: .8rem 0; }
 .tall { max-height: 28rem; overflow: auto; } .wide svg { max-width: none; } code { overflow-wrap: anywhere; }
 .facts td, .facts th { text-align: left; vertical-align: top; } .facts td { overflow-wrap: anywhere; }
-"""
+""")
+PARAGRAPH = Markup("<p>{}</p>")
+CHARTS = Markup('<div class="charts">{}</div>')
+FACT = Markup("<tr><th>{}</th><td>{}</td></tr>")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,21 +67,21 @@ def write(story: Story, path: str | Path) -> None:
     Raises:
         RunError: the disk is full or may not be written.
     """
-    files.write_text(path, "".join(f"{line}\n" for line in lines(story)))
+    html_page.write(path, lines(story))
 
 
-def lines(story: Story) -> Iterator[str]:
+def lines(story: Story) -> Iterator[Markup]:
     """Yield the page."""
     album = html_page.Album(None)
     chapters = {name: list(chapter(story, album)) for name, chapter in _chapters(story).items()}
     chapters = {name: told for name, told in chapters.items() if told}
     yield from html_page.opening(_title(story), STYLE + gallery.STYLE)
-    links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name in chapters)
-    yield f"<nav>{links}</nav>"
+    links = concatenate(Markup('<a href="#{}">{}</a>').format(_id(name), name) for name in chapters)
+    yield Markup("<nav>{}</nav>").format(links)
     for name, told in chapters.items():
-        yield f'<h2 id="{_id(name)}">{name}</h2>'
+        yield Markup('<h2 id="{}">{}</h2>').format(_id(name), name)
         yield from told
-    yield "</body>\n</html>"
+    yield Markup("</body>\n</html>")
 
 
 def _title(story: Story) -> str:
@@ -92,69 +96,72 @@ def _id(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def _short(text: str) -> str:
+def _short(source: str) -> str:
     """Leave the folder out of an absolute path: a page is passed on."""
-    return Path(text).name if Path(text).is_absolute() else text
+    return Path(source).name if Path(source).is_absolute() else source
 
 
 # === How it was made ===
 
 
-def _data(story: Story, album: html_page.Album) -> Iterator[str]:
+def _data(story: Story, album: html_page.Album) -> Iterator[Markup]:
     data = story.data
     if data is None:
         return
-    yield f"<p>{html_page.text(data.splitting)}</p>"
+    yield PARAGRAPH.format(text(data.splitting))
     if data.unreadable:
-        yield f"<p>{len(data.unreadable):,} examples could not be read and were left out; quarantine.csv says why.</p>"
+        left = f"{len(data.unreadable):,} examples could not be read and were left out; quarantine.csv says why."
+        yield PARAGRAPH.format(left)
     sizes = {name: len(split) for name, split in data.splits().items()}
     labels = () if data.task in (*WRITTEN, "value") else data.kinds  # these are all of one
-    yield '<div class="tall">'
+    yield Markup('<div class="tall">')
     yield from html_page.counts_table(data.counts(), labels, html_page.NOUNS[data.task] if labels else "split", sizes)
-    yield "</div>\n<p>Some examples of the training split:</p>"
-    yield '<div class="tall">'
+    yield Markup("</div>\n<p>Some examples of the training split:</p>")
+    yield Markup('<div class="tall">')
     yield from gallery.samples(data, album)
-    yield "</div>"
+    yield Markup("</div>")
     for told in story.ledger.get("findings", ()):
         finding = Finding(**{key: told[key] for key in ("code", "severity", "title", "remedy")})
         yield from html_page.finding_lines(finding, album)
 
 
-def _amounts(story: Story, album: html_page.Album) -> Iterator[str]:
+def _amounts(story: Story, album: html_page.Album) -> Iterator[Markup]:
     if not story.amounts:
         return
     figure = next(name.removeprefix("val_") for name in story.amounts[0] if name not in ("examples", "val_loss"))
-    yield "<p>How well the head does on the validation split if it learns from a part of the training examples only, "
-    yield "the base being frozen. A curve that still rises says that more examples would help.</p>"
+    yield Markup(
+        "<p>How well the head does on the validation split if it learns from a part of the training examples only, \n"
+        "the base being frozen. A curve that still rises says that more examples would help.</p>"
+    )
     drawn = charts.svg(lambda: charts.amounts(story.amounts, figure), f"{figure} by number of training examples")
-    yield f'<div class="charts">{drawn}</div>'
+    yield CHARTS.format(drawn)
     rows = [(f"{row['examples']:,}", *map(number, (row[f"val_{figure}"], row["val_loss"]))) for row in story.amounts]
     yield from table(("training examples", f"{figure} on val", "loss on val"), rows)
 
 
-def _training(story: Story, album: html_page.Album) -> Iterator[str]:
+def _training(story: Story, album: html_page.Album) -> Iterator[Markup]:
     history = story.report.history
     if not history:
         return
     drawn = [
         charts.svg(lambda name=name: charts.curve(history, name), f"{name} by epoch") for name in plots.told(history)
     ]
-    yield f'<div class="charts">{"".join(drawn)}</div>'
+    yield CHARTS.format(concatenate(drawn))
     if story.history is None:
         return
-    yield '<div class="wide"><table>\n<tr><th>phase</th><th>unfrozen</th><th>trained parameters</th>'
-    yield "<th>frozen parameters</th><th>epochs</th><th>best</th><th>seconds</th></tr>"
+    yield Markup(
+        '<div class="wide"><table>\n<tr><th>phase</th><th>unfrozen</th><th>trained parameters</th>\n'
+        "<th>frozen parameters</th><th>epochs</th><th>best</th><th>seconds</th></tr>"
+    )
     for phase in story.history.phases:
         opened = {0: "head only", "all": "everything"}.get(
             phase["unfreeze"], f"head and {text_format.blocks(phase['unfreeze'])}"
         )
         epochs = sum(row["phase"] == phase["name"] for row in history)
-        yield (
-            f"<tr><th>{html_page.text(phase['name'])}</th><td>{opened}</td><td>{phase['trainable']:,}</td>"
-            f"<td>{phase['frozen']:,}</td><td>{epochs}</td><td>{phase['best_epoch']}</td>"
-            f"<td>{phase['seconds']:.1f}</td></tr>"
-        )
-    yield f"</table></div>\n<p>{_saved(story)}</p>"
+        cells = (opened, f"{phase['trainable']:,}", f"{phase['frozen']:,}", epochs, phase["best_epoch"])
+        values = concatenate(Markup("<td>{}</td>").format(value) for value in (*cells, f"{phase['seconds']:.1f}"))
+        yield Markup("<tr><th>{}</th>{}</tr>").format(text(phase["name"]), values)
+    yield Markup("</table></div>\n<p>{}</p>").format(_saved(story))
 
 
 def _saved(story: Story) -> str:
@@ -172,7 +179,7 @@ def _saved(story: Story) -> str:
     return f"{told} In every epoch anew it would have been {again:,}, {times:.1f} times as many."
 
 
-def _making(story: Story, album: html_page.Album) -> Iterator[str]:
+def _making(story: Story, album: html_page.Album) -> Iterator[Markup]:
     facts: dict[str, str] = {}
     if story.clf is not None:
         about = story.clf.spec
@@ -188,13 +195,11 @@ def _making(story: Story, album: html_page.Album) -> Iterator[str]:
     if "seed" in (job := story.ledger.get("settings", {})):
         facts["seed"] = str(job["seed"])
     if facts:
-        yield '<div class="wide"><table class="facts">'
-        yield from (
-            f"<tr><th>{html_page.text(name)}</th><td>{html_page.text(value)}</td></tr>" for name, value in facts.items()
-        )
-        yield "</table></div>"
+        yield Markup('<div class="wide"><table class="facts">')
+        yield from (FACT.format(text(name), text(value)) for name, value in facts.items())
+        yield Markup("</table></div>")
     if command := story.ledger.get("command"):
-        yield f"<p>To do it again: <code>{html_page.text(command)}</code></p>"
+        yield Markup("<p>To do it again: <code>{}</code></p>").format(text(command))
 
 
 def _chapters(story: Story) -> dict[str, Any]:
@@ -233,48 +238,49 @@ WHY = {
 }
 
 
-def figures(story: Any, album: html_page.Album) -> Iterator[str]:
+def figures(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield the headline figures with their intervals."""
     report, edges = story.report, story.edges
-    yield f"<p>Measured on {report.n:,} examples of the {html_page.text(report.split)} split.</p>"
-    yield '<div class="figures">'
+    yield Markup("<p>Measured on {:,} examples of the {} split.</p>").format(report.n, text(report.split))
+    yield Markup('<div class="figures">')
     for name, value in report.figures.items():
         low, high = edges.get(name, (None, None))
-        told = "" if low is None else f"<br><small>{number(low)} to {number(high)}</small>"
-        yield f"<div><b>{number(value)}</b>{html_page.text(called(name, report.target))}{told}</div>"
-    yield "</div>"
+        told = "" if low is None else Markup("<br><small>{} to {}</small>").format(number(low), number(high))
+        shown = (number(value), text(called(name, report.target)), told)
+        yield Markup("<div><b>{}</b>{}{}</div>").format(*shown)
+    yield Markup("</div>")
     if edges:
-        yield "<p><small>The ranges hold 95 of 100 bootstrap samples of the examples.</small></p>"
+        yield Markup("<p><small>The ranges hold 95 of 100 bootstrap samples of the examples.</small></p>")
     for others in (_beside_the_mean(report), _beside_the_first_sentence(report)):
         yield from others
     if drawn := charts.svg(report.figure_of, DRAWN.get(report.target, "")):
-        yield f'<div class="{"charts" if report.target == "label" else "drawn"}">{drawn}</div>'
+        yield Markup('<div class="{}">{}</div>').format("charts" if report.target == "label" else "drawn", drawn)
     known = "" if story.data is None else story.data.splitting  # which stands with the data
-    yield from (f"<p>{html_page.text(note)}</p>" for note in report.notes if note != known)
+    yield from (PARAGRAPH.format(text(note)) for note in report.notes if note != known)
 
 
-def _beside_the_mean(report: Any) -> Iterator[str]:
+def _beside_the_mean(report: Any) -> Iterator[Markup]:
     trivial = getattr(report, "trivial", None)
     if trivial:
         rows = [(called(name, "value"), number(getattr(report, name)), number(trivial[name])) for name in trivial]
         yield from table(("", "the model", f"always {number(report.mean)}, the mean in training"), rows)
 
 
-def _beside_the_first_sentence(report: Any) -> Iterator[str]:
+def _beside_the_first_sentence(report: Any) -> Iterator[Markup]:
     lead = getattr(report, "lead", None)
     if lead:
         rows = [(called(name, "summary"), number(report.rouge[name]), number(lead[name])) for name in report.rouge]
         yield from table((f"{report.summarized:,} documents", "the model", "their first sentence"), rows)
 
 
-def judged(story: Any, album: html_page.Album) -> Iterator[str]:
+def judged(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield the verdicts."""
     phases = () if story.history is None else story.history.phases
     for finding in verdicts.judge(story.report, phases, story.data, story.amounts):
         yield from html_page.finding_lines(finding, album)
 
 
-def each(story: Any, album: html_page.Album) -> Iterator[str]:
+def each(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield the figures of each class, tag or type."""
     if rows := story.report.rows:
         columns = [name for name in rows[0] if name != "label"]
@@ -283,7 +289,7 @@ def each(story: Any, album: html_page.Album) -> Iterator[str]:
         yield from table((noun, *(COLUMNS.get(name, name) for name in columns)), told, " tall")
 
 
-def confusions(story: Any, album: html_page.Album) -> Iterator[str]:
+def confusions(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield the confusion matrix and the pairs of classes, or types of entities, that are mixed up most."""
     report = story.report
     if mixed := getattr(report, "confused", ()):
@@ -293,7 +299,7 @@ def confusions(story: Any, album: html_page.Album) -> Iterator[str]:
     if counts is None or np.ndim(counts) != 2:
         return
     drawn = charts.svg(lambda: plots.confusion_figure(report), "confusion matrix: truth by answer")
-    yield f'<div class="wide">{drawn}</div>'
+    yield Markup('<div class="wide">{}</div>').format(drawn)
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     pairs = [divmod(int(place), len(counts)) for place in np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]]
     if pairs := [pair for pair in pairs if wrong[pair]]:
@@ -302,7 +308,7 @@ def confusions(story: Any, album: html_page.Album) -> Iterator[str]:
         yield from table(("truth", "taken for", "times", "of"), rows)
 
 
-def mistakes(story: Any, album: html_page.Album) -> Iterator[str]:
+def mistakes(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield the worst answers, with what led to them."""
     if not story.report.mistakes:
         return
@@ -311,23 +317,21 @@ def mistakes(story: Any, album: html_page.Album) -> Iterator[str]:
     shown = list(gallery.mistakes(story.report, story.clf, kind, album, story.data))
     why = WHY[kind] if any(gallery.EXPLAINED in line for line in shown) else ""
     why = "There is no explanation of entities." if story.report.target == "entities" else why
-    yield f"<p>{CHOSEN[story.report.target]} {why}</p>"
+    yield PARAGRAPH.format(f"{CHOSEN[story.report.target]} {why}")
     yield from shown
 
 
-def written(story: Any, album: html_page.Album) -> Iterator[str]:
+def written(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield what a model that writes made of a few examples."""
     examples = getattr(story.report, "written", ())
     for one in examples:
-        rows = [
-            f"<tr><th>{name}</th><td>{html_page.text(one[name])}</td></tr>" for name in ("prompt", "truth", "model")
-        ]
-        yield f'<div class="wide"><table class="facts">{"".join(rows)}</table></div>'
+        rows = concatenate(FACT.format(name, text(one[name])) for name in ("prompt", "truth", "model"))
+        yield Markup('<div class="wide"><table class="facts">{}</table></div>').format(rows)
     if examples:
-        yield "<p>There is no explanation of what a model writes.</p>"
+        yield Markup("<p>There is no explanation of what a model writes.</p>")
 
 
-def calibration(story: Any, album: html_page.Album) -> Iterator[str]:
+def calibration(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield whether the probabilities can be believed, and what is gained where the model keeps silent."""
     facts = getattr(story.report, "calibration", None)
     if not facts:
@@ -338,11 +342,12 @@ def calibration(story: Any, album: html_page.Album) -> Iterator[str]:
             f" Scores are divided by a temperature of {facts['temperature']:.3f}, fitted on the validation split; "
             f"without it the error was {facts['ece_before']:.3f} and the loss {facts['loss_before']:.3f}."
         )
-    yield f"<p>{told}</p>"
+    yield PARAGRAPH.format(told)
     drawn = charts.svg(lambda: charts.reliability(facts["bins"]), "how often answers are right by how sure they are")
-    yield f'<div class="charts">{drawn}<div><p>Where the model may keep silent:</p><table>'
-    yield "<tr><th>only if at least</th><th>it answers</th><th>of these right</th></tr>"
+    yield Markup('<div class="charts">{}<div><p>Where the model may keep silent:</p><table>').format(drawn)
+    yield Markup("<tr><th>only if at least</th><th>it answers</th><th>of these right</th></tr>")
     for row in facts["coverage"]:
         right = "-" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        yield f"<tr><th>{row['threshold']:.0%} sure</th><td>{row['coverage']:.1%}</td><td>{right}</td></tr>"
-    yield "</table></div></div>"
+        coverage = Markup("<tr><th>{:.0%} sure</th><td>{:.1%}</td><td>{}</td></tr>")
+        yield coverage.format(row["threshold"], row["coverage"], right)
+    yield Markup("</table></div></div>")

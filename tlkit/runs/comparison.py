@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,30 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
-from tlkit.runs import record
-from tlkit.errors import InputError
-from tlkit.utils import text_format
-from tlkit.evaluation import plots, significance
-from tlkit.evaluation.report_base import called
+from tlkit.errors import InputError, RunError
+from tlkit.evaluation import significance
+from tlkit.evaluation.report_base import REPORTS, called
 from tlkit.reporting import html_page, report_page
-from tlkit.utils import files, html_format, regular_files
-from tlkit.utils.escaping import line
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from tlkit.errors import RunError
-from tlkit.evaluation.report_base import REPORTS
 from tlkit.runs import record
-from tlkit.utils import files
-from tlkit.utils import regular_files
-from tlkit.utils import schema
-from tlkit.utils.escaping import from_cell
-from typing import Any
-import csv
-import io
-import numpy as np
-import os
+from tlkit.utils import files, html_format, regular_files, schema, text_format
+from tlkit.utils.escaping import from_cell, line
 
 CELL = 48  # characters of a cell in a terminal
 LEVEL = 0.05  # a corrected p-value below it is called more than chance
@@ -95,7 +82,8 @@ class Comparison:
         found = [(name, *(run.facts.get(name, "-") for run in self.runs)) for name in names]
         target = self.runs[0].target
         return found + [
-            (called(name, target), *(html_format.number(run.figures.get(name)) for run in self.runs)) for name in figures
+            (called(name, target), *(html_format.number(run.figures.get(name)) for run in self.runs))
+            for name in figures
         ]
 
     def lines(self) -> list[str]:
@@ -132,20 +120,20 @@ class Comparison:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write it as one HTML page, without network or script; raise RunError where it cannot be written."""
-        files.write_text(path, "".join(f"{line}\n" for line in self._page()))
+        html_page.write(path, self._page())
 
     def _repr_html_(self) -> str:
-        return "\n".join(self._shown())
+        return str(html_format.concatenate(self._shown(), "\n"))
 
-    def _page(self) -> Iterator[str]:
+    def _page(self) -> Iterator[Markup]:
         yield from html_page.opening(f"{len(self.runs)} runs side by side", report_page.STYLE)
         yield from self._shown()
-        yield "</body>\n</html>"
+        yield Markup("</body>\n</html>")
 
-    def _shown(self) -> Iterator[str]:
+    def _shown(self) -> Iterator[Markup]:
         yield from html_format.table(("", *(run.directory for run in self.runs)), self.rows())
-        yield "<h2>More than chance?</h2>"
-        yield from (f"<p>{html_page.text(line)}</p>" for line in self.lines())
+        yield Markup("<h2>More than chance?</h2>")
+        yield from (Markup("<p>{}</p>").format(html_format.text(line)) for line in self.lines())
 
 
 def compare(directories: Sequence[str | os.PathLike]) -> Comparison:
@@ -212,6 +200,7 @@ def _tested(runs: tuple[Compared, ...]) -> Comparison:
     if len({run.data for run in runs}) > 1:
         notes.append("the test examples are the same, but not all of the data: the runs learned from other examples")
     return Comparison(runs, of, best, means[best], tuple(tests), tuple(notes))
+
 
 # what a comparison reads of each file, as `forms.mismatches` takes it
 PHASE = {"name": str, "trainable": int, "seconds": float}

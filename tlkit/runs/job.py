@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_type_hints
 
-from tlkit.data.readers.conll import is_tagged
-from tlkit.data.readers import image_table
-from tlkit.runs import record
 from tlkit.config import Phase, Splitting
 from tlkit.data import reader_factory
+from tlkit.data.readers import image_table
+from tlkit.data.readers.conll import is_tagged
+from tlkit.data.splits import Data
 from tlkit.errors import InputError, RunError
 from tlkit.models import heads, weights
 from tlkit.models.classifier import DEFAULTS, find_backbone, table
+from tlkit.runs import record
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.utils import paths, schema
 
@@ -90,7 +91,7 @@ class Job:
     strict: bool = False
     seed: int = 0
 
-    def read(self) -> data.Data:
+    def read(self) -> Data:
         """Read the data; raises as `tlkit.read` does."""
         splitting = Splitting(self.seed, self.split, self.splits, self.group_by, self.near_duplicates)
         columns = {name: getattr(self, name) for name in READ}
@@ -126,9 +127,7 @@ def kind_of(job: Job) -> str | None:
     if os.path.isdir(job.data) or job.kind is not None:
         return job.kind or "image"
     if os.path.exists(job.data):
-        return image_table.kind_of(
-            job.data, text_column=job.text_column, image_column=job.image_column, root=job.root
-        )
+        return image_table.kind_of(job.data, text_column=job.text_column, image_column=job.image_column, root=job.root)
     return {"digits": "image", "bbc_news": "text"}.get(job.data)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from tlkit.utils.environment import describe_environment
-
 import contextlib
 import csv
 import dataclasses
 import errno
 import json
 import os
-import platform
 import shutil
 import tempfile
 import time
@@ -18,15 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit.models.backbone import Backbone
 from tlkit.config import Phase
 from tlkit.errors import RunError
 from tlkit.models import weights
+from tlkit.models.backbone import Backbone
 from tlkit.models.classifier import find_backbone
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.training import checkpoint
 from tlkit.utils import files, regular_files, schema
-from tlkit.utils.environment import versions
+from tlkit.utils.environment import describe_environment
 from tlkit.utils.escaping import line
 
 LEDGER, SPLITS, QUARANTINE, ANSWERS = files.RUN_FILE, "splits.csv", "quarantine.csv", "answers.csv"
@@ -159,8 +156,6 @@ def begin(out: Path, facts: Mapping[str, Any]) -> None:
     for name in OWN:
         path = out / name
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-
-
 
 
 def add(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,25 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit.data.splits import Data
-from tlkit.utils import environment
-from tlkit.runs import preview, record
 from tlkit.artifacts import artifact, export
-from tlkit.utils.lazy import resolve
 from tlkit.config import Compute, Phase
-from tlkit.data import reader_factory
+from tlkit.data.splits import Data
 from tlkit.doctor import checks, diagnose
 from tlkit.errors import ArtifactError, Interrupted, RunError
-from tlkit.evaluation import evaluate
-from tlkit.evaluation import calibration, classification_report
+from tlkit.evaluation import calibration, evaluate
 from tlkit.evaluation.report_base import Measured
-from tlkit.runs.job import Job, command, completed, inspect, schedule
 from tlkit.models.classifier import classifier, pieces
 from tlkit.models.tabular import autoencoder
+from tlkit.runs import preview, record
+from tlkit.runs.job import Job, command, completed, inspect, schedule
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.training import checkpoint, fit, learning_curve
 from tlkit.utils import environment, regular_files
 from tlkit.utils.escaping import line
+from tlkit.utils.lazy import resolve
 
 BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
 FIT = (
@@ -150,9 +147,7 @@ def _measured(clf: Any, examples: Data, history: fit.History) -> Measured:
     return evaluate.evaluate(clf, examples.test, history=history, notes=_notes(clf, examples, history))
 
 
-def _amounts(
-    build: Callable[[], Any], examples: Data, history: fit.History, say: Callable
-) -> list[dict]:
+def _amounts(build: Callable[[], Any], examples: Data, history: fit.History, say: Callable) -> list[dict]:
     """Learn from parts of the examples, with a model that is not trained yet."""
     found = learning_curve.learning_curve(build(), examples, history=history)
     name = f"val_{examples.target.figure}"

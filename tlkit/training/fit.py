@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from markupsafe import Markup
 
 from tlkit.config import Augment, Compute, Phase
 from tlkit.features import auto_choices, extraction, feature_sets, frontier, mixed_precision
@@ -20,7 +21,7 @@ from tlkit.training import estimate, loop, options, planning, tensorboard
 from tlkit.training.checkpoint import Keeper, restore
 from tlkit.training.planning import Plan
 from tlkit.utils import environment
-from tlkit.utils.html_format import cell, table
+from tlkit.utils.html_format import cell, concatenate, table
 from tlkit.utils.progress import Progress, Telling, examples_bar
 
 if TYPE_CHECKING:
@@ -57,12 +58,14 @@ class History:
         heads = ("phase", "unfrozen blocks", "trained parameters", "frozen parameters", "best epoch", "seconds")
         names = ("unfreeze", "trainable", "frozen", "best_epoch", "seconds")
         told = list(table(heads, [(row["name"], *(cell(row[name]) for name in names)) for row in self.phases]))
-        told.append(f"<p>{self.seconds:.1f} s in all, {self.trunk_seconds:.1f} s of them before the first phase</p>")
+        spent = Markup("<p>{:.1f} s in all, {:.1f} s of them before the first phase</p>")
+        told.append(spent.format(self.seconds, self.trunk_seconds))
         if self.epochs:
             names = [name for name in self.epochs[0] if name not in ("phase", "learning_rate")]
             rows = [(row["phase"], *(cell(row.get(name)) for name in names)) for row in self.epochs]
-            told += [f"<details><summary>{len(rows):,} epochs</summary>", *table(("phase", *names), rows), "</details>"]
-        return "\n".join(told)
+            summary = Markup("<details><summary>{:,} epochs</summary>").format(len(rows))
+            told += [summary, *table(("phase", *names), rows), Markup("</details>")]
+        return str(concatenate(told, "\n"))
 
 
 def fit(

@@ -1,18 +1,23 @@
-"""Words, figures and tables as HTML, for pages and notebooks: whatever they hold is shown as text."""
+"""Text, numbers and tables as escaped HTML, for pages and notebooks.
+
+HTML is a `Markup`, whose methods (`format`, `join`, `+`) escape every plain text that is put into it. Write
+`Markup("<p>{}</p>").format(value)`, with a literal inside `Markup(...)`: an f-string there would not be escaped.
+"""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from markupsafe import Markup
 
 CHARACTERS = {"name": 120, "label": 60, "text": 280}  # what is longer is cut
 
 
-def text(raw: str, what: str = "") -> str:
+def text(raw: str, what: str = "") -> Markup:
     """Cut and escape a text; half a surrogate, which no file can hold, becomes a question mark."""
     most = CHARACTERS.get(what, len(raw))
     cut = raw if len(raw) <= most else f"{raw[: most - 1]}…"
-    return html.escape(cut.encode("utf-8", "replace").decode())
+    return Markup.escape(cut.encode("utf-8", "replace").decode())
 
 
 def number(value: float | None) -> str:
@@ -29,10 +34,28 @@ def cell(value: float | int | str | None) -> str:
     return f"{value:,}" if isinstance(value, int) else number(value)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], more: str = "") -> Iterator[str]:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], more: str = "") -> Iterator[Markup]:
     """Yield a table; `rows` and `heads` are plain text, the first of a row its name; `more` are further classes."""
-    yield f'<div class="wide{more}"><table>\n<tr>{"".join(f"<th>{text(head)}</th>" for head in heads)}</tr>'
-    for first, *cells in rows:
-        told = "".join(f"<td>{text(each, 'label')}</td>" for each in cells)
-        yield f"<tr><th>{text(first, 'label')}</th>{told}</tr>"
-    yield "</table></div>"
+    names = concatenate(Markup("<th>{}</th>").format(text(head)) for head in heads)
+    yield Markup('<div class="wide{}"><table>\n<tr>{}</tr>').format(more, names)
+    for first, *values in rows:
+        cells = concatenate(Markup("<td>{}</td>").format(text(value, "label")) for value in values)
+        yield Markup("<tr><th>{}</th>{}</tr>").format(text(first, "label"), cells)
+    yield Markup("</table></div>")
+
+
+def concatenate(parts: Iterable[Markup], between: str = "") -> Markup:
+    """Put HTML together.
+
+    Args:
+        parts: HTML.
+        between: what separates the parts.
+
+    Raises:
+        TypeError: a part is a plain text, which may hold markup that nobody escaped.
+    """
+    parts = list(parts)
+    for part in parts:
+        if not isinstance(part, Markup):
+            raise TypeError(f"{str(part)[:80]!r} is plain text, not HTML; put it into a Markup by its format method")
+    return Markup.escape(between).join(parts)
