@@ -230,7 +230,7 @@ def test_tokens_are_word_pieces_cut_and_padded() -> None:
     cat, unknown, end = VOCABULARY.index("cat"), 1, VOCABULARY.index("##s")
     assert padded(layer, ["Cats CAT zebra"]) == [[2, cat, end, cat, unknown, 3]]
     assert padded(layer, ["", "dog"]) == [[2, 3, 0], [2, VOCABULARY.index("dog"), 3]]
-    assert padded(layer, "cat " * 9) == [[2, cat, cat, cat, cat, 3]]
+    assert padded(layer, ["cat " * 9]) == [[2, cat, cat, cat, cat, 3]]
 
 
 @pytest.mark.parametrize(
