@@ -336,7 +336,7 @@ def _export(options: argparse.Namespace) -> None:
     hush()
     source = load(options.artifact)
     report = source.report if (source.path / "report.json").exists() else None
-    again = os.path.realpath(out) == os.path.realpath(source.path)  # a run.json that is there is of this artifact
+    again = os.path.exists(out) and os.path.samefile(out, source.path)  # a run.json that is there is of this artifact
     facts = record.load(out) if again and os.path.lexists(out / record.LEDGER) else None
     made = export(source.model, out, report=report, overwrite=options.overwrite, record=facts)
     say_line(f"artifact: {made.path}")
