@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_named_or_refused() -> None:
     data = assemble({"train": part(20)}, About("text", "films.csv", unreadable=lost))
     assert data.unreadable == lost
     with pytest.raises(
-        DataError, match=r"7 could not be read; line 0: an empty text; .*line 4: an empty text; \.\.\.; mend"
+        DataError, match=r"7 could not be read; line 0: an empty text; .*line 4: an empty text; \.\.\.; \w+ or remove"
     ):
         assemble({"train": part(20)}, About("text", "films.csv", unreadable=lost), strict=True)
     with pytest.raises(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tlkit.utils.text_format import LETTERS, blocks, listed, short
+from tlkit.utils.text_format import blocks, listed, short
 
 
 def test_a_few_names_are_listed_and_more_are_said_to_be_there() -> None:
@@ -15,9 +15,8 @@ def test_a_few_names_are_listed_and_more_are_said_to_be_there() -> None:
 
 
 def test_long_names_are_cut() -> None:
-    assert listed(["x" * LETTERS]) == "x" * LETTERS
-    cut = listed(["x" * (LETTERS + 1), "y"])
-    assert cut == "x" * (LETTERS - 1) + "…, y" and len(cut.split(", ")[0]) == LETTERS
+    assert listed(["x" * 40]) == "x" * 40
+    assert listed(["x" * 41, "y"]) == "x" * 39 + "…, y"
 
 
 @pytest.mark.parametrize(
