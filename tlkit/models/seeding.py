@@ -15,8 +15,8 @@ KERAS = ("global_random_seed", "global_seed_generator")  # what keras.utils.set_
 def random_states_restored() -> Iterator[None]:
     """Put the global random states of Python, NumPy, TensorFlow and Keras back at the end of a block.
 
-    What follows draws the numbers it would have drawn without the block. TensorFlow operations with a seed of their
-    own are the exception: setting TensorFlow's global seed inside the block starts their streams again.
+    What follows draws the numbers it would have drawn without the block. The exception is a TensorFlow operation that
+    was given a seed: its stream starts again where the block sets TensorFlow's global seed or draws from it.
     """
     python, numbers = random.getstate(), np.random.get_state()
     with _tensorflow_restored(), _keras_restored():
@@ -43,11 +43,12 @@ def deterministic_operations(wanted: bool = True) -> Iterator[None]:
 
     The switch is one for the whole process; where it was on before the block, it stays on.
     """
-    from tensorflow.python.framework import config  # tf.config can switch it on, but not read it nor switch it off
+    import tensorflow as tf
+    from tensorflow.python.framework import config  # tf.config can neither read the switch nor turn it off
 
     switched = wanted and not config.is_op_determinism_enabled()
     if switched:
-        config.enable_op_determinism()
+        tf.config.experimental.enable_op_determinism()
     try:
         yield
     finally:
@@ -67,8 +68,8 @@ def _tensorflow_restored() -> Iterator[None]:
     try:
         yield
     finally:
-        if getattr(eager, "_rng", None) is not generator:  # a seed was set, which also empties the cache of kernels
-            tf.random.set_seed(seed)
+        if getattr(eager, "_rng", None) is not generator or (generator is not None and generator.getstate() != state):
+            tf.random.set_seed(seed)  # which also drops the kernels that stand in the middle of a stream
         if generator is not None:
             eager._rng = generator
             generator.setstate(state)

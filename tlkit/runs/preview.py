@@ -11,9 +11,9 @@ import numpy as np
 
 from tlkit.config import Phase
 from tlkit.models.freezing import unfrozen
-from tlkit.utils.text_format import blocks
 from tlkit.utils.escaping import line
 from tlkit.utils.progress import say
+from tlkit.utils.text_format import blocks
 
 FLOAT = 4  # bytes
 COPIES = 4  # of what trains: its gradient, two averages of the optimizer, and the weights of the best epoch
