@@ -121,11 +121,12 @@ def fit(
 
 
 def _train(clf: keras.Model, data: Any, request: Request, keeper: Keeper) -> History:
-    with contextlib.ExitStack() as stack:
-        log = stack.enter_context(tensorboard.opened(request.tensorboard))
-        stack.enter_context(contextlib.closing(request.telling))
-        stack.enter_context(seeding.random_states_restored())
-        stack.enter_context(seeding.deterministic_operations(request.compute.deterministic))
+    with (
+        tensorboard.opened(request.tensorboard) as log,
+        contextlib.closing(request.telling),
+        seeding.random_states_restored(),
+        seeding.deterministic_operations(request.compute.deterministic),
+    ):
         return _trained(clf, data, request, keeper, log)
 
 
