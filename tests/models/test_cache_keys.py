@@ -219,6 +219,7 @@ EXCEPTIONS = {
     ),
     "additions to what trains; the weights are part of the key": ("models.lora",),
     "ask a model that is trained": ("models.attribution", "models.generation.decoding"),
+    "seed a block of code, and the seed is part of the key": ("models.seeding",),
 }
 
 

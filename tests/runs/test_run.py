@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import os
+import random
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -547,3 +548,27 @@ def test_an_out_that_is_no_utf_8(job: Job, tmp_path: Path) -> None:
         with pytest.raises(RunError, match=r"(NUL character|too long).*choose another") as caught:
             run_job(dataclasses.replace(job, out=out), progress=False)
         assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_deterministic_to_its_end_and_then_leaves_the_process_as_it_was(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorflow.python.framework import config
+
+    seen = []
+
+    def begun(*_: object, run_dir: checkpoint.Keeper, **__: object) -> fit.History:
+        run_dir.begin({})
+        return NOTHING
+
+    def stopped(*_: object) -> None:
+        seen.append(config.is_op_determinism_enabled())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "fit", begun)
+    monkeypatch.setattr(run, "_measured", stopped)
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    with pytest.raises(Interrupted):
+        run_job(dataclasses.replace(job, deterministic=True), progress=False)
+    assert seen == [True] and not config.is_op_determinism_enabled()
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before

@@ -18,7 +18,7 @@ from tlkit.config import Phase
 from tlkit.features import extraction
 from tlkit.features.auto_choices import Choices
 from tlkit.models import classifier, freezing, heads
-from tlkit.training import checkpoint, estimate, fit, loop, planning
+from tlkit.training import checkpoint, estimate, loop, planning
 from tlkit.training.checkpoint import Keeper
 from tlkit.utils.progress import Telling
 
@@ -58,6 +58,12 @@ def texts(folder: Path) -> tuple:
 
 def replies(_: Path) -> tuple:
     return tiny_generators.decoder(2, lora=2), tiny_generators.talks(4), (Phase("lora", 1, 1e-2, 1),)
+
+
+def request(clf: Any, phases: tuple[Phase, ...]) -> planning.Request:
+    """Return what `fit` would be asked for, in batches of 10 and without augmentation."""
+    asked = loop.Options(clf.spec.target, 10, 3, np.ones(2, np.float32), 0.0, 0.0, 0)
+    return planning.Request(phases, None, [1], tlkit.Compute(), asked, Telling(True))
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -113,13 +119,12 @@ def test_what_is_told_changes_no_bit_of_what_is_learned(
 def test_steps_do_leave_a_trace_that_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(heads.HEADS, "norm_dense", heads.Head("norm_dense", norm_dense, takes=("map",)))
     clf, data, phases = pictures(tmp_path)
-    plan = planning.Plan(phases, None, [1], tlkit.Compute(), Telling(True))
-    cuts = planning.cuts(clf, plan)
+    top = planning.plan(clf, data, request(clf, phases), Keeper(None)).stages[0]
     source, _ = planning.sources(clf, data, None, 0)
     mean, before = clf.head.get_layer("norm").moving_mean, clf.head.get_layer("norm").moving_mean.numpy()
-    with estimate._as_it_was(clf, 0):
-        freezing.unfreeze(clf, 2)
-        estimate._of_a_step(clf, cuts[2], source, 8)
+    with estimate._put_back(clf, 2):
+        assert classifier.pieces(clf)[1].trainable_variables
+        estimate._of_a_step(clf, top, source, 8)
         assert not np.array_equal(mean.numpy(), before)
     assert np.array_equal(mean.numpy(), before) and not classifier.pieces(clf)[1].trainable_variables
 
@@ -159,12 +164,13 @@ def test_a_program_is_told_before_the_first_phase_and_what_is_stored_has_not_to_
 
 
 def test_a_short_training_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = planning.Plan(PHASES, None, [1], tlkit.Compute(), Telling(True))
+    asked = SimpleNamespace(phases=PHASES, loop=SimpleNamespace(batch_size=32))
     job = SimpleNamespace(sources=[(SimpleNamespace(order=range(33)), 1)])
+    plan = SimpleNamespace(request=asked, job=job)
     monkeypatch.setattr(extraction, "ahead", lambda _: 3 * extraction.BATCH)
     for least, long in ((11, True), (12, False)):  # 3 batches, and 4 epochs of 2 steps
         monkeypatch.setattr(estimate, "WORTH", least)
-        assert estimate.worth(plan, job, SimpleNamespace(batch_size=32)) is long
+        assert estimate.worth(plan) is long
 
 
 # === Interrupted ===
@@ -200,16 +206,13 @@ def test_a_stop_while_it_is_measured_and_no_measurement_when_it_goes_on(
 def test_the_sum_by_hand(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clf, data = tiny_models.tiny_classifier(), tiny_models.colours()
     phases = (*PHASES, Phase("longer", 5, 1e-3, 2))
-    plan = planning.Plan(phases, None, [1], tlkit.Compute(), Telling(True))
-    cuts = planning.cuts(clf, plan)
-    sources = planning.sources(clf, data, None, 0)
-    chosen = Choices("float32", dict.fromkeys(cuts, "float32"), 1, {2: "stream", 0: "float32"}, 10**9, 1234)
-    asked = loop.Options(clf.spec.target, 10, 3, np.ones(2, np.float32), 0.0, 0.0, 0)
+    chosen = Choices("float32", {2: "float32", 0: "float32"}, 1, {2: "stream", 0: "float32"}, 10**9, 1234)
+    monkeypatch.setattr(planning, "_choose", lambda *_: chosen)
+    plan = planning.plan(clf, data, request(clf, phases), Keeper(None))
     steps, checked = iter([(1.0, 0.1), (2.0, 0.5)]), []
     monkeypatch.setattr(estimate, "_of_an_example", lambda job: 0.25)
     monkeypatch.setattr(estimate, "_of_a_step", lambda *_: next(steps))
-    job = fit._job(cuts, sources, chosen)
-    found = estimate.measured(clf, plan, cuts, job, chosen, asked, check=lambda: checked.append(1))
+    found = estimate.measured(clf, plan, check=lambda: checked.append(1))
     train_count, val_count = len(data.train), len(data.val)
     epoch = -(-train_count // 10)
     head = 2 * 1.0 + 2 * (epoch * 0.1 + 0.1 / 3 * val_count / 10)

@@ -15,7 +15,7 @@ import tlkit
 from tests.helpers import tiny_models
 from tlkit.config import Augment, Compute, Phase
 from tlkit.errors import FreezeError, InputError
-from tlkit.features import auto_choices, disk_cache, extraction, frontier, mixed_precision
+from tlkit.features import auto_choices, disk_cache, extraction, mixed_precision
 from tlkit.models import classifier, heads
 from tlkit.training import estimate, loop, options
 from tlkit.training.checkpoint import Keeper
@@ -75,16 +75,15 @@ def test_history_says_what_happened(trained: tuple) -> None:
 
 def test_unfreezing_batch_normalization_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     clf = tiny_models.tiny_classifier()
-    original = frontier.segment
+    original = loop.train
 
-    def careless(model: object, start: object, end: object, **how: object) -> object:
-        if end is None:  # the tail, which is about to be trained
-            classifier.pieces(model)[1].get_layer("bn3").trainable = True
-        return original(model, start, end, **how)
+    def careless(*given: Any) -> Any:
+        classifier.pieces(clf)[1].get_layer("bn3").trainable = True
+        return original(*given)
 
     phases = (Phase("top", 1, 1e-3, 1),)
     tlkit.fit(clf, tiny_models.colours(), phases=phases, progress=False)
-    monkeypatch.setattr(frontier, "segment", careless)
+    monkeypatch.setattr(loop, "train", careless)
     with pytest.raises(FreezeError, match=r"phase 'top' changed \d frozen weights of tiny, the first is bn3"):
         tlkit.fit(clf, tiny_models.colours(), phases=phases, progress=False)
 

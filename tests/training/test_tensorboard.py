@@ -62,7 +62,7 @@ def test_every_epoch_is_read_back_where_a_training_goes_on(tmp_path: Path, monke
 
 def test_what_cannot_be_written_is_refused_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("tlkit.training.planning.cuts", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr("tlkit.training.planning.plan", lambda *_: pytest.fail("it began"))
     for place in ("file", "file/inside"):
         with pytest.raises(RunError, match=rf"cannot write TensorBoard's files to .*{place} \(.*\); choose another"):
             tlkit.fit(

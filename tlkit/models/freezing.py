@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,6 +93,27 @@ def unfreeze(clf: keras.Model, blocks: int | Literal["all"] = 0) -> None:
                 part.trainable = False
         if low_rank:
             lora.hold(layer)
+
+
+@contextlib.contextmanager
+def unfrozen(clf: keras.Model, blocks: int | Literal["all"] = 0) -> Iterator[None]:
+    """Unfreeze as `unfreeze` does for the length of a block of code, then put back what was trainable before.
+
+    Args:
+        clf: a classifier of tlkit.
+        blocks: how many blocks of the backbone, from the top; "all" for every block and the stem.
+
+    Raises:
+        InputError: more blocks than the backbone has.
+    """
+    layers = [(layer, layer.trainable) for layer in clf._flatten_layers()]  # outer layers before those within
+    variables = [(variable, variable.trainable) for variable in clf.variables]
+    try:
+        unfreeze(clf, blocks)
+        yield
+    finally:
+        for part, trainable in (*layers, *variables):
+            part.trainable = trainable
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.config import Phase
-from tlkit.models.freezing import unfreeze
+from tlkit.models.freezing import unfrozen
 from tlkit.utils.escaping import line
 from tlkit.utils.progress import say
 from tlkit.utils.text_format import blocks
@@ -23,7 +23,7 @@ def plan(clf: Any, phases: Sequence[Phase], data: Any) -> dict[str, Any]:
     """Return what is about to be trained, as plain JSON values.
 
     Args:
-        clf: a classifier of tlkit; what of it is trainable is left as in the last phase.
+        clf: a classifier of tlkit.
         phases: the schedule.
         data: what a reader returned.
 
@@ -37,8 +37,8 @@ def plan(clf: Any, phases: Sequence[Phase], data: Any) -> dict[str, Any]:
     """
     about, told = clf.spec, []
     for phase in phases:
-        unfreeze(clf, phase.unfreeze)
-        trainable = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
+        with unfrozen(clf, phase.unfreeze):
+            trainable = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
         facts = {"name": phase.name, "epochs": phase.epochs, "learning_rate": phase.learning_rate}
         facts |= {"unfreeze": phase.unfreeze, "blocks": len(about.backbone.blocks), "trainable": trainable}
         told.append(facts)

@@ -17,6 +17,7 @@ from tlkit.doctor import checks, diagnose
 from tlkit.errors import ArtifactError, Interrupted, RunError
 from tlkit.evaluation import calibration, evaluate
 from tlkit.evaluation.report_base import Measured
+from tlkit.models import seeding
 from tlkit.models.classifier import classifier, pieces
 from tlkit.models.tabular import autoencoder
 from tlkit.runs import preview, record
@@ -97,7 +98,7 @@ def run_job(
     watch.say(examples)
     phases = schedule(job)
     facts = {"data": examples.fingerprint(), "settings": record.settings(job, phases)}
-    with record.held(out):
+    with record.held(out), seeding.random_states_restored():
         record.tidy(out)
         there = None if overwrite else record.standing(out, facts)
         if there and there["status"] == "finished":
@@ -109,7 +110,7 @@ def run_job(
         facts |= {"job": record.given(asked), "command": command(asked), "findings": found.to_dict()["findings"]}
         watch.plan(preview.plan(clf, phases, examples) | {"resumed": bool(there), "findings": facts["findings"]})
         keeper = checkpoint.Keeper(out, anew=there is None, began=lambda choices: _begin(out, facts, choices, examples))
-        with _onward(out):
+        with _onward(out), seeding.deterministic_operations(job.deterministic):
             if there:
                 _place_again(out, examples, watch.say)
             history = _fit(clf, examples, phases, job, keeper, watch)

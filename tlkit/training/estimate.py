@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.config import Augment
-from tlkit.features import extraction, frontier, mixed_precision
-from tlkit.features.auto_choices import WORTH, Choices
-from tlkit.models.classifier import pieces
-from tlkit.models.freezing import unfreeze
-from tlkit.training import loop, planning, steps
+from tlkit.features import extraction, mixed_precision
+from tlkit.features.auto_choices import WORTH
+from tlkit.models.freezing import unfrozen
+from tlkit.training import planning, steps
 from tlkit.utils.progress import duration
 
 if TYPE_CHECKING:
@@ -29,30 +28,20 @@ FEW = 2  # examples on which what was compiled runs first, which takes longer th
 STATUS = Path("/proc/self/status")
 
 
-def worth(plan: planning.Plan, job: extraction.Job, asked: loop.Options) -> bool:
+def worth(plan: planning.Plan) -> bool:
     """Tell whether a training is long enough, in steps and in batches through the frozen part, to be measured."""
-    training, _ = job.sources[0]
-    each = -(-len(training.order) // asked.batch_size)
-    return extraction.ahead(job) / extraction.BATCH + each * sum(phase.epochs for phase in plan.phases) >= WORTH
+    training, _ = plan.job.sources[0]
+    each = -(-len(training.order) // plan.request.loop.batch_size)
+    epochs = sum(phase.epochs for phase in plan.request.phases)
+    return extraction.ahead(plan.job) / extraction.BATCH + each * epochs >= WORTH
 
 
-def measured(
-    clf: keras.Model,
-    plan: planning.Plan,
-    cuts: planning.Cuts,
-    job: extraction.Job,
-    chosen: Choices,
-    asked: loop.Options,
-    *,
-    check: Callable[[], Any] = lambda: None,
-) -> dict[str, Any]:
+def measured(clf: keras.Model, plan: planning.Plan, *, check: Callable[[], Any] = lambda: None) -> dict[str, Any]:
     """Time a few steps of the frozen part and of each phase, and return what the whole training takes, about.
 
     Args:
-        clf: the classifier; it is left as it was, but for what is trainable, which each phase sets, and the state of
-            dropout, which each phase sets, too.
-        plan, cuts, chosen, asked: the training.
-        job: its pass through the frozen part; what is compiled for it here need not be compiled again.
+        clf: the classifier; it is left as it was, but for the state of dropout, which each phase sets.
+        plan: the training; what is compiled here for its pass through the frozen part need not be compiled again.
         check: called between measurements; what it raises ends them.
 
     Returns:
@@ -60,27 +49,26 @@ def measured(
         "frozen_seconds"; "seconds" in all, where no phase ends early; "disk_bytes" of stored features; "memory_bytes",
         the most that the process took by now, None where the system does not say.
     """
+    job, stores, batch_size = plan.job, plan.choices.stores, plan.request.loop.batch_size
     training, validation = (source for source, _ in job.sources)
     passing = extraction.ahead(job)
-    streamed = [depth for depth, how in chosen.stores.items() if how == "stream"]
+    streamed = [depth for depth, how in stores.items() if how == "stream"]
     each = _of_an_example(job) if passing or streamed else 0.0
     check()
-    epoch_steps, known, told = -(-len(training.order) // asked.batch_size), {}, []
-    with _as_it_was(clf, list(cuts)[-1]):
-        for phase, depth in zip(plan.phases, plan.depths, strict=True):
-            if (key := (phase.unfreeze, depth)) not in known:
-                unfreeze(clf, phase.unfreeze)
-                with mixed_precision.computing(clf, chosen.tails[depth]):
-                    known[key] = _of_a_step(clf, cuts[depth], training, asked.batch_size)
-                check()
-            begun, step = known[key]
-            scored = FORWARD * step * len(validation.order) / asked.batch_size
-            anew = each * (len(training.order) + len(validation.order)) if depth in streamed else 0.0
-            seconds = COMPILED * begun + phase.epochs * (epoch_steps * step + scored + anew)
-            told.append({"name": phase.name, "steps": epoch_steps, "seconds": seconds})
+    epoch_steps, known, told = -(-len(training.order) // batch_size), {}, []
+    for phase, stage in plan.phases():
+        if (key := (phase.unfreeze, stage.depth)) not in known:
+            with _put_back(clf, phase.unfreeze), mixed_precision.computing(clf, plan.choices.tails[stage.depth]):
+                known[key] = _of_a_step(clf, stage, training, batch_size)
+            check()
+        begun, step = known[key]
+        scored = FORWARD * step * len(validation.order) / batch_size
+        anew = each * (len(training.order) + len(validation.order)) if stage.depth in streamed else 0.0
+        seconds = COMPILED * begun + phase.epochs * (epoch_steps * step + scored + anew)
+        told.append({"name": phase.name, "steps": epoch_steps, "seconds": seconds})
     total = passing * each + sum(about["seconds"] for about in told)
     facts = {"phases": told, "examples": passing, "frozen_seconds": passing * each, "seconds": total}
-    return facts | {"disk_bytes": chosen.bytes, "memory_bytes": peak()}
+    return facts | {"disk_bytes": plan.choices.bytes, "memory_bytes": peak()}
 
 
 def text(facts: dict[str, Any]) -> str:
@@ -107,13 +95,13 @@ def peak() -> int | None:
 
 
 @contextlib.contextmanager
-def _as_it_was(clf: keras.Model, depth: int | str) -> Iterator[None]:
-    """Undo what measured steps do: open as much as `depth` again, and put back what layers of the head keep."""
-    kept = [(variable, variable.numpy()) for variable in pieces(clf)[2].non_trainable_variables]
+def _put_back(clf: keras.Model, unfreeze: int | str) -> Iterator[None]:
+    """Unfreeze for measured steps, and put back afterwards what was trainable and what layers of the head keep."""
+    kept = [(variable, variable.numpy()) for variable in clf.head.non_trainable_variables]
     try:
-        yield
+        with unfrozen(clf, unfreeze):
+            yield
     finally:
-        unfreeze(clf, depth)
         for variable, value in kept:
             variable.assign(value)
 
@@ -136,10 +124,10 @@ def _of_an_example(job: extraction.Job) -> float:
     return reading + _seconds(run, first) / len(first)
 
 
-def _of_a_step(clf: keras.Model, cut: frontier.Cut, training: Any, batch_size: int) -> tuple[float, float]:
+def _of_a_step(clf: keras.Model, stage: planning.Stage, training: Any, batch_size: int) -> tuple[float, float]:
     """Return what compiling the training steps after a cut takes, and what a step takes then, in seconds."""
-    run = steps.gradients(frontier.segment(clf, cut, None), clf.spec.target)
-    features, _ = planning.made_up(cut, training, batch_size)
+    run = steps.gradients(stage.tail, clf.spec.target)
+    features, _ = planning.made_up(stage.cut, training, batch_size)
     return _seconds(run, [array[:FEW] for array in features]), _seconds(run, features)
 
 

@@ -13,13 +13,14 @@ import numpy as np
 from markupsafe import Markup
 
 from tlkit.config import Augment, Compute, Phase
-from tlkit.features import auto_choices, extraction, feature_sets, frontier, mixed_precision
+from tlkit.features import auto_choices, extraction, feature_sets, mixed_precision
 from tlkit.features.auto_choices import Choices
+from tlkit.models import seeding
 from tlkit.models.classifier import pieces
-from tlkit.models.freezing import audit, fingerprints, unfreeze
+from tlkit.models.freezing import audit, fingerprints, unfreeze, unfrozen
 from tlkit.training import estimate, loop, options, planning, tensorboard
 from tlkit.training.checkpoint import Keeper, restore
-from tlkit.training.planning import Plan
+from tlkit.training.planning import Plan, Request, Stage
 from tlkit.utils import environment
 from tlkit.utils.html_format import cell, concatenate, table
 from tlkit.utils.progress import Progress, Telling, examples_bar
@@ -116,92 +117,79 @@ def fit(
     phases = tuple(phases or clf.spec.backbone.phases)
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
     weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight, clf.spec.target)
-    asked = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
-    plan = Plan(phases, how, options.views(views, how, phases), compute, Telling(progress), tensorboard)
-    return _train(clf, data, plan, asked, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
+    each_phase = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
+    versions = options.views(views, how, phases)
+    request = Request(phases, how, versions, compute, each_phase, Telling(progress), tensorboard)
+    return _train(clf, data, request, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
 
-def _train(clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper) -> History:
-    with tensorboard.opened(plan.tensorboard) as log, contextlib.closing(plan.telling):
-        return _trained(clf, data, plan, asked, keeper, log)
+def _train(clf: keras.Model, data: Any, request: Request, keeper: Keeper) -> History:
+    with (
+        tensorboard.opened(request.tensorboard) as log,
+        contextlib.closing(request.telling),
+        seeding.random_states_restored(),
+        seeding.deterministic_operations(request.compute.deterministic),
+    ):
+        return _trained(clf, data, request, keeper, log)
 
 
-def _trained(
-    clf: keras.Model, data: Any, plan: Plan, asked: loop.Options, keeper: Keeper, log: tensorboard.Log
-) -> History:
+def _trained(clf: keras.Model, data: Any, request: Request, keeper: Keeper, log: tensorboard.Log) -> History:
     started = time.perf_counter()
     clf.spec = dataclasses.replace(clf.spec, target=options.uncalibrated(clf.spec.target))
-    if plan.compute.deterministic:
-        _ordered_operations()
-    cuts = planning.cuts(clf, plan)
-    sources = planning.sources(clf, data, plan.augment, asked.seed)
-    told = options.settings(plan.phases, plan.augment, asked)
-    if going_on := keeper.directory is not None and keeper.open(told | planning.identity(clf, data, plan, cuts)):
-        chosen = Choices.of(keeper.progress.choices, list(cuts))
-    else:
-        chosen = planning.choose(clf, cuts, sources, plan, asked.batch_size)
-        keeper.begin(dataclasses.asdict(chosen))
-    if chosen.bytes:
-        most = f"{chosen.budget / 1e6:,.0f} MB at most"
-        plan.telling.say(f"stored features: about {chosen.bytes / 1e6:,.1f} MB of disk, of {most}")
+    plan = planning.plan(clf, data, request, keeper)
+    if not plan.resumed:
+        keeper.begin(dataclasses.asdict(plan.choices))
+    if plan.choices.bytes:
+        most = f"{plan.choices.budget / 1e6:,.0f} MB at most"
+        request.telling.say(f"stored features: about {plan.choices.bytes / 1e6:,.1f} MB of disk, of {most}")
     with keeper.listening():
         features, passed = {}, 0
-        if len(keeper.progress.done) < len(plan.phases):
-            job = _job(cuts, sources, chosen)
-            if plan.telling.wanted and not going_on and estimate.worth(plan, job, asked):
-                facts = estimate.measured(clf, plan, cuts, job, chosen, asked, check=keeper.stop.check)
-                plan.telling.tell("estimate", facts, estimate.text(facts))
-            features, passed = _features(cuts, job, chosen, plan.telling, keeper)
+        if len(keeper.progress.done) < len(request.phases):
+            with unfrozen(clf, plan.least):
+                _estimate(clf, plan, keeper)
+                features, passed = _features(plan, keeper)
         trunk = time.perf_counter() - started
-        _phases(clf, plan, chosen, cuts, features, asked, keeper=keeper, log=log)
+        _phases(clf, plan, features, keeper, log)
     epochs = tuple(record for records, _ in keeper.progress.done for record in records)
     summaries = tuple(summary for _, summary in keeper.progress.done)
-    told |= {"views": chosen.views, "choices": dataclasses.asdict(chosen)}
-    return History(epochs, summaries, trunk, passed, keeper.seconds, told)
+    chosen = {"views": plan.choices.views, "choices": dataclasses.asdict(plan.choices)}
+    return History(epochs, summaries, trunk, passed, keeper.seconds, request.settings() | chosen)
 
 
-def _ordered_operations() -> None:
-    import tensorflow as tf
-
-    tf.config.experimental.enable_op_determinism()
+def _estimate(clf: keras.Model, plan: Plan, keeper: Keeper) -> None:
+    """Report what a new training will take, where it is long and somebody listens."""
+    telling = plan.request.telling
+    if telling.wanted and not plan.resumed and estimate.worth(plan):
+        facts = estimate.measured(clf, plan, check=keeper.stop.check)
+        telling.tell("estimate", facts, estimate.text(facts))
 
 
 # === The frozen part ===
 
 
-def _job(
-    cuts: Mapping[int | str, frontier.Cut], sources: tuple[feature_sets.Source, feature_sets.Source], chosen: Choices
-) -> extraction.Job:
-    """State what has to be computed of the frozen part."""
-    kept = [chosen.stores[depth] for depth in cuts]
-    given = tuple(zip(sources, (chosen.views, 1), strict=True))
-    return extraction.Job(given, list(cuts.values()), kept, chosen.precision, chosen.budget, chosen.bytes)
-
-
-def _features(
-    cuts: Mapping[int | str, frontier.Cut], job: extraction.Job, chosen: Choices, telling: Telling, keeper: Keeper
-) -> tuple[dict[int | str, Features], int]:
-    """Fill every phase's stores in one pass over each split; return the features by depth and the examples that
+def _features(plan: Plan, keeper: Keeper) -> tuple[dict[int | str, Features], int]:
+    """Fill the stores of all stages in one pass over each split; return the features by depth and the examples that
     passed."""
-    started = time.perf_counter()
-    with examples_bar(sum(views * len(source.order) for source, views in job.sources), telling.shown) as bar:
+    started, telling = time.perf_counter(), plan.request.telling
+    with examples_bar(sum(views * len(source.order) for source, views in plan.job.sources), telling.shown) as bar:
 
         def tell(examples: int) -> None:
             bar.update(examples)
             keeper.stop.check()
 
-        filled, passed = extraction.fill(job, tell)
-    telling.say(_told(cuts, chosen, passed, time.perf_counter() - started))
-    return dict(zip(cuts, zip(*filled, strict=True), strict=True)), passed
+        filled, passed = extraction.fill(plan.job, tell)
+    telling.say(_told(plan.choices, passed, time.perf_counter() - started))
+    depths = [stage.depth for stage in plan.stages]
+    return dict(zip(depths, zip(*filled, strict=True), strict=True)), passed
 
 
-def _told(cuts: Mapping[int | str, frontier.Cut], chosen: Choices, passed: int, seconds: float) -> str:
+def _told(chosen: Choices, passed: int, seconds: float) -> str:
     """Say in a line or two what became of the frozen part."""
     done = f"{passed} examples, computed once in" if passed else "stored by an earlier run, opened in"
     stored = any(how != "stream" for how in chosen.stores.values())
     lines = [f"frozen base: {done} {seconds:.1f} s"] if stored else []
-    for depth in cuts:
-        if chosen.stores[depth] == "stream":
+    for depth, how in chosen.stores.items():
+        if how == "stream":
             lines.append(
                 f"features for unfreeze={depth} do not fit the cache budget of {chosen.budget / 1e9:.1f} GB: they are "
                 f"computed anew in every epoch"
@@ -213,34 +201,28 @@ def _told(cuts: Mapping[int | str, frontier.Cut], chosen: Choices, passed: int, 
 
 
 def _phases(
-    clf: keras.Model,
-    plan: Plan,
-    chosen: Choices,
-    cuts: Mapping[int | str, frontier.Cut],
-    features: Mapping[int | str, Features],
-    asked: loop.Options,
-    *,
-    keeper: Keeper,
-    log: tensorboard.Log,
+    clf: keras.Model, plan: Plan, features: Mapping[int | str, Features], keeper: Keeper, log: tensorboard.Log
 ) -> None:
     """Train the phases that are not over; `keeper` gathers what is told of each."""
+    telling, asked = plan.request.telling, plan.request.loop
     over = len(keeper.progress.done)
     kept = over if keeper.progress.loop is not None else over - 1  # the phase whose variables an earlier process kept
-    for number, (phase, depth) in enumerate(zip(plan.phases, plan.depths, strict=True)):
+    for number, (phase, stage) in enumerate(plan.phases()):
         if number == kept:
-            restore("tail", frontier.segment(clf, cuts[depth], None).variables, keeper.progress.arrays)
+            unfreeze(clf, phase.unfreeze)
+            restore("tail", stage.tail.variables, keeper.progress.arrays)
         if number >= over:
-            with mixed_precision.computing(clf, chosen.tails[depth]):
-                tell = _teller(phase, asked.target.figure, plan.telling, log, keeper.over)
-                _phase(clf, phase, cuts[depth], features[depth], asked, keeper, tell=tell)
+            with mixed_precision.computing(clf, plan.choices.tails[stage.depth]):
+                tell = _teller(phase, asked.target.figure, telling, log, keeper.over)
+                _phase(clf, phase, stage, features[stage.depth], asked, keeper, tell=tell)
                 records, summary = keeper.progress.done[-1]
-                plan.telling.tell("phase", summary, _over(records, summary))
+                telling.tell("phase", summary, _over(records, summary))
 
 
 def _phase(
     clf: keras.Model,
     phase: Phase,
-    cut: frontier.Cut,
+    stage: Stage,
     features: Features,
     asked: loop.Options,
     keeper: Keeper,
@@ -252,14 +234,13 @@ def _phase(
     unfreeze(clf, phase.unfreeze)
     backbone = pieces(clf)[1]
     before = fingerprints(backbone)
-    tail = frontier.segment(clf, cut, None)
-    found = loop.train(tail, phase, features, asked, tell, keeper)
+    found = loop.train(stage.tail, phase, features, asked, tell, keeper)
     audit(backbone, before, phase.name)
     trained = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
-    summary = {"name": phase.name, "cut": list(cut.after), "unfreeze": phase.unfreeze, "trainable": trained}
+    summary = {"name": phase.name, "cut": list(stage.cut.after), "unfreeze": phase.unfreeze, "trainable": trained}
     summary |= {"frozen": clf.count_params() - trained, "stored_bytes": sum(part.nbytes for part in features)}
     summary |= {"best_epoch": found.best_epoch, "trouble": found.trouble, "seconds": time.perf_counter() - started}
-    keeper.finish(found.records, summary, tail)
+    keeper.finish(found.records, summary, stage.tail)
 
 
 def _teller(phase: Phase, figure: str, telling: Telling, log: tensorboard.Log, over: int) -> Callable[[dict], None]:

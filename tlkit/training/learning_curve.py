@@ -12,7 +12,7 @@ from tlkit.config import Augment, Compute, Phase
 from tlkit.features import extraction, frontier
 from tlkit.features.auto_choices import budget
 from tlkit.features.feature_sets import Features
-from tlkit.models.freezing import unfreeze
+from tlkit.models.freezing import unfrozen
 from tlkit.tasks.next_token import WRITTEN
 from tlkit.training import loop, planning, steps
 
@@ -74,7 +74,8 @@ def learning_curve(
     same number of steps, so that a small part does not suffer from fewer of them.
 
     Args:
-        clf: a classifier as it was built, not trained; its weights are in the end what they were.
+        clf: a classifier as it was built, not trained; its weights, and which of them train, are in the end what they
+            were.
         data: what a reader returned.
         history: what `tlkit.fit` returned for such a classifier, whose settings and stored features are then used.
         fractions: of the training examples, ascending, 0..1.
@@ -85,8 +86,12 @@ def learning_curve(
     """
     if not affordable(clf, data, history):
         return []
-    way = _Way.of(clf, history)
-    unfreeze(clf, 0)
+    with unfrozen(clf, 0):
+        return _curve(clf, data, _Way.of(clf, history), fractions)
+
+
+def _curve(clf: keras.Model, data: Any, way: _Way, fractions: Sequence[float]) -> list[dict[str, float]]:
+    """Train the head, which alone is unfrozen, on each fraction."""
     cut = frontier.find(clf)
     tail = frontier.segment(clf, cut, None)
     if not tail.trainable_variables:

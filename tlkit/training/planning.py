@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from tlkit.features import auto_choices, extraction, feature_sets, frontier, mix
 from tlkit.features.auto_choices import Choices
 from tlkit.models import cache_keys
 from tlkit.models.classifier import pieces
-from tlkit.models.freezing import unfreeze
-from tlkit.training import steps
+from tlkit.models.freezing import unfrozen
+from tlkit.training import loop, options, steps
+from tlkit.training.checkpoint import Keeper
 from tlkit.utils.progress import Telling
 
 if TYPE_CHECKING:
@@ -27,19 +27,20 @@ if TYPE_CHECKING:
 
 HEAD = 2  # the piece of a classifier above its backbone
 TRIED = 16  # examples in a step that is measured
-Cuts = Mapping[int | str, frontier.Cut]  # by how much is unfrozen, the lowest first
+Sources = tuple[feature_sets.Source, feature_sets.Source]  # of the training and of the validation split
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Group what `fit` resolved.
+class Request:
+    """Group what `fit` was asked for, checked and resolved.
 
     Args:
         phases: the schedule.
         augment: None, an `Augment` or a callable.
         views: numbers of stored augmented versions that will do, the best first.
         compute: how it is computed.
-        telling: who is told of it.
+        loop: what every phase needs.
+        telling: prints progress, or passes it on.
         tensorboard: a directory for TensorBoard, or None.
     """
 
@@ -47,12 +48,16 @@ class Plan:
     augment: Any
     views: Sequence[int]
     compute: Compute
+    loop: loop.Options
     telling: Telling
     tensorboard: str | os.PathLike | None = None
 
-    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Write down every option as it was resolved, in plain values."""
+        return options.settings(self.phases, self.augment, self.loop)
+
     def depths(self) -> list[int | str]:
-        """How much is unfrozen in each phase or was before it: what was once trained is not frozen any more."""
+        """Return how much is unfrozen in each phase or was before it: what was once trained is not frozen any more."""
         opened = [phase.unfreeze for phase in self.phases]
         return [max(opened[: number + 1], key=_depth) for number in range(len(opened))]
 
@@ -61,21 +66,89 @@ def _depth(unfreeze: int | str) -> float:
     return float("inf") if unfreeze == "all" else unfreeze
 
 
-def cuts(clf: keras.Model, plan: Plan) -> Cuts:
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Say what some phases have in common: where their frozen part ends, and the model that they train.
+
+    Args:
+        depth: how much is unfrozen.
+        cut: the end of what is frozen then.
+        tail: the model from the cut to the answer, on the classifier's own layers.
+    """
+
+    depth: int | str
+    cut: frontier.Cut
+    tail: keras.Model
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Hold what `fit` does, as it was decided before the first step.
+
+    Args:
+        request: what was asked for.
+        stages: from the lowest cut to the highest.
+        job: the pass through the frozen part.
+        choices: precision, and how features are stored.
+        resumed: whether the choices are those of an earlier process whose training goes on.
+    """
+
+    request: Request
+    stages: tuple[Stage, ...]
+    job: extraction.Job
+    choices: Choices
+    resumed: bool
+
+    def phases(self) -> Iterator[tuple[Phase, Stage]]:
+        """Return each phase with its stage, in the order of the schedule."""
+        stages = {stage.depth: stage for stage in self.stages}
+        return zip(self.request.phases, (stages[depth] for depth in self.request.depths()), strict=True)
+
+    @property
+    def least(self) -> int | str:
+        """How much is unfrozen at the highest cut; all that any cut calls frozen is frozen then."""
+        return self.stages[-1].depth
+
+
+def plan(clf: keras.Model, data: Any, request: Request, keeper: Keeper) -> Plan:
+    """Decide all that `fit` does; the classifier is left as it was.
+
+    Args:
+        clf: a classifier of tlkit.
+        data: what a reader returned.
+        request: what was asked for.
+        keeper: opens the checkpoint of an interrupted training, whose choices then hold.
+
+    Raises:
+        InputError: a phase with nothing to train.
+        RunError: the checkpoint is of another training, or damaged.
+    """
+    stages = _stages(clf, request)
+    of_splits = sources(clf, data, request.augment, request.loop.seed)
+    with unfrozen(clf, stages[-1].depth):
+        resumed = keeper.directory is not None and keeper.open(_identity(clf, data, request, stages[0]))
+        if resumed:
+            chosen = Choices.of(keeper.progress.choices, [stage.depth for stage in stages])
+        else:
+            chosen = _choose(clf, stages, of_splits, request)
+    return Plan(request, stages, extraction_job(stages, of_splits, chosen), chosen, resumed)
+
+
+def _stages(clf: keras.Model, request: Request) -> tuple[Stage, ...]:
     """Find the cuts of all phases, the lowest first: the more is unfrozen, the lower the cut."""
-    found = {}
-    for depth in sorted(set(plan.depths), key=_depth, reverse=True):
-        unfreeze(clf, depth)
-        if not clf.trainable_variables:
-            raise InputError(
-                f"a phase with unfreeze={depth!r} leaves nothing to train: the head of {clf.name} has no weights of "
-                f"its own; give unfreeze=1 or more"
-            )
-        found[depth] = frontier.find(clf)
-    return found
+    cuts = {}
+    for depth in sorted(set(request.depths()), key=_depth, reverse=True):
+        with unfrozen(clf, depth):
+            if not clf.trainable_variables:
+                raise InputError(
+                    f"a phase with unfreeze={depth!r} leaves nothing to train: the head of {clf.name} has no weights "
+                    f"of its own; give unfreeze=1 or more"
+                )
+            cuts[depth] = frontier.find(clf)
+    return tuple(Stage(depth, cut, frontier.segment(clf, cut, None)) for depth, cut in cuts.items())
 
 
-def sources(clf: keras.Model, data: Any, how: Any, seed: int) -> tuple[feature_sets.Source, feature_sets.Source]:
+def sources(clf: keras.Model, data: Any, how: Any, seed: int) -> Sources:
     """Return the examples of train, augmented, and of val, each in the order in which they are stored."""
     pre, about = pieces(clf)[0], clf.spec
 
@@ -91,62 +164,67 @@ def _with(split: Any, labels: np.ndarray) -> Any:
     return split if labels is split.labels else dataclasses.replace(split, labels=labels)
 
 
-def identity(clf: keras.Model, data: Any, plan: Plan, cuts: Cuts) -> dict[str, Any]:
-    """Tell one training from another beside its settings: by its data, its frozen part and how it is computed.
+def _identity(clf: keras.Model, data: Any, request: Request, lowest: Stage) -> dict[str, Any]:
+    """Tell one training from another: by its settings, its data, its frozen part and how it is computed.
 
     The weights above the frozen part change by themselves, so their shapes alone count.
     """
-    lowest = next(iter(cuts.values()))
-    return {
+    return request.settings() | {
         "data": data.fingerprint(),
-        "frozen part": cache_keys.functions(frontier.parts(clf, None, lowest)),
-        "shapes after it": [list(variable.shape) for variable in frontier.segment(clf, lowest, None).variables],
-        "views": list(plan.views),
-        "precision": plan.compute.precision,
-        "deterministic": plan.compute.deterministic,
+        "frozen part": cache_keys.functions(frontier.parts(clf, None, lowest.cut)),
+        "shapes after it": [list(variable.shape) for variable in lowest.tail.variables],
+        "views": list(request.views),
+        "precision": request.compute.precision,
+        "deterministic": request.compute.deterministic,
     }
+
+
+def extraction_job(stages: Sequence[Stage], sources: Sources, chosen: Choices) -> extraction.Job:
+    """State what has to be computed of the frozen part."""
+    kept = [chosen.stores[stage.depth] for stage in stages]
+    counted = tuple(zip(sources, (chosen.views, 1), strict=True))
+    cuts = [stage.cut for stage in stages]
+    return extraction.Job(counted, cuts, kept, chosen.precision, chosen.budget, chosen.bytes)
 
 
 # === Choices ===
 
 
-def choose(
-    clf: keras.Model, cuts: Cuts, sources: tuple[feature_sets.Source, feature_sets.Source], plan: Plan, batch_size: int
-) -> Choices:
+def _choose(clf: keras.Model, stages: Sequence[Stage], sources: Sources, request: Request) -> Choices:
     """Choose the precision, of the frozen part and of the steps, and how features are kept."""
     training, validation = sources
-    limit = auto_choices.budget(plan.compute)
-    sizes = {depth: auto_choices.example_bytes(cut, training.lengths) for depth, cut in cuts.items()}
-    count, kept, needed = auto_choices.stores(sizes, (len(training.order), len(validation.order)), plan.views, limit)
+    limit = auto_choices.budget(request.compute)
+    sizes = {stage.depth: auto_choices.example_bytes(stage.cut, training.lengths) for stage in stages}
+    count, kept, needed = auto_choices.stores(sizes, (len(training.order), len(validation.order)), request.views, limit)
 
     def batch() -> Any:
         return next(training.batches(training.order[: extraction.BATCH], 0, extraction.BATCH))
 
-    numbers = auto_choices.numeric(plan.compute, clf, list(cuts.values())[-1], batch)
-    planned = _steps(plan, cuts, -(-len(training.order) // batch_size))
-    trained = auto_choices.tails(plan.compute, planned, lambda depth: _faster(clf, depth, cuts[depth], training))
+    numbers = auto_choices.numeric(request.compute, clf, stages[-1].cut, batch)
+    planned = _steps(request, stages, -(-len(training.order) // request.loop.batch_size))
+    by_depth = {stage.depth: stage for stage in stages}
+    trained = auto_choices.tails(request.compute, planned, lambda depth: _faster(clf, by_depth[depth], training))
     return Choices(numbers, trained, count, kept, limit, needed)
 
 
-def _steps(plan: Plan, cuts: Cuts, each: int) -> dict[int | str, int]:
+def _steps(request: Request, stages: Sequence[Stage], each: int) -> dict[int | str, int]:
     """Count for each cut the planned steps that pass layers of the backbone; `each` are in an epoch."""
+    cuts = {stage.depth: stage.cut for stage in stages}
     planned = dict.fromkeys(cuts, 0)
-    for phase, depth in zip(plan.phases, plan.depths, strict=True):
+    for phase, depth in zip(request.phases, request.depths(), strict=True):
         if cuts[depth].piece < HEAD:
             planned[depth] += phase.epochs * each
     return planned
 
 
-def _faster(clf: keras.Model, depth: int | str, cut: frontier.Cut, training: feature_sets.Source) -> str:
+def _faster(clf: keras.Model, stage: Stage, training: feature_sets.Source) -> str:
     """Measure in which precision the steps after a cut are faster, on made-up features of a usual length."""
-    unfreeze(clf, depth)
-    features, length = made_up(cut, training, TRIED)
-    about = {"steps": cache_keys.functions(frontier.parts(clf, cut, None), values=False), "length": length}
+    features, length = made_up(stage.cut, training, TRIED)
+    about = {"steps": cache_keys.functions(frontier.parts(clf, stage.cut, None), values=False), "length": length}
 
     def measured() -> str:
-        return mixed_precision.measure(
-            clf, lambda _: steps.gradients(frontier.segment(clf, cut, None), clf.spec.target), features
-        )
+        with unfrozen(clf, stage.depth):
+            return mixed_precision.measure(clf, lambda _: steps.gradients(stage.tail, clf.spec.target), features)
 
     return auto_choices.remembered(about, measured)
 

@@ -18,7 +18,7 @@ import numpy as np
 from tlkit.data.splits import Data
 from tlkit.data.table_columns import FACTS, faults
 from tlkit.errors import DataError, InputError, WeightsError
-from tlkit.models import cache_keys
+from tlkit.models import cache_keys, seeding
 from tlkit.models.backbone import Backbone, Local
 from tlkit.models.tabular.table_input import TABULAR, TableInput
 from tlkit.models.vision.architectures import read_keras
@@ -85,7 +85,8 @@ def pretrain_autoencoder(
     if out is None and os.path.isfile(folder / ABOUT):
         return autoencoder(folder)
     given = TableInput.of(data.columns, rows)
-    network, losses = _trained(given, rows, how, progress)
+    with seeding.seeded(how.seed):
+        network, losses = _trained(given, rows, how, progress)
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with files.atomic(folder / NAME) as path:
@@ -246,12 +247,9 @@ def _kept(data: Data, rows: np.ndarray, how: Pretraining) -> Path:
 
 def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bool) -> tuple[keras.Model, list[float]]:
     """Return the network with its best weights, and the loss on the rows held out after each epoch."""
-    import keras
-
     rng = np.random.default_rng(how.seed)
     order, held = rng.permutation(len(rows)), max(1, round(HELD_OUT * len(rows)))
     pre, (val, train) = given.pre(), (rows[order[:held]], rows[order[held:]])
-    keras.utils.set_random_seed(how.seed)
     network = _network(pre.output.shape[-1], how.width)
     epoch_of = _compiled(network, how, -(-len(train) // how.batch_size))
     clean, judged, spoiled = _through(pre, train), _through(pre, val), _through(pre, _corrupted(val, how, rng))
