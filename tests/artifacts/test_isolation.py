@@ -298,7 +298,7 @@ def test_a_process_goes_when_the_one_that_asked_is_killed(moody: Path, tmp_path:
         print(artifact._worker._process.pid, flush=True)
         artifact.predict(numpy.full((16, 16, 3), {LOOP}))
     """
-    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).parent.parent)}
+    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).resolve().parents[2])}
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True, env=home
     ) as parent:
@@ -314,7 +314,7 @@ def test_a_process_goes_when_the_one_that_asked_is_killed(moody: Path, tmp_path:
 
 def command(*arguments: object) -> tuple[int, str, str]:
     code = "import sys; from tlkit.cli import main; sys.exit(main())"
-    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).parent.parent)}
+    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).resolve().parents[2])}
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=home)
     return done.returncode, done.stdout, done.stderr
 

@@ -37,7 +37,7 @@ def tlkit(*arguments: object, cwd: Path | None = None, **environment: str) -> su
     """Run the command in a process of its own."""
     command = [sys.executable, "-c", "import sys; from tlkit.cli import main; sys.exit(main())", *map(str, arguments)]
     inherited = {k: v for k, v in os.environ.items() if k not in ("TF_CPP_MIN_LOG_LEVEL", "TLKIT_QUIET")}
-    home = {"PYTHONPATH": str(Path(commands.__file__).parent.parent)}
+    home = {"PYTHONPATH": str(Path(commands.__file__).resolve().parents[2])}
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=inherited | home | environment)
 
 
@@ -192,7 +192,7 @@ def test_quick_refusals_need_no_tensorflow(tmp_path: Path) -> None:
         )]
         assert codes == [2, 2, 2, 2] and "tensorflow" not in sys.modules
     """
-    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).parent.parent)}
+    home = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).resolve().parents[2])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=home)
     assert done.returncode == 0, done.stderr
     messages = ("there is no file or folder", "file is a file", "cannot write /dev/null/x", "unknown recipe 'vgg16'; ")

@@ -1,6 +1,6 @@
 """Run several recipes in one process, each by its own entry point: TensorFlow's import costs more than most of them.
 
-    python several.py OUT RECIPE.py ...
+    python recipe_runner.py OUT RECIPE.py ...
 
 OUT/NAME becomes the `--out` of each, OUT/NAME.txt what it printed and, where it failed, the traceback. Exits 0 whatever
 fails; OUT/NAME.ok says what did not. What an export asks a fresh process is asked here, for the same reason, and of the

@@ -1,6 +1,6 @@
 """Run the command line and tell of every stage as it begins, so that another process can kill this one within it.
 
-    python stages.py CHECKPOINT_SECONDS ARGUMENTS...
+    python staged_command.py CHECKPOINT_SECONDS ARGUMENTS...
 
 Stages: trunk, head, between, top, end, amounts, evaluation, export. A line `STAGE name` goes to standard error when
 each begins for the first time: the learning curve reads stored features as the training does.

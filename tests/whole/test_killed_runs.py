@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers import tiny_models
+from tests.helpers import staged_command, tiny_models
 
 STAGES = ("trunk", "head", "between", "top", "amounts", "evaluation", "export")
 LINES = 60  # of a failed process that an assertion shows
@@ -40,7 +40,7 @@ class Process:
     """
 
     def __init__(self, arguments: list[str], home: Path) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("stages.py")), "0.2", *arguments]
+        command = [sys.executable, staged_command.__file__, "0.2", *arguments]
         environment = {**os.environ, "TLKIT_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         self.began: dict[str, float] = {}

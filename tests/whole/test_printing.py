@@ -151,7 +151,7 @@ def test_streams_that_lack_letters(runs: Path, environment: dict[str, str]) -> N
     os.mkdir(os.fsencode(runs) + b"/caf\xe9-\xc3\xa9")  # a name that is no UTF-8, beside a letter that is
     shutil.copy(runs / "b" / "run.json", os.fsencode(runs) + b"/caf\xe9-\xc3\xa9/run.json")
     command = [sys.executable, "-c", "import sys; from tlkit.cli import main; sys.exit(main())"]
-    home = {"PYTHONPATH": str(Path(commands.__file__).parent.parent), "PYTHONUTF8": "0"}
+    home = {"PYTHONPATH": str(Path(commands.__file__).resolve().parents[2]), "PYTHONUTF8": "0"}
     given = {"env": os.environ | home | environment, "capture_output": True, "check": False}
     done = subprocess.run([*command, "runs", str(runs)], **given)
     assert (done.returncode, done.stderr, done.stdout.count(b"\n")) == (0, b"", 4)
