@@ -13,20 +13,14 @@ import pytest
 
 import tlkit
 
-IMPORT = """
-import json, sys, time
-before = time.perf_counter()
-import tlkit
-print(json.dumps([time.perf_counter() - before, sorted(sys.modules)]))
-"""
+IMPORT = "import json, sys, tlkit; print(json.dumps(sorted(sys.modules)))"
 
 
-def test_import_is_quick_and_light() -> None:
-    runs = [subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True) for _ in range(3)]
-    told = [json.loads(run.stdout) for run in runs]
-    assert min(seconds for seconds, _ in told) < 0.3
-    assert not {"tensorflow", "keras", "keras_hub", "numpy", "sklearn", "matplotlib"} & set(told[0][1])
-    assert "tlkit" in told[0][1]
+def test_import_is_light() -> None:
+    run = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True)
+    imported = json.loads(run.stdout)
+    assert not {"tensorflow", "keras", "keras_hub", "numpy", "sklearn", "matplotlib"} & set(imported)
+    assert "tlkit" in imported
 
 
 @pytest.mark.parametrize("name", [name for name in tlkit.__all__ if name != "__version__"])

@@ -167,7 +167,7 @@ def test_doctor(task: str, photos: Path, capsys: pytest.CaptureFixture, tmp_path
         assert "image, 48 examples" in out and "3 tags" in out and "<th>tag</th>" in page
     else:
         assert "image, 47 examples" in out and "value price" in out and "<th>value</th>" in page
-        assert "no number but &#x27;unknown&#x27;" in page
+        assert "no number but &#39;unknown&#39;" in page
 
 
 def test_runs_tell_the_figure(trained: dict[str, Path], capsys: pytest.CaptureFixture) -> None:

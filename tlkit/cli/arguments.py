@@ -11,7 +11,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import IO, Any, NoReturn
 
-from tlkit.data.readers.tabular import table
 from tlkit.utils import environment
 from tlkit.utils.escaping import json_line, line
 from tlkit.utils.progress import say
@@ -165,6 +164,7 @@ def read(options: argparse.Namespace, *, like: Any = None) -> Any:
     """
     from tlkit.config import Splitting
     from tlkit.data import reader_factory
+    from tlkit.data.readers.tabular import table
     from tlkit.runs.job import READ
 
     splitting = Splitting(options.seed, options.split, options.splits, options.group_by, options.near_duplicates)
