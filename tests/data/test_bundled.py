@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import tlkit
+from tests.helpers.tiny_data import everything
 from tlkit import errors
 from tlkit.data.readers import bundled
 from tlkit.utils import download, files
@@ -19,11 +19,6 @@ from tlkit.utils import download, files
 def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
-def everything(dataset: tlkit.Data) -> list[tuple[Any, str]]:
-    parts = (dataset.train, dataset.val, dataset.test)
-    return [(item, dataset.labels[i]) for part in parts for item, i in zip(part.items, part.labels, strict=True)]
 
 
 def test_digits() -> None:

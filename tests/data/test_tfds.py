@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import tlkit
+from tests.helpers.tiny_data import everything
 from tlkit import errors
 from tlkit.data import reader_factory
 from tlkit.data.readers import tfds
@@ -25,11 +26,6 @@ library = pytest.importorskip("tensorflow_datasets", reason="needs tensorflow-da
 def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
-def everything(dataset: tlkit.Data) -> list[tuple[Any, str]]:
-    parts = (dataset.train, dataset.val, dataset.test)
-    return [(item, dataset.labels[i]) for part in parts for item, i in zip(part.items, part.labels, strict=True)]
 
 
 # === TensorFlow Datasets ===

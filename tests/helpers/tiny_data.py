@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,3 +66,9 @@ def _data(kind: str, items: list, labels: Sequence[int], sides: Sequence[str] | 
     splits = {side: whole.take(np.flatnonzero(sides == side)) for side in ("train", "val", "test")}
     names = tuple("abcdefghijklmnopqrstuvwxyz"[: int(labels.max()) + 1])
     return Data(**splits, labels=names, kind=kind, source="made", splitting="Drawn for a test.")
+
+
+def everything(dataset: Data) -> list[tuple[Any, str]]:
+    """Return the items of all splits with the names of their labels."""
+    parts = (dataset.train, dataset.val, dataset.test)
+    return [(item, dataset.labels[i]) for part in parts for item, i in zip(part.items, part.labels, strict=True)]

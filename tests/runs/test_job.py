@@ -7,22 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import tiny_models
 from tests.helpers.run_directories import save_pictures
 from tlkit.errors import InputError, RunError
-from tlkit.models.backbone import Backbone
 from tlkit.models.vision.image_backbones import VISION
-from tlkit.models.vision.image_input import ImageInput
 from tlkit.runs import job as jobs
 from tlkit.runs import record
 from tlkit.runs.job import Job
 
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
-    row = Backbone("tiny", tiny_models.tiny_backbone, ImageInput("tf", 16, 8), ("end1", "end2", "end3"), stem="stem")
-    monkeypatch.setitem(VISION, "tiny", row)
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(scope="module")

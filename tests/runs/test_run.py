@@ -20,9 +20,6 @@ from tlkit.artifacts import export
 from tlkit.config import Compute
 from tlkit.data.readers import image_folder
 from tlkit.errors import DataError, InputError, Interrupted, OfflineError, RunError, TlkitError, WeightsError
-from tlkit.models.backbone import Backbone
-from tlkit.models.vision.image_backbones import VISION
-from tlkit.models.vision.image_input import ImageInput
 from tlkit.runs import job as jobs
 from tlkit.runs import record, run
 from tlkit.runs.job import Job
@@ -56,11 +53,7 @@ BAD_OPTIONS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
-    row = Backbone("tiny", tiny_models.tiny_backbone, ImageInput("tf", 16, 8), ("end1", "end2", "end3"), stem="stem")
-    monkeypatch.setitem(VISION, "tiny", row)
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 MOST_BYTES, MOST_LABELS, MOST_SIZE = 16_000_000, 100_000, 10_000  # size: pixels of a side, or tokens
 
-FORM = {  # as `forms.mismatches` takes it
+FORM = {  # as `schema.mismatches` takes it
     "labels": [str],
     "target": {"name": str},
     "input": {"kind": str, "resize": str},

@@ -1,6 +1,6 @@
 """Answer samples with a SavedModel in a process of its own; run as a program, it imports nothing of tlkit.
 
-    python fresh.py SAVED_MODEL REQUEST ANSWERS
+    python reload_check.py SAVED_MODEL REQUEST ANSWERS
 
 REQUEST is JSON: {"ops": modules to import for their ops, "endpoint": name of a signature, "output": name of an answer,
 "samples": [base64, ...]}, where a pair of texts or a row of cells is a list of them; ANSWERS gets that answer, such as

@@ -24,7 +24,7 @@ REMEDY = "export the model again"
 
 
 def load(folder: Path) -> Any:
-    """Load a SavedModel that `graphs.scan` let be.
+    """Load a SavedModel that `graph_scan.scan` accepted.
 
     Raises:
         ArtifactError: TensorFlow cannot load it; says why.

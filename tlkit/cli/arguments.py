@@ -22,7 +22,7 @@ SIZES = DECIMAL | {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 def hush() -> None:
     """Import TensorFlow with its start-up notes kept off the screen; some are written before it reads any setting.
 
-    Raises InputError where the environment would decide over results, see `ambient.check`.
+    Raises InputError where the environment would decide over results, see `environment.check`.
     """
     environment.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,4 +1,4 @@
-"""Data sets: everything that reads one, and the choice among the readers for the command line."""
+"""Choose the reader that fits a path, for `tlkit.read` and the command line."""
 
 from __future__ import annotations
 

@@ -23,6 +23,8 @@ SHARE = 0.15  # of a class, for each of val and test
 LEAST_SIDE = 32  # pixels: below it, pictures of different things look alike
 HOW = ("random", "stable")
 NEAR = ("together", "anywhere")
+BINS = 10  # ranges of a number that are drawn from one by one
+LEAST = 7  # units of a range: of fewer, a share of 15 % rounds to none
 
 
 def settled(seed: int, splitting: Splitting | None) -> Splitting:
@@ -280,8 +282,7 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-BINS = 10  # ranges of a number that are drawn from one by one
-LEAST = 7  # units of a range: of fewer, a share of 15 % rounds to none
+# === Tags and numbers ===
 
 
 def ranges(values: np.ndarray, units: np.ndarray | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from tlkit.errors import InputError
 
 MISSING = ("", "?", "na", "n/a", "nan", "null", "none")  # cells, in any case, that hold nothing
 LARGEST = 3.4e38  # of float32
-# what `TableInput.facts` writes, as `forms.mismatches` takes it
+# what `TableInput.facts` writes, as `schema.mismatches` takes it
 FACTS = {
     "columns": [str], "categories": [[str]], "means": [float], "scales": [float], "edges": [[float]], "gaps": [bool],
 }  # fmt: skip

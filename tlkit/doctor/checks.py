@@ -12,7 +12,7 @@ from tlkit.data.splits import Data
 from tlkit.doctor import target_balance
 from tlkit.doctor.leaks import copies
 from tlkit.doctor.shortcuts import shortcuts
-from tlkit.doctor.target_balance import _classes, entity_types
+from tlkit.doctor.target_balance import classes, entity_types
 from tlkit.reporting.findings import Finding, Severity
 from tlkit.utils.text_format import listed
 
@@ -43,9 +43,6 @@ def check(data: Data, *, tokens: Mapping[str, np.ndarray] | None = None, size: i
     elif examples.seen.looks is not None:
         found += [*_sizes(examples), *_shapes(examples), *_modes(examples)]
     return [*found, *shortcuts(examples)]
-
-
-# === Classes ===
 
 
 # === Files and rows ===
@@ -218,7 +215,7 @@ def _grave(count: int, total: int) -> Severity:
 
 # by what is learned, who looks how it is spread over the examples
 SPREAD = {
-    "label": _classes,
+    "label": classes,
     "tags": target_balance.tags,
     "value": target_balance.values,
     "entities": lambda examples: entity_types(examples.data),

@@ -26,7 +26,7 @@ VIEWS = 4  # augmented versions stored of each picture: each costs a pass over t
 HALF = 2  # bytes of a float16
 WORTH = 50  # training steps from which on a measurement of a few of them pays
 KINDS = ("float32", "float16", "stream")
-# of choices in JSON, as `forms.mismatches` takes it
+# of choices in JSON, as `schema.mismatches` takes it
 FORM = {
     "precision": Literal["float32", "bfloat16"], "tails": {"*": Literal["float32", "bfloat16"]}, "views": int,
     "stores": {"*": Literal["float32", "float16", "stream"]}, "budget": int, "bytes": int,

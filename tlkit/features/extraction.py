@@ -43,7 +43,7 @@ class Job:
         sources: examples, each with the number of augmented versions to store.
         cuts: from the lowest to the highest; what leads from one to the next is computed once.
         kept: for each cut "float32" or "float16", the type it is stored in, or "stream".
-        precision: what the trunk computes in, whatever block of `precision.computing` the job is asked in.
+        precision: what the trunk computes in, whatever block of `mixed_precision.computing` the job is asked in.
         budget: bytes that all stored features may take; those of earlier runs make way.
         needed: bytes that the features of this job take, about.
     """

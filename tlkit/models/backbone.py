@@ -89,7 +89,7 @@ class Input(Protocol):
         """Turn raw examples into what `serving_default` takes."""
 
     def explain(self, asked: Any, items: Any) -> list[Any]:
-        """Show where in raw examples the scores of a `saliency.Asked` come from."""
+        """Show where in raw examples the scores of a `attribution.Asked` come from."""
 
     def made_up(self) -> list[Any]:
         """Return a few raw examples that differ, for a proof where there are no real ones."""

@@ -1,4 +1,4 @@
-"""A diagnosis as one HTML file: no network, no script; examples side by side."""
+"""Frame, style and thumbnails of every HTML page: one file, no network, no script."""
 
 from __future__ import annotations
 

@@ -33,6 +33,22 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--note)
 PARAGRAPH = Markup("<p>{}</p>")
 CHARTS = Markup('<div class="charts">{}</div>')
 FACT = Markup("<tr><th>{}</th><td>{}</td></tr>")
+CONFUSIONS = 10  # pairs of classes that are listed
+COLUMNS = {"support": "examples", "average_precision": "average precision"}
+# how the answers that are shown were chosen, by what is learned
+CHOSEN = {
+    "label": "The wrong answers that the model was most sure of.",
+    "tags": "The examples with the wrong decisions that the model was most sure of.",
+    "value": "The answers that are furthest from the truth.",
+    "entities": "The texts with the most entities that were missed or made up.",
+}
+DRAWN = {"label": "precision by recall", "tags": "F1 of each tag", "value": "answers by truth, and their errors"}
+# how they are explained, by what the model takes
+WHY = {
+    "image": "In red, by Grad-CAM, the places that speak for the answer.",
+    "text": "Marked are the words without which the answer would score lower.",
+    "table": "Marked are the cells without which the answer would score lower.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,22 +236,7 @@ def _chapters(story: Story) -> dict[str, Any]:
     }
 
 
-CONFUSIONS = 10  # pairs of classes that are listed
-COLUMNS = {"support": "examples", "average_precision": "average precision"}
-# how the answers that are shown were chosen, by what is learned
-CHOSEN = {
-    "label": "The wrong answers that the model was most sure of.",
-    "tags": "The examples with the wrong decisions that the model was most sure of.",
-    "value": "The answers that are furthest from the truth.",
-    "entities": "The texts with the most entities that were missed or made up.",
-}
-DRAWN = {"label": "precision by recall", "tags": "F1 of each tag", "value": "answers by truth, and their errors"}
-# how they are explained, by what the model takes
-WHY = {
-    "image": "In red, by Grad-CAM, the places that speak for the answer.",
-    "text": "Marked are the words without which the answer would score lower.",
-    "table": "Marked are the cells without which the answer would score lower.",
-}
+# === Results ===
 
 
 def figures(story: Any, album: html_page.Album) -> Iterator[Markup]:

@@ -30,6 +30,19 @@ TESTS = {
     "loss": (significance.signed_rank, "Wilcoxon's signed-rank test of the losses"),
     "missed": (significance.signed_rank, "Wilcoxon's signed-rank test of the entities missed or made up in each text"),
 }
+# what a comparison reads of each file, as `schema.mismatches` takes it
+PHASE = {"name": str, "trainable": int, "seconds": float}
+RUN = {
+    "settings": {"epochs": [int], "learning_rate": [float]},
+    "history": {"phases": [PHASE], "seconds": float},
+    "figures": {"*": float | None},  # null: it is not a finite number
+}
+ARTIFACT = {"backbone": {"name": str}, "head": str, "weights": {"origin": str}}
+REPORT = {"target": str, "n": int}
+# by the target's name, what of its single answers is tested
+TESTED = {
+    "label": "right", "tags": "loss", "value": "error", "entities": "missed", "reply": "loss", "summary": "loss",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -202,19 +215,7 @@ def _tested(runs: tuple[Compared, ...]) -> Comparison:
     return Comparison(runs, of, best, means[best], tuple(tests), tuple(notes))
 
 
-# what a comparison reads of each file, as `forms.mismatches` takes it
-PHASE = {"name": str, "trainable": int, "seconds": float}
-RUN = {
-    "settings": {"epochs": [int], "learning_rate": [float]},
-    "history": {"phases": [PHASE], "seconds": float},
-    "figures": {"*": float | None},  # null: it is not a finite number
-}
-ARTIFACT = {"backbone": {"name": str}, "head": str, "weights": {"origin": str}}
-REPORT = {"target": str, "n": int}
-# by the target's name, what of its single answers is tested
-TESTED = {
-    "label": "right", "tags": "loss", "value": "error", "entities": "missed", "reply": "loss", "summary": "loss",
-}  # fmt: skip
+# === What is read of a run ===
 
 
 @dataclass(frozen=True, eq=False)

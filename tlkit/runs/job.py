@@ -204,7 +204,7 @@ def inspect(job: Job) -> str | None:
     """Return what `kind_of` does, once nothing speaks against the directory and the data are there.
 
     Raises:
-        RunError: the directory is not ours to write. DataError, InputError: as `data.read` for missing data.
+        RunError: the directory is not ours to write. DataError, InputError: as `tlkit.read` for missing data.
     """
     out, source = Path(job.out), Path(job.data)
     record.check_name(out)

@@ -28,7 +28,7 @@ from tlkit.utils.escaping import line
 
 LEDGER, SPLITS, QUARANTINE, ANSWERS = files.RUN_FILE, "splits.csv", "quarantine.csv", "answers.csv"
 SCHEMA = 1
-# what others rely on in a ledger, as `forms.mismatches` takes it; and what a ledger may lack of it
+# what others rely on in a ledger, as `schema.mismatches` takes it; and what a ledger may lack of it
 FORM = {"schema": int, "status": str, "settings": {}, "data": str, "environment": {}, "figures": {"*": float | None}}
 OPTIONAL = {"environment": {}, "figures": {}}
 # what a run writes into its directory beside the ledger; nothing else is ever removed from it

@@ -25,7 +25,7 @@ from tlkit.utils import escaping, files, regular_files, schema
 from tlkit.utils.interrupts import Stop, listening
 
 NAME, METRICS, SCHEMA = "checkpoint.safetensors", "metrics.csv", 1
-# of the facts, as `forms.mismatches` takes it
+# of the facts, as `schema.mismatches` takes it
 FORM = {"settings": {}, "choices": {}, "done": [([{}], {})], "loop": dict | None, "seconds": float}
 MOST = 64 << 30  # bytes: of the largest network that anything here trains, several times over
 EVERY = 10.0  # seconds of training that a killed process may lose

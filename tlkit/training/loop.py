@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 SCORED = 64  # examples scored at a time
-# of a phase's state in JSON, as `forms.mismatches` takes it
+# of a phase's state in JSON, as `schema.mismatches` takes it
 FORM = {
     "best": float, "best_epoch": int, "epoch": int, "steps": int, "sums": (float, float), "rate": float,
     "records": [{}], "trouble": str,

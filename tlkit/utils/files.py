@@ -179,7 +179,7 @@ def finite(value: Any) -> Any:
 
 
 def read_json(path: str | os.PathLike, *, within: str | os.PathLike | None = None) -> Any:
-    """Read a regular file of JSON, as `opening.parsed` takes it.
+    """Read a regular file of JSON, as `regular_files.parsed` takes it.
 
     Args:
         path: the file.

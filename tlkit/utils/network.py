@@ -25,6 +25,14 @@ from tlkit.errors import InputError, OfflineError
 
 STALL = 60.0  # seconds in which a download must bring
 LEAST = 1 << 14  # bytes
+HERE = ("file", "ram")  # schemes of TensorFlow's that lead to no network
+EVENTS = frozenset(
+    f"socket.{name}"
+    for name in ("connect", "getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo", "sendto", "sendmsg")
+)
+_lock = threading.Lock()
+_guards: list[_Guard] = []
+_hooked: list[bool] = []
 
 
 class UnwantedError(Exception):
@@ -156,14 +164,7 @@ def _open(request: urllib.request.Request) -> Any:
     return answer
 
 
-HERE = ("file", "ram")  # schemes of TensorFlow's that lead to no network
-EVENTS = frozenset(
-    f"socket.{name}"
-    for name in ("connect", "getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo", "sendto", "sendmsg")
-)
-_lock = threading.Lock()
-_guards: list[_Guard] = []
-_hooked: list[bool] = []
+# === TLKIT_OFFLINE ===
 
 
 class _Guard:

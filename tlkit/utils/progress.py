@@ -50,7 +50,7 @@ class Telling:
 
     Args:
         progress: True for lines on the screen, False for nothing; or a function that is called with each event and no
-            lines. An event is a dictionary; "event" says what happened: "estimate" (what `estimating.measured` found),
+            lines. An event is a dictionary; "event" says what happened: "estimate" (what `estimate.measured` found),
             "epoch" (its record, as in `History.epochs`), "phase" (its summary, as in `History.phases`).
     """
 

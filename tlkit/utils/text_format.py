@@ -1,4 +1,4 @@
-"""Small helpers for text: clean, shorten, list, count."""
+"""Small helpers for text: shorten, list, count."""
 
 from __future__ import annotations
 

@@ -106,7 +106,6 @@ def pictures(
 def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataError:
     """Return what is read in place of a source, its digest and its look; or why it cannot be read."""
     from tlkit.data import images
-    from tlkit.utils import paths
 
     try:
         data = source if isinstance(source, bytes) else paths.content(source)

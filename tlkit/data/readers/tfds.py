@@ -1,4 +1,4 @@
-"""Ready-made data sets: two packaged samples that need no download site, and TensorFlow Datasets."""
+"""Read data sets of TensorFlow Datasets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ from tlkit.data.readers import image_folder
 from tlkit.data.splits import SPLIT_NAMES, Data
 from tlkit.data.splitting import settled
 from tlkit.utils import download, network
-
-# === Packaged samples ===
-
-
-# === TensorFlow Datasets ===
 
 
 @network.guard()
