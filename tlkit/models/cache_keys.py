@@ -22,7 +22,7 @@ FEATURE_SOURCES = (
     *("config.py", "data/image_decoding.py", "data/images.py", "data/text_pairs.py", "data/table_columns.py"),
     # inputs, tokenizers, backbones and their weights
     *("models/backbone.py", "models/classifier.py", "models/weights.py", "models/hdf5.py", "models/keras_configs.py"),
-    "models/keras_graph.py",
+    *("models/keras_graph.py", "models/kerashub.py"),
     *("models/vision/*.py", "models/text/*.py", "models/tabular/*.py"),
     *("models/generation/generators.py", "models/generation/prompt_input.py", "models/generation/prompt_tokenizer.py"),
     # the pass through the frozen part
