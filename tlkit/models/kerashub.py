@@ -192,6 +192,9 @@ def mended(layer: Any) -> Any:
 
 # === Tasks ===
 
+# layers of a BLOOM whose names differ from the attributes of its class
+ATTRIBUTES = {"embedding_layernorm": "embeddings_layer_norm", "final_layernorm": "layer_norm"}
+
 
 class Task:
     """Stand for a task of KerasHub, with its methods, over the layers of a plain functional model.
@@ -218,7 +221,7 @@ class Task:
 
 def _backbone(body: keras.Model) -> types.SimpleNamespace:
     """Name the layers of a backbone as its class in KerasHub does."""
-    layers = {layer.name: layer for layer in body.layers}
+    layers = {ATTRIBUTES.get(layer.name, layer.name): layer for layer in body.layers}
     for kind in ("", "encoder_", "decoder_"):
         layers[f"{kind}transformer_layers"] = [
             layer for layer in body.layers if layer.name.startswith(f"transformer_{kind}layer_")
