@@ -16,6 +16,8 @@ from tlkit.models.text.text_presets import Lexicon, made_up
 BYTES = made_up("gpt2", False).words
 MERGES = ("c a", "ca t", "d o", "do g", "t h", "th e")
 LEXICON = Lexicon((*BYTES, "ca", "cat", "do", "dog", "th", "the"), MERGES)
+# bytes that are no letters alone would all be shown alike
+_LETTERS = np.array([[1.0 if word.isascii() and word.isalnum() else 0.1] for word in LEXICON.words])
 SHAPE = {"num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32, "vocabulary_size": len(LEXICON.words)}
 PROMPTS = ["the cat sat", "a dog", "who is the dog of the cat?", "ä and é", "the " * 40, "x"]
 
@@ -26,6 +28,19 @@ def decoder(layers: int = 3, **options: Any) -> Any:
     given = PromptInput(size=32, limit=64, family="gpt2", vocabulary=LEXICON)
     row = Backbone("tiny_gpt2", "keras_hub.models:GPT2Backbone", given, blocks, "embeddings_dropout", arguments=shape)
     return _spread(generator, row, options)
+
+
+def bloom(layers: int = 2, **options: Any) -> Any:
+    """Build a tiny BLOOM that replies."""
+    given = PromptInput(size=32, limit=64, family="bloom", vocabulary=LEXICON)
+    shape = {**SHAPE, "num_layers": layers}
+    row = Backbone(
+        "tiny_bloom", "keras_hub.models:BloomBackbone", given, blocks, "embedding_layernorm", arguments=shape
+    )
+    lm = _spread(generator, row, options)
+    table = lm.layers[-2].get_layer("token_embedding").embeddings  # a longer vector would win whatever was asked
+    table.assign(table / np.linalg.norm(table, axis=1, keepdims=True) * _LETTERS)
+    return lm
 
 
 def seq2seq(layers: int = 2, **options: Any) -> Any:
@@ -49,8 +64,7 @@ def _spread(build: Any, row: Backbone, options: dict[str, Any]) -> Any:
         if "lora" not in variable.name and len(variable.shape) > 1:
             variable.assign(rng.normal(size=variable.shape) * (0.5 if "embedding" in variable.path else 0.3))
     table = lm.layers[-2].get_layer("token_embedding").embeddings
-    plain = np.array([[1.0 if word.isascii() and word.isalnum() else 0.1] for word in LEXICON.words])
-    table.assign(table * plain)  # bytes that are no letters alone would all be shown alike
+    table.assign(table * _LETTERS)
     logits = lm(tf.constant([[prompt, "cat"] for prompt in PROMPTS]), training=False).numpy()
     assert np.ptp(logits[:, 2], axis=0).max() > 1 and len(set(logits[:, 2].argmax(-1))) > 2
     return lm

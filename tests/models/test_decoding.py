@@ -46,6 +46,13 @@ def test_the_cache_changes_nothing_nor_does_the_company(lm: Any) -> None:
     assert tlkit.generate(lm, tiny_generators.PROMPTS) != together  # what was compiled follows the weights
 
 
+def test_a_bloom_writes_with_the_cache_what_it_writes_without() -> None:
+    lm = tiny_generators.bloom(length=4)
+    together = tlkit.generate(lm, tiny_generators.PROMPTS[:4:3])
+    assert together == [by_hand(lm, prompt) for prompt in tiny_generators.PROMPTS[:4:3]]
+    assert together[0] != together[1]
+
+
 @pytest.mark.slow
 def test_draws_follow_the_seed(lm: Any) -> None:
     def drawn(**how: Any) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit.models import keras_graph
+
 if TYPE_CHECKING:
     import keras
 
@@ -46,11 +48,7 @@ def _pairs(model: keras.Model) -> list[tuple[Any, Any]]:
     import keras
 
     kinds = _scalers()
-    nodes = [node for level in model._nodes_by_depth.values() for node in level]
-    readers: dict[int, list[Any]] = {}
-    for node in nodes:
-        for tensor in node.input_tensors:
-            readers.setdefault(id(tensor), []).append(node)
+    nodes, readers = keras_graph.nodes(model), keras_graph.readers(model)
     calls = [id(node.operation) for node in nodes]
     given_out = {id(tensor) for tensor in model.outputs}
     pairs = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tlkit.features.batchnorm_folding import fold
+from tlkit.models import keras_graph
 from tlkit.models.classifier import pieces
 
 if TYPE_CHECKING:
@@ -35,20 +36,14 @@ def _is_fixed(layer: Any) -> bool:
     """Tell whether a layer gives the same answer in every step of training."""
     if not getattr(layer, "trainable", False):
         return True  # frozen layers run in inference mode: no dropout, no batch statistics
-    sublayers = layer._flatten_layers() if hasattr(layer, "_flatten_layers") else [layer]
-    return not layer.weights and not any(hasattr(sublayer, "seed_generator") for sublayer in sublayers)
-
-
-def _nodes(model: keras.Model) -> list[Any]:
-    """List the calls of a functional model's layers, inputs first."""
-    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+    return not layer.weights and not any(keras_graph.random_generator(inner) for inner in keras_graph.layers(layer))
 
 
 def _crossing(model: keras.Model) -> list[Any]:
     """List the tensors of a functional model that are fixed and are read by what is not; empty where all is fixed."""
     fixed: dict[int, Any] = {}
     crossing: dict[int, Any] = {}
-    for node in _nodes(model):
+    for node in keras_graph.nodes(model):
         known = all(id(tensor) in fixed for tensor in node.input_tensors)
         if node.is_input or (known and _is_fixed(node.operation)):
             fixed.update((id(tensor), tensor) for tensor in node.output_tensors)
@@ -62,10 +57,9 @@ def _crossing(model: keras.Model) -> list[Any]:
 
 def _follows(tensor: Any, stored: dict[int, Any]) -> bool:
     """Tell whether a tensor need not be stored: a layer without weights makes it of tensors that are."""
-    layer, number, _ = tensor._keras_history
-    node = layer._inbound_nodes[number]
+    node = keras_graph.producing_node(tensor)
     inputs = node.input_tensors
-    return bool(inputs) and not getattr(layer, "weights", ()) and all(id(given) in stored for given in inputs)
+    return bool(inputs) and not getattr(node.operation, "weights", ()) and all(id(given) in stored for given in inputs)
 
 
 def find(clf: keras.Model) -> Cut:
@@ -74,12 +68,8 @@ def find(clf: keras.Model) -> Cut:
     for number, model in ((1, backbone), (2, head)):
         tensors = _crossing(model)
         if tensors:
-            return Cut(number, tuple(tensors), tuple(_producer(tensor) for tensor in tensors))
+            return Cut(number, tuple(tensors), tuple(keras_graph.producer(tensor).name for tensor in tensors))
     return Cut(2, tuple(head.outputs), ("probabilities",))
-
-
-def _producer(tensor: Any) -> str:
-    return tensor._keras_history.operation.name
 
 
 def segment(clf: keras.Model, start: Cut | None, end: Cut | None, *, folded: bool = False) -> keras.Model:
@@ -125,19 +115,14 @@ def _part(piece: Any, number: int, start: Cut | None, end: Cut | None) -> Any:
     given = {id(tensor) for tensor in keras.tree.flatten(inputs)}
     # Keras takes a model that hands an input straight through for a cycle; a cast to its own type is none
     outputs = keras.tree.map_structure(lambda t: keras.ops.cast(t, t.dtype) if id(t) in given else t, outputs)
-    # Keras clones the graph above intermediate inputs, but rewrites the history of an `Input` that stands among them,
-    # and then the piece itself can no longer be saved
-    histories = [(tensor, tensor._keras_history) for tensor in keras.tree.flatten(inputs)]
-    part = keras.Model(inputs, outputs)
-    for tensor, history in histories:
-        tensor._keras_history = history
-    return part
+    with keras_graph.kept_producers(keras.tree.flatten(inputs)):  # else the piece itself could no longer be saved
+        return keras.Model(inputs, outputs)
 
 
 def _passed_again(piece: keras.Model, inputs: list[Any]) -> bool:
     """Tell whether a layer that gives one of these tensors is called more than once, as a tied embedding is."""
-    calls = [id(node.operation) for node in _nodes(piece)]
-    return any(calls.count(id(tensor._keras_history.operation)) > 1 for tensor in inputs)
+    calls = [id(node.operation) for node in keras_graph.nodes(piece)]
+    return any(calls.count(id(keras_graph.producer(tensor))) > 1 for tensor in inputs)
 
 
 def _called_anew(piece: keras.Model, inputs: list[Any], outputs: Any) -> keras.Model:
@@ -147,11 +132,10 @@ def _called_anew(piece: keras.Model, inputs: list[Any], outputs: Any) -> keras.M
 
     new = {id(tensor): keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in inputs}
     starts = [new[id(tensor)] for tensor in inputs]
-    for node in _nodes(piece):
+    for node in keras_graph.nodes(piece):
         ready = not node.is_input and all(id(tensor) in new for tensor in node.input_tensors)
         if ready and not any(id(tensor) in new for tensor in node.output_tensors):
-            args, kwargs = node.arguments.fill_in(new)
-            found = keras.tree.flatten(node.operation(*args, **kwargs))
+            found = keras_graph.call_again(node, new)
             new.update((id(old), tensor) for old, tensor in zip(node.output_tensors, found, strict=True))
     straight = {id(tensor) for tensor in inputs}  # such an output Keras would take for a cycle
     return keras.Model(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import unknown
+from tlkit.models import keras_graph
 from tlkit.models.classifier import pieces
 from tlkit.tasks.targets import OUTPUTS
 
@@ -61,7 +62,7 @@ def computing(clf: keras.Model, precision: str) -> Iterator[None]:
     """
     _, backbone, head = pieces(clf)
     policy = _policy(precision)
-    layers = [layer for piece in (backbone, head) for layer in piece._flatten_layers() if _switchable(layer)]
+    layers = [layer for piece in (backbone, head) for layer in keras_graph.layers(piece) if _switchable(layer)]
     kept = [layer.dtype_policy for layer in layers]
     try:
         for layer in layers:

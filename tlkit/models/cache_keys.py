@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import RunError
+from tlkit.models import keras_graph
 
 # Patterns of the files that stored features depend on, relative to the package; "**" stands for any folders.
 # These files import others that do not count; tests/models/test_cache_keys.py gives the reasons.
@@ -21,6 +22,7 @@ FEATURE_SOURCES = (
     *("config.py", "data/image_decoding.py", "data/images.py", "data/text_pairs.py", "data/table_columns.py"),
     # inputs, tokenizers, backbones and their weights
     *("models/backbone.py", "models/classifier.py", "models/weights.py", "models/hdf5.py", "models/keras_configs.py"),
+    *("models/keras_graph.py", "models/kerashub.py"),
     *("models/vision/*.py", "models/text/*.py", "models/tabular/*.py"),
     *("models/generation/generators.py", "models/generation/prompt_input.py", "models/generation/prompt_tokenizer.py"),
     # the pass through the frozen part
@@ -86,16 +88,14 @@ def source(package: Path) -> str:
 
 def _add(total: Any, operation: Any, values: bool) -> None:
     """Add one operation, or the graph of a functional model, to a digest."""
-    levels = getattr(operation, "_nodes_by_depth", None)
-    if levels is None:
+    if not keras_graph.has_graph(operation):
         total.update(_settings(operation).encode())
         for weight in getattr(operation, "weights", ()):
             total.update(f"{weight.shape} {weight.dtype}".encode())
             total.update(np.ascontiguousarray(weight.numpy()).data if values else b"")
         return
     places: dict[int, str] = {}
-    nodes = [node for depth in sorted(levels, reverse=True) for node in levels[depth]]
-    for number, node in enumerate(nodes):
+    for number, node in enumerate(keras_graph.nodes(operation)):
         places.update((id(tensor), f"#{number}.{place}") for place, tensor in enumerate(node.output_tensors))
         if not node.is_input:
             total.update(_arguments(node, places).encode())
@@ -107,13 +107,11 @@ def _arguments(node: Any, places: Mapping[int, str]) -> str:
     """Write the arguments of a call, its tensors by where they come from."""
     import keras
 
-    given = (node.arguments.args, node.arguments.kwargs)
-
     def written(value: Any) -> str:
         # repr shortens large arrays
         return value.tobytes().hex() if isinstance(value, np.ndarray) else places.get(id(value), repr(value))
 
-    return repr(keras.tree.map_structure(written, given))
+    return repr(keras.tree.map_structure(written, keras_graph.arguments(node)))
 
 
 def _settings(operation: Any) -> str:

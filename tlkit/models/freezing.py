@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tlkit.errors import FreezeError, InputError
-from tlkit.models import lora
+from tlkit.models import keras_graph, lora
 from tlkit.models.backbone import Backbone
 from tlkit.models.classifier import pieces
 from tlkit.utils.html_format import cell, concatenate, table
@@ -38,7 +38,7 @@ def layer_blocks(backbone: keras.Model, row: Backbone) -> dict[str, int]:
     if missing:
         raise InputError(f"backbone {row.name!r} names layers it does not have: {', '.join(missing)}; mend its row")
     number = dict.fromkeys((layer.name for layer in backbone.layers), len(row.blocks) - 1)
-    calls = [node for nodes in backbone._nodes_by_depth.values() for node in nodes]
+    calls = keras_graph.nodes(backbone)
     seen: set[str] = set()
     passed: set[int] = set()
     for block, end in enumerate(ends, start=-1 if row.stem else 0):
@@ -48,17 +48,11 @@ def layer_blocks(backbone: keras.Model, row: Backbone) -> dict[str, int]:
             node = waiting.pop()
             if id(node) not in passed:
                 passed.add(id(node))
-                waiting.extend(_above(node))
+                waiting.extend(keras_graph.producing_node(tensor) for tensor in node.input_tensors)
                 if node.operation.name not in seen:
                     seen.add(node.operation.name)
                     number[node.operation.name] = block
     return number
-
-
-def _above(node: Any) -> list[Any]:
-    """Return the calls whose outputs a call takes."""
-    histories = [tensor._keras_history for tensor in node.input_tensors]
-    return [history.operation._inbound_nodes[history.node_index] for history in histories]
 
 
 def unfreeze(clf: keras.Model, blocks: int | Literal["all"] = 0) -> None:
@@ -88,7 +82,7 @@ def unfreeze(clf: keras.Model, blocks: int | Literal["all"] = 0) -> None:
     low_rank = lora.enabled(backbone)
     for layer in backbone.layers:
         layer.trainable = numbers[layer.name] >= lowest
-        for part in layer._flatten_layers():
+        for part in keras_graph.layers(layer):
             if isinstance(part, keras.layers.BatchNormalization):
                 part.trainable = False
         if low_rank:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import InputError
+from tlkit.models import keras_graph
 
 if TYPE_CHECKING:
     import keras
 
 PROJECTIONS = ("query", "value")  # of attention, as the paper has it
-FACTORS = ("lora_kernel_a", "lora_kernel_b")
+FACTORS = keras_graph.LORA_FACTORS
 
 
 def enable(backbone: keras.Model, rank: int) -> None:
@@ -25,7 +26,7 @@ def enable(backbone: keras.Model, rank: int) -> None:
     """
     if not isinstance(rank, int) or rank < 1:
         raise InputError(f"lora={rank!r}: give the rank of the additions, such as 8, or None to train whole blocks")
-    layers = [layer for layer in backbone._flatten_layers() if layer.name in PROJECTIONS]
+    layers = [layer for layer in keras_graph.layers(backbone) if layer.name in PROJECTIONS]
     layers = [layer for layer in layers if hasattr(layer, "enable_lora")]
     if not layers:
         raise InputError(f"{backbone.name} has no attention layer with projections {' and '.join(PROJECTIONS)}")
@@ -48,14 +49,11 @@ def merge(lm: keras.Model) -> None:
     """Add what the additions learned to the kernels, and take the additions away, in place: the model stays the same
     function, up to rounding, and has the variables it had without them."""
     for layer in list(_layers(lm)):
-        layer._kernel.assign(layer.kernel)
-        layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
-        for name in FACTORS:
-            delattr(layer, name)
-    for layer in lm._flatten_layers():
-        for variable in layer._trainable_variables:
+        keras_graph.merge_lora(layer)
+    for layer in keras_graph.layers(lm):
+        for variable in keras_graph.created_trainable(layer):
             variable.trainable = layer.trainable  # no longer held
 
 
 def _layers(model: keras.Model) -> Iterator[Any]:
-    return (layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False))
+    return (layer for layer in keras_graph.layers(model) if keras_graph.has_lora(layer))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit.models import keras_graph
 from tlkit.tasks.targets import Target
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ WARM_UP = 0.1  # share of the steps over which the learning rate rises to its pe
 
 def seed_dropout(tail: keras.Model, seed: int) -> None:
     """Set the state of every layer that draws random numbers."""
-    for number, layer in enumerate(tail._flatten_layers()):
-        generator = getattr(layer, "seed_generator", None)
+    for number, layer in enumerate(keras_graph.layers(tail)):
+        generator = keras_graph.random_generator(layer)
         if generator is not None:
             generator.state.assign(np.array([seed, number], dtype=generator.state.dtype))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit.errors import InputError, unknown
+from tlkit.models import kerashub
 
 if TYPE_CHECKING:
     import keras
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("greedy", "top_k", "top_p")
 AT_ONCE = 16  # prompts that are answered together
+# the class in keras_hub.models whose methods decode, by the family of the backbone
+TASKS = {"gpt2": "GPT2CausalLM", "bloom": "BloomCausalLM", "bart": "BartSeq2SeqLM"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def writer(lm: keras.Model, sampling: Sampling) -> tuple[Callable[[tf.Tensor], d
         A function of strings (batch,) that gives `text`, strings (batch,), and `dropped`, int64 (batch,), the number of
         tokens of each prompt that were not read; and the state of the sampler.
     """
-    pre, task = lm.get_layer("pre"), _Task(lm, sampling.build())
+    pre = lm.get_layer("pre")
+    task = kerashub.Task(TASKS[lm.spec.input.family], lm.layers[-2], sampling.build())
 
     def write(prompts: tf.Tensor) -> dict[str, tf.Tensor]:
         given, wanted, dropped = pre.prompts(prompts)
@@ -123,40 +126,6 @@ def _compiled(lm: keras.Model, sampling: Sampling) -> tuple[Callable, list[tuple
         compiled = tf.function(write, input_signature=[tf.TensorSpec((None,), tf.string)])
         kept[key] = compiled, [(variable, variable.numpy()) for variable in variables]
     return kept[key]
-
-
-# === KerasHub's tasks ===
-
-TASKS = {"gpt2": "GPT2CausalLM", "bloom": "BloomCausalLM", "bart": "BartSeq2SeqLM"}
-
-
-class _Task:
-    """Stand for a task of KerasHub, with its methods, over the layers of a plain functional model.
-
-    The task itself would build a graph of its own; what its decoding asks for are these attributes.
-    """
-
-    def __init__(self, lm: keras.Model, sampler: Any) -> None:
-        import keras_hub
-
-        self._kind = getattr(keras_hub.models, TASKS[lm.spec.input.family])
-        self.backbone, self.sampler = _backbone(lm.layers[-2]), sampler
-        self.compute_dtype = "float32"
-
-    def __getattr__(self, name: str) -> Any:
-        return types.MethodType(getattr(self._kind, name), self)
-
-
-def _backbone(body: keras.Model) -> types.SimpleNamespace:
-    """Name the layers of a backbone as its class in KerasHub does."""
-    layers = {layer.name: layer for layer in body.layers}
-    for kind in ("", "encoder_", "decoder_"):
-        layers[f"{kind}transformer_layers"] = [
-            layer for layer in body.layers if layer.name.startswith(f"transformer_{kind}layer_")
-        ]
-    stack = layers["transformer_layers"] or layers["decoder_transformer_layers"]
-    width = layers["token_embedding"].output_dim
-    return types.SimpleNamespace(**layers, num_layers=len(stack), num_heads=stack[0].num_heads, hidden_dim=width)
 
 
 def _names(found: dict[str, Any]) -> tuple[str, str]:

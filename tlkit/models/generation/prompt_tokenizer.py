@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from tlkit.models.text.tokenizer import build_tokenizer, byte_pairs, resources
+from tlkit.models import kerashub
+from tlkit.models.text.tokenizer import build_tokenizer
 from tlkit.tasks.next_token import NONE
 
 if TYPE_CHECKING:
@@ -39,14 +40,14 @@ class _Turns(keras.layers.Layer):
         self.family, self.separator = family, separator
         self.lowercase, self.proto = False, ""
         table = build_tokenizer(self)
-        split = byte_pairs(table)
+        split = kerashub.byte_pairs(table)
         # behind functions, where Keras does not look for layers to save: the config already holds all of it
-        self._split, self._join = (lambda texts: split(texts)), (lambda ids: _joined(table, ids))
+        self._split, self._join = (lambda texts: split(texts)), (lambda ids: kerashub.join_byte_pairs(table, ids))
         self.start, self.end = int(table.start_token_id), int(table.end_token_id)
         self._pad = int(table.pad_token_id)  # GPT-2 has none and pads with its first token, which is no special one
         self._special = tuple(map(int, table.special_token_ids))
         # an exported model needs to know of its tables
-        self._resources = [*resources(table), table.unicode2byte, table.id_to_token_map]
+        self._resources = [*kerashub.splitting_tables(table), *kerashub.joining_tables(table)]
 
     def texts(self, ids: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
         """Join the chosen ids (batch, tokens) of each example to a text: strings (batch,)."""
@@ -240,15 +241,6 @@ class SummaryTokens(_Turns):
         import tensorflow as tf
 
         return tf.tile(tf.constant([[self.end, self.start]]), [tf.shape(texts)[0], 1])
-
-
-def _joined(table: Any, ids: tf.RaggedTensor) -> tf.Tensor:
-    """Join ids to texts by the tables of a tokenizer; an id that no token has is left out."""
-    import tensorflow as tf
-
-    words = ids.with_flat_values(table.id_to_token_map.lookup(ids.flat_values))
-    letters = tf.strings.unicode_split(tf.strings.reduce_join(words, axis=-1), "UTF-8")
-    return tf.strings.reduce_join(letters.with_flat_values(table.unicode2byte.lookup(letters.flat_values)), axis=-1)
 
 
 def _first(ids: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:

@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.config import Reading
 from tlkit.data import text_pairs
 from tlkit.errors import InputError, WeightsError
-from tlkit.models import hdf5
+from tlkit.models import hdf5, kerashub
 from tlkit.models.backbone import Backbone, Local
 from tlkit.models.text import text_presets
 from tlkit.models.text.families import FAMILIES
@@ -227,11 +227,11 @@ class RelativePositions(keras.layers.Layer):
 
 def _loadable(bare: keras.Model) -> keras.Model:
     """Return a backbone on the same layers, but for the one that cannot be loaded."""
-    place = "rel_embedding"
+    place = kerashub.RELATIVE_EMBEDDING
     theirs = next((layer for layer in bare.layers if layer.name == place), None)
     if theirs is None:
         return bare
-    own = RelativePositions(2 * theirs.bucket_size, theirs.hidden_dim, name=place)
+    own = RelativePositions(*kerashub.relative_embedding_shape(theirs), name=place)
     made = keras.models.clone_model(
         keras.Model(bare.input, bare.output), clone_function=lambda layer: own if layer.name == place else layer
     )

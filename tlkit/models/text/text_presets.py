@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from tlkit.errors import WeightsError
-from tlkit.models import hdf5, keras_configs
+from tlkit.models import hdf5, keras_configs, kerashub
 from tlkit.models.text import families
 from tlkit.models.text.families import KINDS
 from tlkit.models.text.tokenizer import HOLE
@@ -154,11 +154,9 @@ def made_up(family: str, lowercase: bool) -> Lexicon:
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         return Lexicon((*special, *letters, *(f"##{letter}" for letter in letters)), lowercase=lowercase)
     if splits == "bytes":
-        from keras_hub.src.tokenizers.byte_pair_tokenizer import bytes_to_unicode
-
         special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>"]
         # KerasHub's tables cannot be empty
-        return Lexicon((*special, *bytes_to_unicode()[1], "\u0120t"), ("\u0120 t",))
+        return Lexicon((*special, *kerashub.byte_letters(), "\u0120t"), ("\u0120 t",))
     return Lexicon(proto=base64.b64encode(_letters()).decode())
 
 

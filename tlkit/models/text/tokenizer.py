@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from tlkit.errors import InputError
+from tlkit.models import kerashub
 from tlkit.models.text.families import KINDS
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 PADDING = -1  # while texts are packed; it is no token's id, as the pad token's is in GPT-2
 HOLE = "[hole {}]"  # for an id that no token has; no byte pairs merge into it
-IN_GRAPH = {"_allow_python_workflow": False}
 
 
 @keras.saving.register_keras_serializable(package="tlkit")
@@ -66,13 +66,13 @@ class Tokens(keras.layers.Layer):
         self.sequence_length = sequence_length
         self.family, self.merges, self.proto, self.segments = family, tuple(merges), proto, segments
         tokenizer = build_tokenizer(self)
-        split = byte_pairs(tokenizer) if KINDS[family].splits == "bytes" else _ragged(tokenizer)
+        split = (kerashub.byte_pairs if KINDS[family].splits == "bytes" else kerashub.ragged)(tokenizer)
         pack = _packer(KINDS[family], tokenizer, sequence_length)
         # behind functions, where Keras does not look for layers to save: the config already holds all of it
         self._split, self._pack = (lambda texts: split(texts)), (lambda texts: pack(texts))
         self._pad = getattr(tokenizer, "pad_token_id", 0)
         # an exported model needs to know of its tables
-        self._resources = resources(tokenizer)
+        self._resources = kerashub.splitting_tables(tokenizer)
 
     def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tokenize a batch of texts, padded to the longest of them."""
@@ -128,25 +128,14 @@ def build_tokenizer(layer: Tokens) -> Any:
     build = getattr(keras_hub.models, family.tokenizer)
     try:
         if family.splits == "words":
-            return build(vocabulary=list(layer.vocabulary), lowercase=layer.lowercase, **IN_GRAPH)
+            return build(vocabulary=list(layer.vocabulary), lowercase=layer.lowercase, **kerashub.IN_GRAPH)
         if family.splits == "bytes":
             ids = {word: number for number, word in enumerate(layer.vocabulary)}
-            return build(vocabulary=ids, merges=list(layer.merges), unsplittable_tokens=[], **IN_GRAPH)
-        return build(proto=base64.b64decode(layer.proto, validate=True), **IN_GRAPH)
+            return build(vocabulary=ids, merges=list(layer.merges), unsplittable_tokens=[], **kerashub.IN_GRAPH)
+        return build(proto=base64.b64decode(layer.proto, validate=True), **kerashub.IN_GRAPH)
     except (ValueError, RuntimeError, tf.errors.OpError, binascii.Error) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise InputError(f"the vocabulary is none of the family {layer.family}: {reason}; give its own") from error
-
-
-def _ragged(tokenizer: Any) -> Callable:
-    """Keep KerasHub from turning the ids of texts into lists where no graph is built."""
-    from keras_hub.src.utils.tensor_utils import no_convert_scope
-
-    def split(texts: tf.Tensor) -> tf.RaggedTensor:
-        with no_convert_scope():
-            return tokenizer(texts)
-
-    return split
 
 
 def _packer(family: Any, tokenizer: Any, length: int) -> Callable:
@@ -157,35 +146,6 @@ def _packer(family: Any, tokenizer: Any, length: int) -> Callable:
     import keras_hub
 
     start, end = tokenizer.start_token_id, tokenizer.end_token_id
-    packer = keras_hub.layers.MultiSegmentPacker(
-        length, start, end, sep_value=[end] * family.separators, pad_value=PADDING, truncate="round_robin", **IN_GRAPH
-    )
+    how = {"sep_value": [end] * family.separators, "pad_value": PADDING, "truncate": "round_robin"}
+    packer = keras_hub.layers.MultiSegmentPacker(length, start, end, **how, **kerashub.IN_GRAPH)
     return lambda parts: packer(parts, add_end_value=family.pooled != "last")
-
-
-def byte_pairs(tokenizer: Any) -> Callable:
-    """Return the function that splits texts into byte pairs, a ragged tensor of ids (batch, tokens).
-
-    KerasHub's own keeps every word it has seen, which would put words of the training texts into exported models and
-    let a server's memory grow without end. This one uses the same parts and keeps nothing.
-    """
-    import tensorflow as tf
-    from keras_hub.src.tokenizers.byte_pair_tokenizer import split_strings_for_bpe
-
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])  # what it calls would be traced at every call
-    def split(texts: tf.Tensor) -> tf.RaggedTensor:
-        words = split_strings_for_bpe(texts)
-        different, places = tf.unique(words.flat_values)
-        letters = tf.strings.bytes_split(different)
-        merged = tokenizer._bpe_merge_tf(letters.with_flat_values(tokenizer.byte2unicode.lookup(letters.flat_values)))
-        ids = merged.with_flat_values(tokenizer.token_to_id_map.lookup(merged.flat_values))
-        of_words = tf.RaggedTensor.from_row_splits(tf.gather(ids, places), words.row_splits)
-        return of_words.merge_dims(1, 2)
-
-    return split
-
-
-def resources(tokenizer: Any) -> list[Any]:
-    """Return the tables and models in which a tokenizer looks things up."""
-    names = ("byte2unicode", "token_to_id_map", "merge_ranks", "_sentence_piece")
-    return [found for name in names if (found := getattr(tokenizer, name, None)) is not None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import TlkitError, WeightsError
-from tlkit.models import hdf5, keras_configs
+from tlkit.models import hdf5, keras_configs, keras_graph
 from tlkit.models.backbone import Backbone
 from tlkit.utils import archives
 from tlkit.utils.lazy import resolve
@@ -198,9 +198,7 @@ def _standardise(model: keras.Model) -> None:
     import numpy as np
 
     layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
-    layer.adapt_mean.assign(np.array(IMAGENET_MEAN))
-    layer.adapt_variance.assign(np.square(IMAGENET_STD))
-    layer.finalize_state()
+    keras_graph.set_statistics(layer, np.array(IMAGENET_MEAN), np.square(IMAGENET_STD))
 
 
 def efficientnet_lite(*, width: float, depth: float, size: int) -> keras.Model:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tlkit.models import keras_graph, kerashub
 from tlkit.utils.progress import log
 
 if TYPE_CHECKING:
     import keras
 
 END = "end_of_block_"
-CHAINS = {  # layers that call others one after another, and where they keep those
-    "ViTEncoder": "encoder_layers",
-    "DeiTEncoder": "encoder_layers",
-    "DINOV2Encoder": "layers",
-    "SwinTransformerStage": "blocks",
-}
-# settings that a layer forgets to write, and where it holds them
-FORGOTTEN = {"HierarchicalTransformerEncoder": {"sr_ratio": "attn.sr_ratio", "drop_prob": "drop_prop"}}
-LIBRARIES = ("keras_hub.", "keras_cv.")
 HALVED = 0.7  # a map whose side is below this share of the one before belongs to the next stage
 
 
@@ -51,16 +41,16 @@ def flatten(bare: keras.Model, size: int, scale: Any, offset: Any) -> keras.Mode
     names = set(_ends(bare))
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        if type(operation).__name__ in CHAINS:
-            return [_unrolled(operation, args[0], marked)]
-        if type(operation).__name__ == "PatchEmbedding":
-            return _embedded(operation, args[0])
-        value = _mended(operation)(*args, **kwargs)
+        if kerashub.is_chain(operation):
+            return [kerashub.unrolled(operation, args[0], marked)]
+        if kerashub.is_patch_embedding(operation):
+            return kerashub.embedded(operation, args[0])
+        value = kerashub.mended(operation)(*args, **kwargs)
         return marked(value) if operation.name in names else value
 
     pixels = keras.Input((size, size, 3), dtype="float32", name="pixels")
     scaled = keras.layers.Rescaling(scale, offset, name="normalise")(pixels)
-    outputs = keras.tree.flatten(bare._run_through_graph([scaled], call_fn=call))
+    outputs = keras.tree.flatten(keras_graph.run_through_graph(bare, [scaled], call))
     given = _features(min(outputs, key=lambda value: math.prod(value.shape[1:-1])), size, bare)
     if count < 2:
         log.info("%s has no places to cut it at: it trains as one block, or not at all", type(bare).__name__)
@@ -70,36 +60,6 @@ def flatten(bare: keras.Model, size: int, scale: Any, offset: Any) -> keras.Mode
 def ends(model: Any) -> tuple[str, ...]:
     """Name the block ends of a model that `flatten` made, from the bottom to the top."""
     return tuple(layer.name for layer in model.layers if layer.name.startswith(END))
-
-
-def _unrolled(chain: Any, value: Any, marked: Callable[[Any], Any]) -> Any:
-    """Call what a layer calls, one by one, so that the graph shows them."""
-    # without the scores it gives a None beside its output, which no graph can hold
-    options = {"return_attention_scores": True} if type(chain).__name__ == "DeiTEncoder" else {}
-    dropout, norm, downsample = (getattr(chain, name, None) for name in ("dropout", "layer_norm", "downsample"))
-    value = _part(chain, dropout)(value) if dropout is not None else value
-    for layer in getattr(chain, CHAINS[type(chain).__name__]):
-        given = _part(chain, layer)(value, **options)
-        value = marked(given[0] if isinstance(given, list | tuple) else given)
-    if downsample is not None:
-        height, width = chain.input_resolution
-        value = _part(chain, downsample)(value, H=height, W=width)
-    return _part(chain, norm)(value) if norm is not None else value
-
-
-def _embedded(layer: Any, value: Any) -> Any:
-    """Call what Swin's first layer calls: its settings hold a class, which Keras cannot write."""
-    import keras
-
-    value = _part(layer, layer.proj)(value)
-    value = keras.layers.Reshape((-1, layer.embed_dim), name=f"{layer.name}_tokens")(value)
-    return value if layer.norm is None else _part(layer, layer.norm)(value)
-
-
-def _part(owner: Any, layer: Any) -> Any:
-    """Give a part of a layer a name that no other layer of the graph has."""
-    layer.name = f"{owner.name}_{layer.name}"
-    return _mended(layer)
 
 
 def _features(value: Any, size: int, bare: Any) -> list[Any]:
@@ -122,24 +82,6 @@ def _features(value: Any, size: int, bare: Any) -> list[Any]:
     return given
 
 
-def _mended(layer: Any) -> Any:
-    """Let a layer write what its class takes, and nothing else: Keras could not load the saved model otherwise."""
-    import keras
-
-    kind = type(layer)
-    if not kind.__module__.startswith(LIBRARIES) or not isinstance(layer, keras.layers.Layer):
-        return layer
-    taken = {name for each in kind.__mro__ for name in inspect.signature(each.__init__).parameters}
-    found, forgotten = layer.get_config(), FORGOTTEN.get(kind.__name__, {})
-    settings = {key: value for key, value in found.items() if key in taken}
-    settings |= {key: operator.attrgetter(path)(layer) for key, path in forgotten.items()}
-    if settings.keys() != found.keys():
-        layer.get_config = lambda: dict(settings)
-    if kind.build is keras.layers.Layer.build:
-        layer.get_build_config = lambda: None  # it is built by being called
-    return layer
-
-
 # === Blocks ===
 
 
@@ -149,12 +91,12 @@ def _ends(bare: keras.Model) -> list[str]:
     Only places are kept that all paths pass through, so that no residual block is cut, and between which there is
     something to train.
     """
-    nodes = _nodes(bare)
-    if any(type(node.operation).__name__ in CHAINS for node in nodes):
+    nodes = [node for node in keras_graph.nodes(bare) if not node.is_input]
+    if any(kerashub.is_chain(node.operation) for node in nodes):
         return []
     cuts = list(_cuts(bare, nodes))
     places = {node.operation.name for node in cuts}
-    wanted = _pyramid(bare) or _composites(cuts) or _stages(cuts)
+    wanted = kerashub.stage_ends(bare) or _composites(cuts) or _stages(cuts)
     kept, trains = [], False
     for node in nodes:
         trains = trains or bool(getattr(node.operation, "trainable_weights", ()))
@@ -162,11 +104,6 @@ def _ends(bare: keras.Model) -> list[str]:
             kept.append(node.operation.name)
             trains = False
     return kept
-
-
-def _nodes(model: keras.Model) -> list[Any]:
-    depths = sorted(model._nodes_by_depth, reverse=True)
-    return [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
 
 
 def _cuts(model: keras.Model, nodes: list[Any]) -> Iterator[Any]:
@@ -185,20 +122,12 @@ def _cuts(model: keras.Model, nodes: list[Any]) -> Iterator[Any]:
             yield node
 
 
-def _pyramid(bare: Any) -> list[str]:
-    """Name the ends of the stages as KerasHub and keras-cv state them for detectors, if they do."""
-    tensors = getattr(bare, "pyramid_outputs", None)
-    if tensors:
-        return [tensor._keras_history.operation.name for tensor in tensors.values()]
-    return list((getattr(bare, "pyramid_level_inputs", None) or {}).values())
-
-
 def _composites(cuts: list[Any]) -> list[str]:
     """Name the layers that are themselves blocks of layers, where the network is a chain of such."""
 
     def parts(layer: Any) -> int:
-        inner = layer._flatten_layers(include_self=False) if hasattr(layer, "_flatten_layers") else ()
-        return sum(bool(part.weights) and not list(part._flatten_layers(include_self=False)) for part in inner)
+        inner = keras_graph.sublayers(layer)
+        return sum(bool(part.weights) and not keras_graph.sublayers(part) for part in inner)
 
     names = [node.operation.name for node in cuts if parts(node.operation) > 1]
     return names if len(names) > 2 else []

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from tlkit.errors import InputError, OfflineError, WeightsError, unknown
-from tlkit.models import hdf5, keras_configs, weights
+from tlkit.models import hdf5, keras_configs, kerashub, weights
 from tlkit.models.backbone import Backbone, Local, Preset
 from tlkit.models.vision import flattening
 from tlkit.models.vision.image_backbones import VISION
@@ -187,9 +187,7 @@ def _class(folder: Path, config: dict[str, Any]) -> type:
         _keras_cv()
         keras_configs.check_folder(folder, "config.json")
         return keras.saving.get_registered_object(config["registered_name"])
-    from keras_hub.src.utils.preset_utils import get_preset_loader
-
-    kind = get_preset_loader(files.unmistakable(folder)).check_backbone_class()
+    kind = kerashub.backbone_class(files.unmistakable(folder))
     if kind not in _image_backbones():
         raise InputError(
             f"{folder} holds a {kind.__name__}, which is no image backbone; give the folder of one, "
