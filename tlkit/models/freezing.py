@@ -100,7 +100,7 @@ def unfrozen(clf: keras.Model, blocks: int | Literal["all"] = 0) -> Iterator[Non
     Raises:
         InputError: more blocks than the backbone has.
     """
-    layers = [(layer, layer.trainable) for layer in clf._flatten_layers()]  # outer layers before those within
+    layers = [(layer, layer.trainable) for layer in keras_graph.layers(clf)]  # outer layers before those within
     variables = [(variable, variable.trainable) for variable in clf.variables]
     try:
         unfreeze(clf, blocks)
