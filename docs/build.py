@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit.artifacts import artifact
 from tlkit.cli import commands
 from tlkit.models import backbone
 from tlkit.models.classifier import table
 from tlkit.models.factories import FACTORIES
 from tlkit.models.generation import generators
 from tlkit.models.heads import HEADS
+from tlkit.tasks import registry
 from tlkit.utils import download, lazy
 
 HERE = Path(__file__).resolve().parent
@@ -128,7 +128,7 @@ def targets() -> Iterator[str]:
     """Write what can be learned."""
     yield "# Targets\n\nWhat is learned of each example. A reader gives it as `data.target`, and every factory takes "
     yield "it in place of labels.\n\n"
-    known = {name: lazy.resolve(reference) for name, reference in artifact.TARGETS.items()}
+    known = {name: lazy.resolve(reference) for name, reference in registry.TARGETS.items()}
     body = [
         (f"`{name}`", f"`{kind.__name__}`", first(kind), kind.figure, f"`{kind.output_name}`", first(kind.output))
         for name, kind in known.items()

@@ -14,8 +14,9 @@ from tlkit.errors import InputError
 from tlkit.evaluation.report_base import Mistake
 from tlkit.models.attribution import Heat, Words
 from tlkit.reporting import gallery, html_page
+from tlkit.tasks.targets import Label
 
-CLF = SimpleNamespace(spec=SimpleNamespace(target=SimpleNamespace(name="label")))
+CLF = SimpleNamespace(spec=SimpleNamespace(target=Label(("no", "yes"))))
 
 
 def shown(items: list[object], why: object, kind: str, monkeypatch: pytest.MonkeyPatch) -> str:

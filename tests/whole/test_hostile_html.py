@@ -21,6 +21,7 @@ from tlkit.models.attribution import Heat, Words
 from tlkit.reporting import gallery, html_page, report_page
 from tlkit.reporting.findings import Finding
 from tlkit.runs import comparison
+from tlkit.tasks.targets import Label
 from tlkit.utils.html_format import concatenate
 
 Page = Callable[[str, Path, pytest.MonkeyPatch], str]
@@ -34,7 +35,7 @@ HOSTILE = (  # shorter than what is cut
 def model(words: str, kind: str = "text") -> Any:
     """Return all of a classifier that a page reads."""
     backbone = SimpleNamespace(name=words, params=1, licence=words, source=words)
-    given, target = SimpleNamespace(kind=kind, size=7), SimpleNamespace(name="label")
+    given, target = SimpleNamespace(kind=kind, size=7), Label(("no", "yes"))
     return SimpleNamespace(
         spec=SimpleNamespace(backbone=backbone, head=words, weights=words, input=given, target=target)
     )

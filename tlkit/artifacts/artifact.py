@@ -16,6 +16,7 @@ from tlkit.evaluation.report_base import Measured
 from tlkit.models.backbone import Backbone
 from tlkit.models.classifier import Spec, attach, table
 from tlkit.models.vision.architectures import read_keras
+from tlkit.tasks import registry
 from tlkit.tasks.targets import Target
 from tlkit.utils import environment
 from tlkit.utils.lazy import resolve
@@ -23,14 +24,6 @@ from tlkit.utils.lazy import resolve
 if TYPE_CHECKING:
     import keras
 
-TARGETS = {
-    "label": "tlkit.tasks.targets:Label",
-    "tags": "tlkit.tasks.targets:Tags",
-    "value": "tlkit.tasks.targets:Value",
-    "entities": "tlkit.tasks.entities:Entities",
-    "reply": "tlkit.tasks.next_token:Reply",
-    "summary": "tlkit.tasks.next_token:Summary",
-}
 INPUTS = {
     "image": "tlkit.models.vision.image_input:ImageInput",
     "text": "tlkit.models.text.text_backbones:TextInput",
@@ -150,7 +143,7 @@ class Artifact:
 
 def _target(facts: dict[str, Any]) -> Target:
     known = dict(facts["target"])
-    return resolve(TARGETS[known.pop("name")])(tuple(facts["labels"]), **known)
+    return registry.target(known.pop("name"))(tuple(facts["labels"]), **known)
 
 
 def _input(facts: dict[str, Any]) -> Any:

@@ -18,7 +18,7 @@ from tlkit.errors import ArtifactError, InputError
 from tlkit.models.generation.decoding import Sampling
 from tlkit.models.text.families import KINDS
 from tlkit.models.vision.image_input import NORMALISATION
-from tlkit.tasks import bio_tags
+from tlkit.tasks import bio_tags, registry
 from tlkit.utils import archives, files, regular_files, schema
 
 SCHEMA = 2
@@ -40,11 +40,7 @@ FORM = {  # as `schema.mismatches` takes it
     "files": {"*": str},
 }
 METRICS = {"split": str, "examples": int, "*": float | None}  # null: it is not a finite number
-# these become arguments, so here nothing may be beyond the form
-TARGETS = {"label": {"temperature": float}, "tags": {}, "value": {"mean": float, "scale": float}, "entities": {}}
-TARGETS |= {"reply": {"size": int}, "summary": {"size": int}}
-LEAST = {"label": 2, "tags": 1, "value": 1, "entities": 2, "reply": 1, "summary": 1}  # so many labels it has at least
-ONE = {"value", "reply", "summary"}  # these have no more
+# facts become arguments, so nothing may be beyond these forms
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
     "text": {"size": int, "limit": int, "lowercase": bool, "family": str, "segments": int},
@@ -189,13 +185,14 @@ def _faults(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _target_faults(given: dict[str, Any], count: int) -> Iterator[str]:
-    if given["name"] not in TARGETS:
+    if given["name"] not in registry.TARGETS:
         yield f"target.name is {given['name'][:100]!r}, which this tlkit does not know"
-    form = _asked(TARGETS[given["name"]], given)
+    target = registry.target(given["name"])
+    form = _asked(target.form, given)  # these become arguments, so nothing may be beyond the form
     yield from schema.mismatches(given, form, "target")
     for key in given.keys() - form.keys() - {"name"}:
         yield f"target.{key[:100]} is not known"
-    if count < LEAST[given["name"]] or (given["name"] in ONE and count > 1):
+    if not target.least <= count <= (target.most or count):
         yield f"it has {count:,} labels, which do not suit its target, {given['name']}"
     if not 0 < given.get("temperature", 1.0) < math.inf:
         yield "target.temperature is not a finite number above 0"

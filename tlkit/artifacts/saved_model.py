@@ -7,19 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import ArtifactError
+from tlkit.tasks import registry
+from tlkit.tasks.answers import COUNTS, FRACTIONS, WORDS
 
-WORDS, FRACTIONS, COUNTS = "OSU", "f", "iu"  # kinds of NumPy's types: strings, floats, integers
-RANKED = {"top_k_labels": (WORDS, 2), "top_k_probabilities": (FRACTIONS, 2)}
-WRITTEN = {"text": (WORDS, 1), "dropped": (COUNTS, 1)}
-# target -> the outputs that are read: the kind of their values and their rank, of which the first axis is the batch
-OUTPUTS: dict[str, dict[str, tuple[str, int]]] = {
-    "label": RANKED,
-    "tags": {"probabilities": (FRACTIONS, 2), **RANKED},
-    "value": {"value": (FRACTIONS, 1)},
-    "entities": {"tokens": (WORDS, 2), "tags": (WORDS, 2), "probabilities": (FRACTIONS, 2)},
-    "reply": WRITTEN,
-    "summary": WRITTEN,
-}
 REMEDY = "export the model again"
 
 
@@ -78,7 +68,7 @@ def predictions(
     Raises:
         ArtifactError: an output that is missing, of another type or shape, or text that is no UTF-8.
     """
-    for name, (kinds, rank) in OUTPUTS[target].items():
+    for name, (kinds, rank) in registry.target(target).outputs.items():
         if name not in answers:
             raise ArtifactError(
                 f"{folder} has no output {name!r}, which the target {target} needs, only "

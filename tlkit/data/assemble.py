@@ -17,21 +17,9 @@ from tlkit.data.splits import Data, Split, joined
 from tlkit.data.splitting import draw, grouped
 from tlkit.data.splitting import from_file as numbers_from_file
 from tlkit.errors import DataError
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 
 SHOWN = 5  # names in a message
-FROM = {
-    "label": "from each class",
-    "tags": "evenly over the tags",
-    "value": "evenly over the range of the values",
-    "entities": "from each type of entity",
-    "reply": "at random",
-    "summary": "at random",
-}
-NEEDED = {
-    "label": "some class", "tags": "each tag", "value": "each range of values", "entities": "some type of entity",
-    "reply": "a model that writes", "summary": "a model that writes",
-}  # fmt: skip
 DIGITS = 640  # Python may be set to read numbers of no more than these
 
 
@@ -133,7 +121,7 @@ def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: Abo
 
 def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
     """Raise DataError where train has no example of a class or tag."""
-    if about.task in ("value", *WRITTEN):
+    if about.task == "value" or registry.writes(about.task):
         return
     there = np.unique(train.labels) if about.task == "label" else np.flatnonzero(train.labels.any(0))
     if lacking := [names[number] for number in np.setdiff1d(range(len(names)), there)]:
@@ -174,12 +162,13 @@ def drawn(
         return dict(given), "The train, val and test splits were given."
     parts = 2 if set(given) == {"train"} else 1
     sorts, task = (train, about.task) if by is None else (dataclasses.replace(train, labels=by(train)), "label")
-    task = "label" if task in WRITTEN else task
+    kind = registry.target(about.task)
+    task = "label" if registry.writes(task) else task
     numbers, said = draw(sorts, about.kind, splitting, parts, task)
     pieces = [train.take(chosen) for chosen in numbers]
     if missing := [name for name, piece in zip(("train", "val", "test"), pieces, strict=False) if not len(piece)]:
         raise DataError(
-            f"no example is left for {' and '.join(missing)}: {NEEDED[about.task]} needs three examples, or groups of "
+            f"no example is left for {' and '.join(missing)}: {kind.needing} needs three examples, or groups of "
             f"them, that are no copies of one another. {said + ' ' if said else ''}Add some, do without group_by, or "
             f"draw copies on their own with near_duplicates='anywhere'"
         )
@@ -189,7 +178,7 @@ def drawn(
     if parts == 2:
         sentence = (
             f"No val or test split was given; {roughly}70 % train, 15 % val and 15 % test were drawn "
-            f"{FROM[about.task]} ({how})."
+            f"{kind.sampled} ({how})."
         )
         return dict(zip(("train", "val", "test"), pieces, strict=True)), " ".join(filter(None, [sentence, said]))
     other = "test" if "test" in given else "val"
@@ -207,7 +196,7 @@ def _named(
     found: Sequence[Any], about: About, labels: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
     """Return the names of the classes or tags, or of the value, and what turns raw truths into an array."""
-    if about.task not in ("label", *WRITTEN):
+    if about.task != "label" and not registry.writes(about.task):
         return label_parsing.reader(about.task, found, about.source, labels)
     order, names = _order(found, about, labels)
     return names, lambda rows: np.array([order[name] for name in rows], np.int64)
@@ -236,7 +225,7 @@ def _settled(
     given: Mapping[str, Split], names: tuple[str, ...], about: About
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Check that all can be learned, and leave out the classes and tags that no example has."""
-    if about.task in WRITTEN:
+    if registry.writes(about.task):
         return dict(given), names
     if about.task == "label":
         _check(given, names, about)

@@ -22,7 +22,7 @@ from tlkit.data.readers.tfds import tfds
 from tlkit.data.splits import Data
 from tlkit.data.splitting import settled
 from tlkit.data.table_source import Source
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 from tlkit.utils import paths
 
 SAMPLES = {"bbc_news": bbc_news, "digits": digits}
@@ -65,7 +65,7 @@ def read(
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}
     columns |= {"pairs": pairs or None, "kind": kind, "ignore": ignore}
     columns = {name: value for name, value in columns.items() if value is not None}
-    if task in WRITTEN:
+    if registry.writes(task):
         return _written(source, columns, options, task)
     if task == "entities" or (is_tagged(source) and paths.exists(source)):
         return _tagged(source, columns, options, task)

@@ -15,9 +15,8 @@ import numpy as np
 from tlkit.data import example_info
 from tlkit.data.example_info import Traits
 from tlkit.data.table_columns import Column
-from tlkit.tasks.entities import Entities
-from tlkit.tasks.next_token import WRITTEN, Reply, Summary
-from tlkit.tasks.targets import Label, Tags, Target, Value
+from tlkit.tasks import registry
+from tlkit.tasks.targets import Target
 from tlkit.utils import files
 from tlkit.utils.escaping import cell, line
 
@@ -105,16 +104,12 @@ class Data:
     @functools.cached_property
     def target(self) -> Target:
         """What a factory needs to know of what is learned; of a value, the spread of the training examples too."""
-        if self.task == "value":
-            values = np.asarray(self.train.labels, np.float64)
-            return Value(self.labels, float(values.mean()), float(values.std()) or 1.0)
-        kinds = {"tags": Tags, "entities": Entities, "reply": Reply, "summary": Summary}
-        return kinds.get(self.task, Label)(self.labels)
+        return registry.target(self.task).of_data(self.labels, self.train.labels)
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """What examples are counted by: the labels, or the types of entities."""
-        return self.target.types if self.task == "entities" else self.labels
+        return registry.target(self.task).kinds(self.labels)
 
     def splits(self) -> dict[str, Split]:
         """Return the splits by name."""
@@ -122,22 +117,13 @@ class Data:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many examples there are by split and class or tag, of a value by its name; or entities by type."""
-        count = {
-            "label": lambda split: np.bincount(split.labels, minlength=len(self.labels)),
-            "tags": lambda split: split.labels.sum(0),
-            **dict.fromkeys(("value", *WRITTEN), lambda split: [len(split)]),
-            "entities": lambda split: [(split.labels == 2 * number + 1).sum() for number in range(len(self.kinds))],
-        }[self.task]
-        sizes = {name: count(split) for name, split in self.splits().items()}
+        count = registry.target(self.task).counts
+        sizes = {name: count(split.labels, self.labels) for name, split in self.splits().items()}
         return {name: dict(zip(self.kinds, map(int, size), strict=True)) for name, size in sizes.items()}
 
     def described(self, truth: Any) -> str:
         """Write what one of `Split.labels` stands for: a class, tags joined by |, a number, the tags of words."""
-        if self.task == "entities":
-            return " ".join(self.labels[tag] for tag in truth if tag >= 0)
-        if self.task in ("label", *WRITTEN):
-            return self.labels[truth]
-        return str(truth) if self.task == "value" else "|".join(self.labels[tag] for tag in np.flatnonzero(truth))
+        return registry.target(self.task).described(truth, self.labels)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of labels, splits and contents; a picture file counts by name and content."""

@@ -17,7 +17,7 @@ from tlkit.features import auto_choices, extraction, feature_sets, frontier
 from tlkit.models.classifier import DEFAULTS, classifier, find_backbone, pieces
 from tlkit.models.freezing import unfreeze
 from tlkit.reporting.findings import Finding
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 from tlkit.utils import environment
 from tlkit.utils.progress import examples_bar
 
@@ -49,7 +49,7 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
     tokens, size = {}, None
     if labels and data.task != "label":
         judged.append(_unjudged(f"that is done for one label each, not for {data.task}"))
-    read = data.kind == "text" and data.task not in WRITTEN  # of pictures there is nothing else to be asked
+    read = data.kind == "text" and not registry.writes(data.task)  # of pictures nothing else is asked
     if labels and (data.task == "label" or read):
         backbone, head = DEFAULTS["entities" if data.task == "entities" else data.kind]
         try:

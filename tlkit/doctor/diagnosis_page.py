@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from tlkit.data.splits import Data
 from tlkit.reporting import html_page
-from tlkit.reporting.html_page import NOUNS, Album, counts_table, finding_lines, opening
+from tlkit.reporting.html_page import Album, counts_table, finding_lines, opening
+from tlkit.tasks import registry
 from tlkit.utils.html_format import text
 
 
@@ -36,7 +37,7 @@ def _lines(diagnosis: Any, album: Album) -> Iterator[Markup]:
     yield about.format(total, text(diagnosis.kind), learned, diagnosis.summary())
     for finding in diagnosis.findings:
         yield from finding_lines(finding, album)
-    noun = NOUNS[diagnosis.task]
+    noun = registry.target(diagnosis.task).unit
     yield Markup("<h2>Examples by {} and split</h2>").format(noun)
     if album.splitting:
         yield Markup("<p>{}</p>").format(text(album.splitting))

@@ -45,6 +45,9 @@ class Report(Measured):
     """
 
     target: ClassVar[str] = "label"
+    tested: ClassVar[str] = "right"
+    chosen: ClassVar[str] = "The wrong answers that the model was most sure of."
+    drawn: ClassVar[str] = "precision by recall"
     hidden: ClassVar[tuple[str, ...]] = ("y_true", "probabilities", "samples")
     accuracy: float
     macro_f1: float

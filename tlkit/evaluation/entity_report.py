@@ -41,6 +41,8 @@ class EntityReport(Measured):
     """
 
     target: ClassVar[str] = "entities"
+    tested: ClassVar[str] = "missed"
+    chosen: ClassVar[str] = "The texts with the most entities that were missed or made up."
     hidden: ClassVar[tuple[str, ...]] = ("tags", "samples")
     precision: float
     recall: float

@@ -13,10 +13,6 @@ from tlkit.models.attribution import Asked, Heat, Words
 if TYPE_CHECKING:
     import keras
 
-# what the answers of a target are called, and those whose scores are explained
-WHAT = {"entities": "the entities of a text", "reply": "a text it writes", "summary": "a text it writes"}
-EXPLAINED = ("label", "tags", "value")
-
 
 def explain(clf: keras.Model, items: Any, label: str | None = None, *, batch_size: int = 16) -> list[Heat | Words]:
     """Show where in raw examples the score of a label comes from.
@@ -44,9 +40,9 @@ def explain(clf: keras.Model, items: Any, label: str | None = None, *, batch_siz
     about = getattr(clf, "spec", None)
     if about is None:
         raise InputError("this model carries no `spec`; build it by a tlkit factory or get it from tlkit.load")
-    if about.target.name not in EXPLAINED:
+    if about.target.unexplained:
         raise InputError(
-            f"there is no explanation of what this model answers, {WHAT[about.target.name]}; only labels, tags and "
+            f"there is no explanation of what this model answers, {about.target.unexplained}; only labels, tags and "
             f"values are explained"
         )
     if label is not None and label not in about.labels:

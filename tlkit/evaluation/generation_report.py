@@ -41,6 +41,7 @@ class ReplyReport(Measured):
     """
 
     target: ClassVar[str] = "reply"
+    tested: ClassVar[str] = "loss"
     hidden: ClassVar[tuple[str, ...]] = ("sums", "samples")
     perplexity: float
     token_accuracy: float

@@ -45,6 +45,9 @@ class TagsReport(Measured):
     """
 
     target: ClassVar[str] = "tags"
+    tested: ClassVar[str] = "loss"
+    chosen: ClassVar[str] = "The examples with the wrong decisions that the model was most sure of."
+    drawn: ClassVar[str] = "F1 of each tag"
     hidden: ClassVar[tuple[str, ...]] = ("y_true", "probabilities", "samples")
     micro_f1: float
     macro_f1: float

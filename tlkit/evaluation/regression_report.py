@@ -40,6 +40,9 @@ class ValueReport(Measured):
     """
 
     target: ClassVar[str] = "value"
+    tested: ClassVar[str] = "error"
+    chosen: ClassVar[str] = "The answers that are furthest from the truth."
+    drawn: ClassVar[str] = "answers by truth, and their errors"
     hidden: ClassVar[tuple[str, ...]] = ("y_true", "values", "samples")
     mae: float
     rmse: float

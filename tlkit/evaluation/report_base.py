@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from tlkit.errors import ArtifactError
 from tlkit.evaluation import plots
+from tlkit.tasks import registry
 from tlkit.utils import files, regular_files
 from tlkit.utils.escaping import line
 from tlkit.utils.files import plain
@@ -34,25 +35,17 @@ REPORTS = {
     "reply": "tlkit.evaluation.generation_report:ReplyReport",
     "summary": "tlkit.evaluation.generation_report:SummaryReport",
 }
-# what figures are called, where that is not their name; and what the loss is
+# what figures are called, where that is not their name
 FIGURES = {
     "macro_f1": "macro-F1", "micro_f1": "micro-F1", "mae": "mean absolute error", "r2": "R2",
     "rmse": "root mean squared error", "f1": "entity F1, micro", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
 }  # fmt: skip
-LOSSES = {
-    "label": "cross-entropy, nats",
-    "tags": "binary cross-entropy, nats",
-    "value": "squared error, divided by the variance in training",
-    "entities": "cross-entropy of the words, nats",
-    "reply": "cross-entropy of a token, nats",
-    "summary": "cross-entropy of a token, nats",
-}
 
 
 def called(name: str, target: str) -> str:
     """Return what a figure of a report of this target is called."""
-    return f"loss ({LOSSES[target]})" if name == "loss" else FIGURES.get(name, name.replace("_", " "))
+    return f"loss ({registry.target(target).loss})" if name == "loss" else FIGURES.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +84,9 @@ class Measured:
     """
 
     target: ClassVar[str]  # the name of what was learned, a key of REPORTS
+    tested: ClassVar[str]  # what of `each` a comparison of runs tests
+    chosen: ClassVar[str] = ""  # how the answers of `worst` are chosen
+    drawn: ClassVar[str] = ""  # what `figure_of` draws
     hidden: ClassVar[tuple[str, ...]] = ("samples",)  # fields that are kept in memory, not in report.json
     labels: tuple[str, ...]
     split: str

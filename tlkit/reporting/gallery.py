@@ -10,12 +10,11 @@ import numpy as np
 from markupsafe import Markup
 
 from tlkit.errors import InputError
-from tlkit.evaluation.explain import EXPLAINED as ANSWERS
 from tlkit.evaluation.explain import explain
 from tlkit.evaluation.report_base import Measured, Mistake
 from tlkit.models.attribution import Heat, Words
 from tlkit.reporting import html_page
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 from tlkit.utils.html_format import CHARACTERS, concatenate, text
 
 SIDE = 144  # pixels of a picture
@@ -65,7 +64,7 @@ def told(item: Any, data: Any = None) -> str:
 
 def _explained(clf: Any, shown: Sequence[Mistake]) -> list[Any]:
     """Explain each example; None for all where the model has no scores to explain."""
-    if clf is None or not shown or clf.spec.target.name not in ANSWERS:
+    if clf is None or not shown or clf.spec.target.unexplained:
         return [None] * len(shown)
     try:
         return explain(clf, [mistake.item for mistake in shown])
@@ -126,5 +125,5 @@ def _of_all(data: Any) -> Iterator[tuple[str, np.ndarray]]:
     """Choose examples spread over the split; of a value, from the least to the greatest."""
     order = np.argsort(data.train.labels, kind="stable") if data.task == "value" else np.arange(len(data.train))
     for place in order[np.linspace(0, len(order) - 1, min(ALONE, len(order))).astype(int)]:
-        label = "" if data.task in WRITTEN else data.described(data.train.labels[place])
+        label = "" if registry.writes(data.task) else data.described(data.train.labels[place])
         yield (f"{data.labels[0]} {label}" if data.task == "value" else label), np.array([place])

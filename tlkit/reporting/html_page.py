@@ -21,8 +21,6 @@ SIDE = 96  # pixels of a thumbnail
 PICTURES = 2_000_000  # characters of all thumbnails; the rest of a page stays well below a million
 ROWS = 200  # classes in the table
 OPEN = 6  # groups of a finding that are shown at once, the others behind a line to open
-# what examples are counted by
-NOUNS = {"label": "class", "tags": "tag", "value": "value", "entities": "type", "reply": "text", "summary": "text"}
 
 STYLE = Markup("""
 :root { color-scheme: light dark; --error: #b3261e; --warning: #8a5a00; --note: #35608f; --line: #8886; }

@@ -15,44 +15,18 @@ from typing import Any
 
 from tlkit.evaluation.report_base import called
 from tlkit.reporting import verdicts
+from tlkit.tasks import registry
 from tlkit.utils.escaping import line, markdown, yaml
 from tlkit.utils.text_format import blocks
 
 LISTED = 50  # labels that are written out
-# by what the model answers: what a hub files it under, what it is, how its labels are called, and what to look at
-KINDS = {
-    "label": ("classification", "classifier", "Labels", 'answer["label"], answer["top_k_probabilities"]'),
-    "tags": ("classification", "tagger", "Tags", 'answer["chosen"], answer["probabilities"]'),
-    "value": ("regression", "regressor", "Value", 'answer["value"]'),
-    "entities": ("token-classification", "tagger of words", "Tags", 'answer["tokens"], answer["tags"]'),
-    "reply": ("generation", "writer of replies", "", 'answer["text"].numpy()[0].decode()'),
-    "summary": ("summarization", "writer of summaries", "", 'answer["text"].numpy()[0].decode()'),
-}
-# what hubs file models under, of those above
+# what hubs file models under
 FILED = {
     "image-classification", "text-classification", "token-classification", "tabular-classification",
     "tabular-regression", "text-generation", "summarization",
 }  # fmt: skip
 LICENCES = {"Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0"}
 OF_TRAINING = {"sound", "idle", "unfinished", "unfreeze", "little"}  # verdicts that say nothing to who uses a model
-ANSWERS = {
-    "label": "one label, the most probable, with the probabilities of all",
-    "tags": "any number of tags, those with a probability of at least a half; `chosen` and `probabilities` are in the "
-    "order of the tags below",
-    "value": "a number, in the unit of the training data",
-    "entities": "a tag for each word, which whitespace separates: `tokens`, `tags` and the `probabilities` of these",
-    "reply": "a reply, or a text that goes on",
-    "summary": "a summary",
-}
-# what a model of each kind does with what it was not made for
-STRAYS = {
-    "label": "Whatever it is shown, it names one of its labels; it does not know that something is none of them.",
-    "tags": "It knows of no other tags, and what it was not trained on may be given any of them.",
-    "value": "It gives a number whatever it is shown; beyond the range it was trained on, how good a one is not known.",
-    "entities": "It knows of no other types of entities, and of no languages but those it was trained on.",
-    "reply": "It writes what is likely, not what is true, and may repeat what stands in its training data.",
-    "summary": "It may leave out what matters, and write what the document does not say.",
-}
 
 
 def write(facts: Mapping[str, Any], story: Any = None) -> str:
@@ -85,21 +59,19 @@ def write(facts: Mapping[str, Any], story: Any = None) -> str:
 
 def _kind(facts: Mapping[str, Any]) -> str:
     taken = {"prompt": "text", "table": "table"}.get(facts["input"]["kind"], facts["input"]["kind"])
-    return f"{'An' if taken[0] in 'aeiou' else 'A'} {taken} {KINDS[facts['target']['name']][1]}"
+    return f"{'An' if taken[0] in 'aeiou' else 'A'} {taken} {registry.target(facts['target']['name']).card.maker}"
 
 
 def _count(facts: Mapping[str, Any]) -> str:
-    labels, target = facts["labels"], facts["target"]["name"]
-    named = {"value": f"value {markdown(labels[0])}", "reply": "fine-tuned to write a reply"}
-    named |= {"summary": "fine-tuned to write a summary", "label": f"{len(labels)} classes"}
-    return named.get(target, f"{len(labels)} tags")
+    labels, card = facts["labels"], registry.target(facts["target"]["name"]).card
+    return card.counted.format(count=len(labels), name=markdown(labels[0]))
 
 
 def _metadata(facts: Mapping[str, Any], story: Any) -> Iterator[str]:
     """Yield the block of metadata, in which every text of the run or the artifact is a quoted string of YAML."""
     target, metrics, licence = facts["target"]["name"], facts["metrics"], facts["weights"]["licence"]
     kind = {"prompt": "text", "table": "tabular"}.get(facts["input"]["kind"], facts["input"]["kind"])
-    filed = KINDS[target][0] if target in ("entities", "summary") else f"{kind}-{KINDS[target][0]}"
+    filed = registry.target(target).card.filed.format(kind=kind)
     yield "---"
     yield "library_name: keras"
     if licence:
@@ -149,8 +121,8 @@ def _model(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"- Pretrained weights: {markdown(weights['origin'])}"
     yield f"- Licence of these weights: {markdown(weights['licence'] or 'not stated')}"
     yield f"- Input: {_input(facts['input'], target)}"
-    yield f"- Answer: {ANSWERS[target]}"
-    if noun := KINDS[target][2]:
+    yield f"- Answer: {registry.target(target).card.answer}"
+    if noun := registry.target(target).card.labels:
         yield f"- {noun}: {_named(facts['labels'])}"
     if (temperature := facts["target"].get("temperature", 1.0)) != 1:
         yield f"- Probabilities: calibrated, the scores divided by a temperature of {temperature:.3f}"
@@ -172,7 +144,8 @@ def _input(given: Mapping[str, Any], target: str) -> str:
 
 def _uses(given: Mapping[str, Any], target: str) -> Iterator[str]:
     what = {"image": "pictures", "text": "texts", "prompt": "texts", "table": "rows"}[given["kind"]]
-    yield f"For {what} of the kind it was trained on, and for what was measured below. {STRAYS[target]}"
+    strays = registry.target(target).card.strays
+    yield f"For {what} of the kind it was trained on, and for what was measured below. {strays}"
     yield ""
     yield "Where a wrong answer would do harm, let a person look at it before anything follows from it."
 
@@ -260,7 +233,7 @@ def _loading(given: Mapping[str, Any], target: str) -> list[str]:
         *extra,
         'model = tf.saved_model.load("saved_model/1")',
         f'answer = model.signatures["{"generate" if given["kind"] == "prompt" else "serving_default"}"]({argument})',
-        f"print({KINDS[target][3]})",
+        f"print({registry.target(target).card.shown})",
         "```",
         "",
         "With tlkit, `tlkit.load(folder).predict(items)` answers, and checks that the files are what was exported.",

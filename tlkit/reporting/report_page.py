@@ -15,7 +15,7 @@ from tlkit.evaluation import plots
 from tlkit.evaluation.report_base import Measured, called
 from tlkit.reporting import charts, gallery, html_page, verdicts
 from tlkit.reporting.findings import Finding
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 from tlkit.utils import text_format
 from tlkit.utils.html_format import cell, concatenate, number, table, text
 
@@ -35,15 +35,7 @@ CHARTS = Markup('<div class="charts">{}</div>')
 FACT = Markup("<tr><th>{}</th><td>{}</td></tr>")
 CONFUSIONS = 10  # pairs of classes that are listed
 COLUMNS = {"support": "examples", "average_precision": "average precision"}
-# how the answers that are shown were chosen, by what is learned
-CHOSEN = {
-    "label": "The wrong answers that the model was most sure of.",
-    "tags": "The examples with the wrong decisions that the model was most sure of.",
-    "value": "The answers that are furthest from the truth.",
-    "entities": "The texts with the most entities that were missed or made up.",
-}
-DRAWN = {"label": "precision by recall", "tags": "F1 of each tag", "value": "answers by truth, and their errors"}
-# how they are explained, by what the model takes
+# how the answers that are shown are explained, by what the model takes
 WHY = {
     "image": "In red, by Grad-CAM, the places that speak for the answer.",
     "text": "Marked are the words without which the answer would score lower.",
@@ -129,9 +121,11 @@ def _data(story: Story, album: html_page.Album) -> Iterator[Markup]:
         left = f"{len(data.unreadable):,} examples could not be read and were left out; quarantine.csv says why."
         yield PARAGRAPH.format(left)
     sizes = {name: len(split) for name, split in data.splits().items()}
-    labels = () if data.task in (*WRITTEN, "value") else data.kinds  # these are all of one
+    labels = () if data.task == "value" or registry.writes(data.task) else data.kinds  # these are all of one
     yield Markup('<div class="tall">')
-    yield from html_page.counts_table(data.counts(), labels, html_page.NOUNS[data.task] if labels else "split", sizes)
+    yield from html_page.counts_table(
+        data.counts(), labels, registry.target(data.task).unit if labels else "split", sizes
+    )
     yield Markup("</div>\n<p>Some examples of the training split:</p>")
     yield Markup('<div class="tall">')
     yield from gallery.samples(data, album)
@@ -254,7 +248,7 @@ def figures(story: Any, album: html_page.Album) -> Iterator[Markup]:
         yield Markup("<p><small>The ranges hold 95 of 100 bootstrap samples of the examples.</small></p>")
     for others in (_beside_the_mean(report), _beside_the_first_sentence(report)):
         yield from others
-    if drawn := charts.svg(report.figure_of, DRAWN.get(report.target, "")):
+    if drawn := charts.svg(report.figure_of, report.drawn):
         yield Markup('<div class="{}">{}</div>').format("charts" if report.target == "label" else "drawn", drawn)
     known = "" if story.data is None else story.data.splitting  # which stands with the data
     yield from (PARAGRAPH.format(text(note)) for note in report.notes if note != known)
@@ -285,7 +279,7 @@ def each(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield the figures of each class, tag or type."""
     if rows := story.report.rows:
         columns = [name for name in rows[0] if name != "label"]
-        noun = html_page.NOUNS[story.report.target]
+        noun = registry.target(story.report.target).unit
         told = [(row["label"], *(cell(row[name]) for name in columns)) for row in rows]
         yield from table((noun, *(COLUMNS.get(name, name) for name in columns)), told, " tall")
 
@@ -318,7 +312,7 @@ def mistakes(story: Any, album: html_page.Album) -> Iterator[Markup]:
     shown = list(gallery.mistakes(story.report, story.clf, kind, album, story.data))
     why = WHY[kind] if any(gallery.EXPLAINED in line for line in shown) else ""
     why = "There is no explanation of entities." if story.report.target == "entities" else why
-    yield PARAGRAPH.format(f"{CHOSEN[story.report.target]} {why}")
+    yield PARAGRAPH.format(f"{story.report.chosen} {why}")
     yield from shown
 
 

@@ -20,6 +20,7 @@ from tlkit.reporting import html_page, report_page
 from tlkit.runs import record
 from tlkit.utils import files, html_format, regular_files, schema, text_format
 from tlkit.utils.escaping import from_cell, line
+from tlkit.utils.lazy import resolve
 
 CELL = 48  # characters of a cell in a terminal
 LEVEL = 0.05  # a corrected p-value below it is called more than chance
@@ -39,10 +40,6 @@ RUN = {
 }
 ARTIFACT = {"backbone": {"name": str}, "head": str, "weights": {"origin": str}}
 REPORT = {"target": str, "n": int}
-# by the target's name, what of its single answers is tested
-TESTED = {
-    "label": "right", "tags": "loss", "value": "error", "entities": "missed", "reply": "loss", "summary": "loss",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -282,7 +279,7 @@ def _answers(path: Path, digests: list[str], order: list[int], target: str) -> d
     """Read how well each test example was answered, in that order; nothing where it was not kept."""
     if not os.path.lexists(path):
         return {}
-    name = TESTED[target]
+    name = resolve(REPORTS[target]).tested
     rows = list(_rows(path, "digest", name))
     if [row["digest"] for row in rows] != digests:
         raise _damaged(path, f"its examples are not those of {record.SPLITS}")

@@ -19,7 +19,7 @@ from tlkit.errors import InputError, RunError
 from tlkit.models import heads, weights
 from tlkit.models.classifier import DEFAULTS, find_backbone, table
 from tlkit.runs import record
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 from tlkit.utils import paths, schema
 
 READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
@@ -136,7 +136,7 @@ def _is_tagged(job: Job) -> bool:
 
 
 def _writes(job: Job) -> bool:
-    return job.target in WRITTEN
+    return registry.writes(job.target)
 
 
 def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:

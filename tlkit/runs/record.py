@@ -20,7 +20,7 @@ from tlkit.errors import RunError
 from tlkit.models import weights
 from tlkit.models.backbone import Backbone
 from tlkit.models.classifier import find_backbone
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 from tlkit.training import checkpoint
 from tlkit.utils import files, regular_files, schema
 from tlkit.utils.environment import describe_environment
@@ -110,7 +110,7 @@ def tidy(out: Path) -> None:
 
 def backbone_of(job: Any) -> Backbone:
     """Return the row of the backbone of a `tlkit.Job`."""
-    if job.target not in WRITTEN:
+    if not registry.writes(job.target):
         return find_backbone(job.backbone)
     from tlkit.models.generation import generators  # it imports TensorFlow, which takes seconds
 

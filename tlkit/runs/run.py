@@ -22,7 +22,7 @@ from tlkit.models.classifier import classifier, pieces
 from tlkit.models.tabular import autoencoder
 from tlkit.runs import preview, record
 from tlkit.runs.job import Job, command, completed, inspect, schedule
-from tlkit.tasks.next_token import WRITTEN
+from tlkit.tasks import registry
 from tlkit.training import checkpoint, fit, learning_curve
 from tlkit.utils import environment, regular_files
 from tlkit.utils.escaping import line
@@ -131,7 +131,7 @@ def _builder(job: Job, examples: Data, progress: bool) -> Callable[[], Any]:
 
     def build() -> Any:
         keras.utils.set_random_seed(job.seed)
-        if job.target in WRITTEN:
+        if registry.writes(job.target):
             from tlkit.models.generation.generators import generator, summarizer
 
             make = generator if job.target == "reply" else summarizer

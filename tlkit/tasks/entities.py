@@ -16,7 +16,9 @@ import numpy as np
 
 from tlkit.errors import InputError
 from tlkit.tasks import bio_tags
+from tlkit.tasks.answers import FRACTIONS, WORDS, Card
 from tlkit.tasks.predictions import EntitiesPrediction, Span
+from tlkit.tasks.targets import Target
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +36,7 @@ def words(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Entities:
+class Entities(Target):
     """A BIO tag for every word of a text; the truth of a text is an array over its tokens.
 
     At the token where a word begins stands the number of its tag, elsewhere -1. Columns from the model's size on hold
@@ -50,6 +52,28 @@ class Entities:
     output_name: ClassVar[str] = "token_probabilities"
     dtype: ClassVar[str] = "int16"
     shape: ClassVar[tuple[int | None, ...]] = (None,)
+    noun: ClassVar[str] = "entities"
+    card: ClassVar[Card] = Card(
+        "token-classification",
+        "tagger of words",
+        "{count} tags",
+        "Tags",
+        'answer["tokens"], answer["tags"]',
+        "a tag for each word, which whitespace separates: `tokens`, `tags` and the `probabilities` of these",
+        "It knows of no other types of entities, and of no languages but those it was trained on.",
+    )
+    outputs: ClassVar[Mapping[str, tuple[str, int]]] = {
+        "tokens": (WORDS, 2),
+        "tags": (WORDS, 2),
+        "probabilities": (FRACTIONS, 2),
+    }
+    unit: ClassVar[str] = "type"
+    sampled: ClassVar[str] = "from each type of entity"
+    needing: ClassVar[str] = "some type of entity"
+    loss: ClassVar[str] = "cross-entropy of the words, nats"
+    form: ClassVar[Mapping[str, type]] = {}
+    least: ClassVar[int] = 2
+    unexplained: ClassVar[str] = "the entities of a text"
 
     def __post_init__(self) -> None:
         names = tuple(map(str, self.labels))
@@ -62,7 +86,22 @@ class Entities:
     @property
     def types(self) -> tuple[str, ...]:
         """The types of entities, in the order of the tags."""
-        return tuple(dict.fromkeys(bio_tags.parted(tag)[1] for tag in self.labels[1:]))
+        return self.kinds(self.labels)
+
+    @staticmethod
+    def kinds(labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the types of entities, in the order of the tags."""
+        return tuple(dict.fromkeys(bio_tags.parted(tag)[1] for tag in labels[1:]))
+
+    @staticmethod
+    def counts(truths: np.ndarray, labels: tuple[str, ...]) -> Sequence[int]:
+        """Count the entities of each type, by the tags they begin with."""
+        return [(truths == 2 * number + 1).sum() for number in range(len(Entities.kinds(labels)))]
+
+    @staticmethod
+    def described(truth: Any, labels: tuple[str, ...]) -> str:
+        """Write the tags of the words."""
+        return " ".join(labels[tag] for tag in truth if tag >= 0)
 
     def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
         """Align the words of a split with the tokens of a classifier: int16 (n, tokens and what lies beyond them).
@@ -154,10 +193,6 @@ class Entities:
         """Give the entities of each text."""
         told = zip(*(np.asarray(given[name]) for name in ("tokens", "tags", "probabilities")), strict=True)
         return [_prediction(*row) for row in told]
-
-    def facts(self) -> dict[str, Any]:
-        """Return nothing: the tags are all."""
-        return {}
 
 
 # === Subwords ===

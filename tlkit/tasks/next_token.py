@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tlkit.errors import InputError
+from tlkit.tasks.answers import COUNTS, WORDS, Card
 from tlkit.tasks.predictions import TextPrediction
+from tlkit.tasks.targets import Target
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-WRITTEN = ("reply", "summary")  # the tasks of writing; every example is of the one label of that name
 NONE = -1  # in the truth, where nothing is to be learned: in the prompt and in the padding
 
 
 @dataclass(frozen=True)
-class NextToken:
+class NextToken(Target):
     """The next token at each place; the truth of an example are the ids of its tokens, one place further on.
 
     Args:
@@ -35,6 +36,26 @@ class NextToken:
     output_name: ClassVar[str] = "logits"
     dtype: ClassVar[str] = "int64"
     scored: ClassVar[int] = 8  # examples at a time: the logits of one take megabytes
+    noun: ClassVar[str] = "replies"
+    card: ClassVar[Card] = Card(
+        "{kind}-generation",
+        "writer of replies",
+        "fine-tuned to write a reply",
+        "",
+        'answer["text"].numpy()[0].decode()',
+        "a reply, or a text that goes on",
+        "It writes what is likely, not what is true, and may repeat what stands in its training data.",
+    )
+    outputs: ClassVar[Mapping[str, tuple[str, int]]] = {"text": (WORDS, 1), "dropped": (COUNTS, 1)}
+    unit: ClassVar[str] = "text"
+    sampled: ClassVar[str] = "at random"
+    needing: ClassVar[str] = "a model that writes"
+    loss: ClassVar[str] = "cross-entropy of a token, nats"
+    form: ClassVar[Mapping[str, type]] = {"size": int}
+    least: ClassVar[int] = 1
+    most: ClassVar[int | None] = 1
+    writes: ClassVar[bool] = True
+    unexplained: ClassVar[str] = "a text it writes"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
@@ -45,6 +66,11 @@ class NextToken:
     def shape(self) -> tuple[int, ...]:
         """The shape of one truth: (size,)."""
         return (self.size,)
+
+    @staticmethod
+    def described(truth: Any, labels: tuple[str, ...]) -> str:
+        """Name what is written."""
+        return labels[truth]
 
     def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
         """Return the ids that follow each place of what is to be written, by the model's own tokens: (n, size)."""
@@ -120,3 +146,13 @@ class Summary(NextToken):
 
     labels: tuple[str, ...] = ("summary",)
     name: ClassVar[str] = "summary"
+    noun: ClassVar[str] = "summaries"
+    card: ClassVar[Card] = Card(
+        "summarization",
+        "writer of summaries",
+        "fine-tuned to write a summary",
+        "",
+        'answer["text"].numpy()[0].decode()',
+        "a summary",
+        "It may leave out what matters, and write what the document does not say.",
+    )

@@ -8,27 +8,27 @@ A target is what `Data.target` gives and a factory takes in place of class names
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from tlkit.errors import InputError
+from tlkit.tasks.answers import FRACTIONS, RANKED, Card, ranked, tops
 from tlkit.tasks.predictions import Prediction, TagsPrediction, ValuePrediction
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-TOP_K = 5
 THRESHOLD = 0.5  # the probability from which on a tag counts as given
 # the last layers of heads, which compute in float32 whatever the policy
 OUTPUTS = ("probabilities", "value", "unit", "logits")
 
 
 class Target(Protocol):
-    """What differs by what is learned; frozen dataclasses, so that they compare by what they hold.
+    """What differs by task; its subclasses are frozen dataclasses, so that they compare by what they hold.
 
     Attributes:
         labels: the names of the classes or tags, or the one name of the number.
@@ -36,6 +36,17 @@ class Target(Protocol):
         figure: what is told of every epoch beside the loss: "accuracy", or "mae" (mean absolute error).
         output_name: what the exported model calls its plain answers: "probabilities" or "value".
         dtype, shape: of the truth of one example.
+        noun: what a model learns, as messages say it: "one label".
+        card: what the model card says of it.
+        outputs: of an exported model, those that are read: the kinds of NumPy's types and the rank of each.
+        unit: what examples are counted by: "class".
+        sampled: how splits are drawn: "from each class".
+        needing: what needs an example in each split: "some class".
+        loss: what the loss is: "cross-entropy, nats".
+        form: the types of what `facts` gives.
+        least, most: how many labels there may be; `most` is None where there is no bound.
+        writes: whether a model of it writes text.
+        unexplained: what it answers, where `tlkit.explain` does not explain that: "a text it writes".
     """
 
     labels: tuple[str, ...]
@@ -43,6 +54,37 @@ class Target(Protocol):
     figure: ClassVar[str]
     output_name: ClassVar[str]
     dtype: ClassVar[str]
+    noun: ClassVar[str]
+    card: ClassVar[Card]
+    outputs: ClassVar[Mapping[str, tuple[str, int]]]
+    unit: ClassVar[str]
+    sampled: ClassVar[str]
+    needing: ClassVar[str]
+    loss: ClassVar[str]
+    form: ClassVar[Mapping[str, type]]
+    least: ClassVar[int]
+    most: ClassVar[int | None] = None
+    writes: ClassVar[bool] = False
+    unexplained: ClassVar[str] = ""
+
+    @classmethod
+    def of_data(cls, labels: tuple[str, ...], truths: np.ndarray) -> Target:
+        """Build the target of a data set from its labels and the truths of its training examples."""
+        return cls(labels)
+
+    @staticmethod
+    def kinds(labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what examples are counted by: the labels, or the types of entities."""
+        return labels
+
+    @staticmethod
+    def counts(truths: np.ndarray, labels: tuple[str, ...]) -> Sequence[int]:
+        """Count the examples of a split by `kinds`; all of them where there is one."""
+        return [len(truths)]
+
+    @staticmethod
+    def described(truth: Any, labels: tuple[str, ...]) -> str:
+        """Write what the truth of one example stands for."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,6 +92,7 @@ class Target(Protocol):
 
     def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
         """Return the truth of each example of a split, (n, *shape), for this classifier."""
+        return split.labels
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Close a head: (batch, channels) -> what the model answers."""
@@ -68,28 +111,14 @@ class Target(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return the arguments, besides the labels, that build this target again."""
-
-
-def _ranked(answer: tf.Tensor, labels: tuple[str, ...]) -> dict[str, tf.Tensor]:
-    import tensorflow as tf
-
-    top, places = tf.math.top_k(answer, min(TOP_K, len(labels)))
-    return {"top_k_labels": tf.gather(tf.constant(labels), places), "top_k_probabilities": top}
-
-
-def _tops(given: Mapping[str, Any]) -> list[tuple[tuple[str, float], ...]]:
-    rows = zip(np.asarray(given["top_k_labels"]), np.asarray(given["top_k_probabilities"]), strict=True)
-    return [
-        tuple((name.decode("utf-8"), float(share)) for name, share in zip(names, shares, strict=True))
-        for names, shares in rows
-    ]
+        return {}
 
 
 # === Targets ===
 
 
 @dataclass(frozen=True)
-class Label:
+class Label(Target):
     """One of several classes for each example; the truth is its number.
 
     Args:
@@ -104,13 +133,36 @@ class Label:
     output_name: ClassVar[str] = "probabilities"
     dtype: ClassVar[str] = "int64"
     shape: ClassVar[tuple[int, ...]] = ()
+    noun: ClassVar[str] = "one label"
+    card: ClassVar[Card] = Card(
+        "{kind}-classification",
+        "classifier",
+        "{count} classes",
+        "Labels",
+        'answer["label"], answer["top_k_probabilities"]',
+        "one label, the most probable, with the probabilities of all",
+        "Whatever it is shown, it names one of its labels; it does not know that something is none of them.",
+    )
+    outputs: ClassVar[Mapping[str, tuple[str, int]]] = RANKED
+    unit: ClassVar[str] = "class"
+    sampled: ClassVar[str] = "from each class"
+    needing: ClassVar[str] = "some class"
+    loss: ClassVar[str] = "cross-entropy, nats"
+    form: ClassVar[Mapping[str, type]] = {"temperature": float}
+    least: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", _names(self.labels, 2, "a classifier needs at least two labels"))
 
-    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
-        """Return what the reader found."""
-        return split.labels
+    @staticmethod
+    def counts(truths: np.ndarray, labels: tuple[str, ...]) -> Sequence[int]:
+        """Count the examples of each class."""
+        return np.bincount(truths, minlength=len(labels))
+
+    @staticmethod
+    def described(truth: Any, labels: tuple[str, ...]) -> str:
+        """Name the class."""
+        return labels[truth]
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Add Dense(classes, softmax), named "probabilities"."""
@@ -139,11 +191,11 @@ class Label:
         import tensorflow as tf
 
         best = tf.gather(tf.constant(self.labels), tf.argmax(answer, -1))
-        return {"probabilities": answer, "label": best, **_ranked(answer, self.labels)}
+        return {"probabilities": answer, "label": best, **ranked(answer, self.labels)}
 
     def predictions(self, given: Mapping[str, Any]) -> list[Prediction]:
         """Give the most probable label of each example."""
-        return [Prediction(*top[0], top) for top in _tops(given)]
+        return [Prediction(*top[0], top) for top in tops(given)]
 
     def facts(self) -> dict[str, Any]:
         """Return the temperature."""
@@ -151,7 +203,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Tags:
+class Tags(Target):
     """Any number of labels for each example, none included; the truth is 1.0 for each that it has, else 0.0.
 
     Args:
@@ -163,6 +215,24 @@ class Tags:
     figure: ClassVar[str] = "accuracy"
     output_name: ClassVar[str] = "probabilities"
     dtype: ClassVar[str] = "float32"
+    noun: ClassVar[str] = "tags"
+    card: ClassVar[Card] = Card(
+        "{kind}-classification",
+        "tagger",
+        "{count} tags",
+        "Tags",
+        'answer["chosen"], answer["probabilities"]',
+        "any number of tags, those with a probability of at least a half; `chosen` and `probabilities` are "
+        "in the order of the tags below",
+        "It knows of no other tags, and what it was not trained on may be given any of them.",
+    )
+    outputs: ClassVar[Mapping[str, tuple[str, int]]] = {"probabilities": (FRACTIONS, 2), **RANKED}
+    unit: ClassVar[str] = "tag"
+    sampled: ClassVar[str] = "evenly over the tags"
+    needing: ClassVar[str] = "each tag"
+    loss: ClassVar[str] = "binary cross-entropy, nats"
+    form: ClassVar[Mapping[str, type]] = {}
+    least: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", _names(self.labels, 1, "tags need at least one name"))
@@ -172,9 +242,15 @@ class Tags:
         """The shape of one truth: (tags,)."""
         return (len(self.labels),)
 
-    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
-        """Return what the reader found."""
-        return split.labels
+    @staticmethod
+    def counts(truths: np.ndarray, labels: tuple[str, ...]) -> Sequence[int]:
+        """Count the examples that have each tag."""
+        return truths.sum(0)
+
+    @staticmethod
+    def described(truth: Any, labels: tuple[str, ...]) -> str:
+        """Name the tags, joined by |."""
+        return "|".join(labels[tag] for tag in np.flatnonzero(truth))
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Add Dense(tags, sigmoid), named "probabilities"."""
@@ -199,22 +275,18 @@ class Tags:
 
     def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
         """Give `probabilities` (batch, tags), `chosen` (batch, tags), and the best few, `top_k_...` (batch, k)."""
-        return {"probabilities": answer, "chosen": answer >= THRESHOLD, **_ranked(answer, self.labels)}
+        return {"probabilities": answer, "chosen": answer >= THRESHOLD, **ranked(answer, self.labels)}
 
     def predictions(self, given: Mapping[str, Any]) -> list[TagsPrediction]:
         """Give the tags of each example."""
         rows = np.asarray(given["probabilities"])
         order = [[place for place in np.argsort(-row, kind="stable") if row[place] >= THRESHOLD] for row in rows]
         chosen = [tuple(self.labels[place] for place in places) for places in order]
-        return [TagsPrediction(tags, top) for tags, top in zip(chosen, _tops(given), strict=True)]
-
-    def facts(self) -> dict[str, Any]:
-        """Return nothing: the labels are all."""
-        return {}
+        return [TagsPrediction(tags, top) for tags, top in zip(chosen, tops(given), strict=True)]
 
 
 @dataclass(frozen=True)
-class Value:
+class Value(Target):
     """A number for each example, such as a price or an age.
 
     The network learns it in units of its own spread, as errors then have the size that learning rates suit; the model
@@ -233,6 +305,24 @@ class Value:
     output_name: ClassVar[str] = "value"
     dtype: ClassVar[str] = "float32"
     shape: ClassVar[tuple[int, ...]] = ()
+    noun: ClassVar[str] = "a value"
+    card: ClassVar[Card] = Card(
+        "{kind}-regression",
+        "regressor",
+        "value {name}",
+        "Value",
+        'answer["value"]',
+        "a number, in the unit of the training data",
+        "It gives a number whatever it is shown; beyond the range it was trained on, how good a one is not known.",
+    )
+    outputs: ClassVar[Mapping[str, tuple[str, int]]] = {"value": (FRACTIONS, 1)}
+    unit: ClassVar[str] = "value"
+    sampled: ClassVar[str] = "evenly over the range of the values"
+    needing: ClassVar[str] = "each range of values"
+    loss: ClassVar[str] = "squared error, divided by the variance in training"
+    form: ClassVar[Mapping[str, type]] = {"mean": float, "scale": float}
+    least: ClassVar[int] = 1
+    most: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", _names(self.labels, 1, "a value needs a name"))
@@ -241,9 +331,16 @@ class Value:
         if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale > 0):
             raise InputError(f"mean={self.mean}, scale={self.scale}: give finite numbers, and a scale above 0")
 
-    def truths(self, clf: keras.Model, split: Any) -> np.ndarray:
-        """Return what the reader found."""
-        return split.labels
+    @classmethod
+    def of_data(cls, labels: tuple[str, ...], truths: np.ndarray) -> Value:
+        """Build the target of a data set from the spread of its training examples."""
+        values = np.asarray(truths, np.float64)
+        return cls(labels, float(values.mean()), float(values.std()) or 1.0)
+
+    @staticmethod
+    def described(truth: Any, labels: tuple[str, ...]) -> str:
+        """Write the number."""
+        return str(truth)
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Add Dense(1), named "value", and bring it to the unit of the data: (batch, 1)."""

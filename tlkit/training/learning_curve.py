@@ -13,7 +13,6 @@ from tlkit.features import extraction, frontier
 from tlkit.features.auto_choices import budget
 from tlkit.features.feature_sets import Features
 from tlkit.models.freezing import unfrozen
-from tlkit.tasks.next_token import WRITTEN
 from tlkit.training import loop, planning, steps
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class _Way:
 
 def affordable(clf: keras.Model, data: Any, history: Any = None) -> bool:
     """Tell whether `learning_curve` has something to say, in seconds rather than minutes."""
-    if clf.spec.target.name in WRITTEN or len(data.train) < LEAST or not len(data.val):
+    if clf.spec.target.writes or len(data.train) < LEAST or not len(data.val):
         return False
     if (way := _Way.of(clf, history)) is None:
         return False

@@ -11,18 +11,9 @@ import numpy as np
 from tlkit.config import LIGHT, STRONG, Augment, Phase
 from tlkit.errors import InputError, unknown
 from tlkit.features.auto_choices import VIEWS
-from tlkit.tasks.next_token import WRITTEN
 from tlkit.tasks.targets import Target
 from tlkit.training import loop
 
-NOUNS = {
-    "label": "one label",
-    "tags": "tags",
-    "value": "a value",
-    "entities": "entities",
-    "reply": "replies",
-    "summary": "summaries",
-}
 WEIGHED = ("label", "tags")  # what class weights and smoothing are for
 
 
@@ -52,8 +43,8 @@ def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing:
         raise InputError(f"{spec.backbone.name} takes {spec.input.kind}s, but the data are {data.kind}s")
     if spec.target.name != data.target.name:
         raise InputError(
-            f"the classifier learns {NOUNS[spec.target.name]}, but the data hold {NOUNS[data.target.name]}; build it "
-            f"with data.target{', or by tlkit.generator or tlkit.summarizer' * (data.task in WRITTEN)}"
+            f"the classifier learns {spec.target.noun}, but the data hold {data.target.noun}; build it "
+            f"with data.target{', or by tlkit.generator or tlkit.summarizer' * data.target.writes}"
         )
     numbered = tuple(str(number) for number in range(len(data.labels)))  # built from a number of classes
     if spec.labels not in (tuple(data.labels), numbered):
@@ -73,7 +64,7 @@ def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing:
         )
     if label_smoothing and spec.target.name not in WEIGHED:
         raise InputError(
-            f"label_smoothing={label_smoothing} is for labels and tags; leave it out for {NOUNS[spec.target.name]}"
+            f"label_smoothing={label_smoothing} is for labels and tags; leave it out for {spec.target.noun}"
         )
 
 
@@ -108,7 +99,7 @@ def balanced(sampling: str, class_weight: Any, target: Target) -> bool:
     if sampling == "balanced" and class_weight == "balanced":
         raise InputError("sampling and class_weight are both balanced, which weighs rare classes twice; give one")
     if sampling == "balanced" and target.name != "label":
-        raise InputError(f"sampling='balanced' is for one label each; leave it out for {NOUNS[target.name]}")
+        raise InputError(f"sampling='balanced' is for one label each; leave it out for {target.noun}")
     return sampling == "balanced"
 
 
@@ -118,7 +109,7 @@ def class_weights(wanted: Any, data: Any) -> np.ndarray:
     if wanted is None:
         return np.ones(classes, np.float32)
     if kind not in WEIGHED or (wanted == "balanced" and kind != "label"):
-        raise InputError(f"class_weight={wanted!r} is not for {NOUNS[kind]}; leave it out")
+        raise InputError(f"class_weight={wanted!r} is not for {data.target.noun}; leave it out")
     if wanted == "balanced":
         counts = np.bincount(data.train.labels, minlength=classes)
         return (len(data.train.labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
