@@ -71,7 +71,7 @@ class Seen:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    """Count what is opened by `opening.regular` and by TensorFlow's file systems."""
+    """Count what is opened by `regular_files.regular` and by TensorFlow's file systems."""
     found, regular, remote = Seen(), regular_files.regular, tf.io.gfile.GFile
 
     @contextlib.contextmanager
