@@ -201,4 +201,4 @@ for name, prediction in zip(names, artifact.predict(few.test.items[some]), stric
 # ## And now your own
 #
 # For texts a row has a `tlkit.TextInput`, and a head takes `"sequence"` and `"mask"`, or `"pooled"`. To give a row
-# or a head to everybody, add it to tlkit's tables: `CONTRIBUTING.md` has the steps.
+# or a head to everybody, add it to tlkit's tables: `ARCHITECTURE.md` has the steps.

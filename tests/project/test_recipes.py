@@ -51,7 +51,7 @@ def recipes() -> list:
 
 def test_every_factory_has_a_recipe() -> None:
     lacking = set(FACTORIES) - set().union(*map(used, RECIPES))
-    assert lacking == set(), "write a recipe for each; CONTRIBUTING.md says how"
+    assert lacking == set(), "write a recipe for each; ARCHITECTURE.md says how"
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)

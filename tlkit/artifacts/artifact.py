@@ -178,9 +178,18 @@ def load(
             many, or an operation of the SavedModel that could do more than compute. Nothing of it is run.
         InputError: a limit that cannot be.
 
-    Example:
+    Examples:
+        With the artifact of the example of `tlkit.export`:
+
+        >>> artifact = tlkit.load("out")
+        >>> artifact.labels
+        ('dark', 'red')
+        >>> [answer.label in artifact.labels for answer in artifact.predict(data.test.items[:2])]
+        [True, True]
+
+        Of an artifact that somebody else made, with limits:
+
         >>> artifact = tlkit.load("strangers/", timeout=5, memory=2_000_000_000)  # doctest: +SKIP
-        >>> artifact.predict("a.jpg")  # doctest: +SKIP
     """
     environment.check()
     path = Path(path)

@@ -70,6 +70,13 @@ def export(
         ArtifactError: there is an artifact or a run already, another process writes a run there, the SavedModel could
             do more than compute, or answers differently.
         RunError: the directory cannot be written.
+
+    Examples:
+        With `clf` and `report` as in the examples of `tlkit.fit` and `tlkit.evaluate`:
+
+        >>> artifact = tlkit.export(clf, "out", report=report)
+        >>> sorted(artifact.facts["files"])[:3]
+        ['README.md', 'model.keras', 'report.json']
     """
     environment.check()
     out = _opened(Path(out), overwrite, record)

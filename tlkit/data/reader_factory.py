@@ -60,6 +60,15 @@ def read(
     Raises:
         InputError: no sample has this name, or an option is for something else. DataError: a missing path, or data that
             cannot be read or learned from.
+
+    Examples:
+        With the folder of the example of `tlkit.image_folder`, and a packaged sample:
+
+        >>> tlkit.read("photos").labels
+        ('dark', 'red')
+        >>> data = tlkit.read("digits")
+        >>> data.kind, data.train.items.shape[1:]
+        ('image', (8, 8))
     """
     options = {"splitting": settled(seed, splitting), "strict": strict}
     columns = {"text_column": text_column, "image_column": image_column, "label_column": label_column, "root": root}

@@ -43,6 +43,15 @@ def diagnose(data: Data, *, labels: bool = True, seed: int = 0, progress: bool =
 
     Returns:
         The findings, the worst first. Where the weights of the backbone cannot be had, one of them says so.
+
+    Examples:
+        Texts of which two are the same, but not their labels:
+
+        >>> texts = [f"letter {number} of {number * number}" for number in range(40)]
+        >>> data = tlkit.arrays([*texts, "thank you", "thank you"], ["open", "done"] * 21)
+        >>> diagnosis = tlkit.diagnose(data, labels=False)
+        >>> [finding.code for finding in diagnosis.findings if finding.severity != "note"]
+        ['conflict']
     """
     environment.check()
     judged: list[Finding] = []

@@ -40,6 +40,13 @@ def calibrate(clf: keras.Model, split: Any, *, batch_size: int = 64) -> float:
     Raises:
         InputError: a model that is none of tlkit or has other answers than one label, a head without a last dense layer
             of tlkit, or a split without examples.
+
+    Examples:
+        With `data` and `clf` as in the example of `tlkit.fit`:
+
+        >>> temperature = tlkit.calibrate(clf, data.val)
+        >>> clf.spec.target.temperature == temperature > 0
+        True
     """
     about = getattr(clf, "spec", None)
     if about is None or about.target.name != "label":

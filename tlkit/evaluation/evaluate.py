@@ -42,6 +42,13 @@ def evaluate(
 
     Raises:
         InputError: a model that tlkit does not know, or a split without examples.
+
+    Examples:
+        With `data`, `clf` and `history` as in the example of `tlkit.fit`:
+
+        >>> report = tlkit.evaluate(clf, data.test, history=history)
+        >>> report.n, report.confusion.shape, sorted(report.figures)
+        (8, (2, 2), ['accuracy', 'loss', 'macro_f1'])
     """
     environment.check()
     about = getattr(clf, "spec", None)

@@ -36,6 +36,13 @@ def explain(clf: keras.Model, items: Any, label: str | None = None, *, batch_siz
         InputError: no classifier of tlkit, one whose answers are not explained, a label it does not have, items of the
             wrong kind, or a head whose scores cannot be found.
         DataError: a picture that cannot be read.
+
+    Examples:
+        With `data` and `clf` as in the example of `tlkit.fit`:
+
+        >>> (heat,) = tlkit.explain(clf, data.test.items[:1], label="red")
+        >>> heat.label, heat.heat.shape, heat.overlay().shape
+        ('red', (32, 32), (32, 32, 3))
     """
     about = getattr(clf, "spec", None)
     if about is None:

@@ -128,6 +128,15 @@ def classifier(
     Raises:
         InputError: a name that is not known, a head that does not fit, a size the backbone cannot take.
         WeightsError: weights that are missing, damaged or do not fit.
+
+    Examples:
+        With random weights, which need no download, for the `data` of the example of `tlkit.arrays`:
+
+        >>> clf = tlkit.classifier("mobilenet_v2", "pool_dense", data.labels, size=32, weights=None)
+        >>> clf.input_shape, clf.output_shape
+        ((None, 32, 32, 3), (None, 2))
+        >>> clf.spec.labels
+        ('dark', 'red')
     """
     environment.check()
     import keras

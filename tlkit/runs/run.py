@@ -86,6 +86,16 @@ def run_job(
     Raises:
         TlkitError: whatever is wrong with the job, its data or its directory; what was there stays as it was.
         Interrupted: Ctrl-C; the same job, or `resumed(out)`, goes on.
+
+    Examples:
+        With the folder of the example of `tlkit.image_folder`:
+
+        >>> job = tlkit.Job(
+        ...     data="photos", out="runs/first", backbone="mobilenet_v2", weights=None, size=32, epochs=[1, 0]
+        ... )
+        >>> run = tlkit.run_job(job, progress=False)
+        >>> run.ledger["status"], run.report.split, run.artifact.labels
+        ('finished', 'test', ('dark', 'red'))
     """
     environment.check()
     watch, out, asked = preview.Watch(progress, tensorboard), Path(job.out), job

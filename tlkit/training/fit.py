@@ -110,6 +110,15 @@ def fit(
     Raises:
         InputError: an option or data that do not suit the classifier. FreezeError: a frozen weight moved.
         RunError: the disk is full, `tensorboard` cannot be written, or `run_dir` holds another training.
+
+    Examples:
+        With `data` and `clf` as in the examples of `tlkit.arrays` and `tlkit.classifier`:
+
+        >>> history = tlkit.fit(clf, data, phases=[tlkit.Phase("head", 3, 1e-2)], progress=False)
+        >>> [epoch["phase"] for epoch in history.epochs]
+        ['head', 'head', 'head']
+        >>> history.epochs[-1]["val_loss"] < history.epochs[0]["val_loss"]
+        True
     """
     environment.check()
     auto_choices.check(compute := compute or Compute())

@@ -42,6 +42,13 @@ def arrays(
         InputError: x, y and groups differ in length, y does not hold what the task says, or x holds neither pictures
             nor texts.
         DataError: labels of mixed type or too few examples, as from every reader.
+
+    Examples:
+        >>> pixels = np.random.default_rng(0).integers(0, 60, (48, 32, 32, 3), dtype=np.uint8)
+        >>> pixels[1::2, :, :, 0] += 190  # every second picture is red
+        >>> data = tlkit.arrays(pixels, ["dark", "red"] * 24)
+        >>> data.labels, len(data.train), len(data.val), len(data.test)
+        (('dark', 'red'), 32, 8, 8)
     """
     if label_parsing.known(task) == "label":
         values = y.tolist() if hasattr(y, "tolist") else list(y)

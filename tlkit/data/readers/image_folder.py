@@ -42,6 +42,17 @@ def image_folder(path: str | Path, *, seed: int = 0, splitting: Splitting | None
     Raises:
         DataError: there is no such folder, it is not laid out like this, or there is nothing to learn from.
         InputError: an option that cannot be.
+
+    Examples:
+        With `pixels` as in the example of `tlkit.arrays`:
+
+        >>> from PIL import Image
+        >>> for number, label in enumerate(["dark", "red"] * 6):
+        ...     Path("photos", label).mkdir(parents=True, exist_ok=True)
+        ...     Image.fromarray(pixels[number]).save(f"photos/{label}/{number}.png")
+        >>> data = tlkit.image_folder("photos")
+        >>> data.labels, sum(map(len, data.splits().values())), data.unreadable
+        (('dark', 'red'), 12, ())
     """
     root = os.fspath(path).rstrip("/") or "/"
     paths.check_name(root)

@@ -56,6 +56,13 @@ def table(
         DataError: no such file, not a table, a column is missing or holds too many texts for categories, no row has a
             label, fractional numbers for labels, or nothing to learn from.
         InputError: an option that cannot be.
+
+    Examples:
+        >>> rows = [f"{number},{'north' if number % 3 else 'south'},{number % 2}" for number in range(40)]
+        >>> _ = Path("sales.csv").write_text("\\n".join(["price,region,sold", *rows]))
+        >>> data = tlkit.table("sales.csv", label_column="sold")
+        >>> data.labels, [column.name for column in data.columns]
+        (('0', '1'), ['price', 'region'])
     """
     read = table_file.read(path)
     label = table_file.column(read, label_column, LABELS, "label_column")

@@ -55,6 +55,13 @@ def text_table(
         DataError: no such file, not a table, a column is missing, the texts are numbers, labels that do not suit the
             task, or nothing to learn from.
         InputError: an option that cannot be.
+
+    Examples:
+        >>> rows = [f"chapter {number} is {word},{word}" for number in range(10) for word in ("long", "short")]
+        >>> _ = Path("books.csv").write_text("\\n".join(["text,label", *rows]))
+        >>> data = tlkit.text_table("books.csv")
+        >>> data.labels, sum(map(len, data.splits().values()))
+        (('long', 'short'), 20)
     """
     table = table_file.read(path)
     columns = _text_columns(table, text_column, pairs)

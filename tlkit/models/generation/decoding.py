@@ -98,6 +98,13 @@ def generate(lm: keras.Model, prompts: str | Sequence[str], *, sampling: Samplin
 
     Raises:
         InputError: a prompt that is empty or no text.
+
+    Examples:
+        With a model `lm` of `tlkit.generator`:
+
+        >>> replies = tlkit.generate(lm, ["the cat sat", "who is the dog?"])
+        >>> [type(reply) for reply in replies]
+        [<class 'str'>, <class 'str'>]
     """
     return [found.text for found in answered(lm, [prompts] if isinstance(prompts, str) else prompts, sampling)]
 
