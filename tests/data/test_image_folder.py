@@ -121,12 +121,12 @@ def test_a_file_whose_name_is_no_utf_8_is_left_out_by_a_name_that_can_be_printed
     (tmp_path / "photos" / os.fsdecode(b"stray\xe9.png")).write_bytes(odd.read_bytes())
     data = tlkit.image_folder(tmp_path / "photos")
     assert dict(data.unreadable) == {
-        r"a/caf\xe9.png": "its name is no UTF-8; rename it",
+        r"a/caf\xe9.png": "its name is not UTF-8; rename it",
         r"stray\xe9.png": "it lies beside the class folders, in none of them",
     }
     assert sum(map(len, data.splits().values())) == 8
     data.write_quarantine(tmp_path / "quarantine.csv")
-    assert r"a/caf\xe9.png,its name is no UTF-8; rename it" in (tmp_path / "quarantine.csv").read_text("ascii")
+    assert r"a/caf\xe9.png,its name is not UTF-8; rename it" in (tmp_path / "quarantine.csv").read_text("ascii")
     with pytest.raises(DataError, match=r"2 could not be read; .*mend or remove them"):
         tlkit.image_folder(tmp_path / "photos", strict=True)
 

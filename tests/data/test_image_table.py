@@ -175,8 +175,8 @@ def test_pipes_and_devices_are_left_out(root: Path) -> None:
     dataset = image_table(manifest(root / "m.csv", [*FILES, ("pipe.png", "cat"), ("zero.png", "dog")]))
     assert len(named(dataset)) == len(FILES)
     assert {name: reason.partition(";")[0] for name, reason in dataset.unreadable} == {
-        "pipe.png": "it is no regular file but a pipe",
-        "zero.png": "it is no regular file but a device",
+        "pipe.png": "it is not a regular file but a pipe",
+        "zero.png": "it is not a regular file but a device",
     }
 
 

@@ -20,7 +20,7 @@ from tlkit.features.auto_choices import Choices
 from tlkit.models import classifier, freezing, heads
 from tlkit.training import checkpoint, estimate, fit, loop, planning
 from tlkit.training.checkpoint import Keeper
-from tlkit.utils.progress import Telling
+from tlkit.utils.progress import ProgressReporter
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 
@@ -113,7 +113,7 @@ def test_what_is_told_changes_no_bit_of_what_is_learned(
 def test_steps_do_leave_a_trace_that_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(heads.HEADS, "norm_dense", heads.Head("norm_dense", norm_dense, takes=("map",)))
     clf, data, phases = pictures(tmp_path)
-    plan = planning.Plan(phases, None, [1], tlkit.Compute(), Telling(True))
+    plan = planning.Plan(phases, None, [1], tlkit.Compute(), ProgressReporter(True))
     cuts = planning.cuts(clf, plan)
     source, _ = planning.sources(clf, data, None, 0)
     mean, before = clf.head.get_layer("norm").moving_mean, clf.head.get_layer("norm").moving_mean.numpy()
@@ -159,7 +159,7 @@ def test_a_program_is_told_before_the_first_phase_and_what_is_stored_has_not_to_
 
 
 def test_a_short_training_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = planning.Plan(PHASES, None, [1], tlkit.Compute(), Telling(True))
+    plan = planning.Plan(PHASES, None, [1], tlkit.Compute(), ProgressReporter(True))
     job = SimpleNamespace(sources=[(SimpleNamespace(order=range(33)), 1)])
     monkeypatch.setattr(extraction, "ahead", lambda _: 3 * extraction.BATCH)
     for least, long in ((11, True), (12, False)):  # 3 batches, and 4 epochs of 2 steps
@@ -200,7 +200,7 @@ def test_a_stop_while_it_is_measured_and_no_measurement_when_it_goes_on(
 def test_the_sum_by_hand(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clf, data = tiny_models.tiny_classifier(), tiny_models.colours()
     phases = (*PHASES, Phase("longer", 5, 1e-3, 2))
-    plan = planning.Plan(phases, None, [1], tlkit.Compute(), Telling(True))
+    plan = planning.Plan(phases, None, [1], tlkit.Compute(), ProgressReporter(True))
     cuts = planning.cuts(clf, plan)
     sources = planning.sources(clf, data, None, 0)
     chosen = Choices("float32", dict.fromkeys(cuts, "float32"), 1, {2: "stream", 0: "float32"}, 10**9, 1234)

@@ -263,7 +263,7 @@ def _as_called(rows: dict[str, tuple[str, str]], names: set[str]) -> dict[str, t
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
     try:
-        text = regular_files.content(path, most=regular_files.MOST_RECORDS).decode("utf-8-sig", "surrogateescape")
+        text = regular_files.content(path, most=regular_files.MAX_RECORD_BYTES).decode("utf-8-sig", "surrogateescape")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(

@@ -119,12 +119,12 @@ class Source:
             file, size = io.BytesIO(data), len(data)
             self._most = size
         else:
-            file = self._file.enter_context(regular_files.regular(self.path, most=regular_files.MOST_TABLE))
+            file = self._file.enter_context(regular_files.regular(self.path, most=regular_files.MAX_TABLE_BYTES))
             size = os.fstat(file.fileno()).st_size
-            self._most = regular_files.MOST_TABLE
+            self._most = regular_files.MAX_TABLE_BYTES
         if self._is_packed():
             file = self._file.enter_context(gzip.GzipFile(mode="rb", fileobj=file))
-            self._most = min(max(FLOOR, EXPANSION * size), regular_files.MOST_TABLE)
+            self._most = min(max(FLOOR, EXPANSION * size), regular_files.MAX_TABLE_BYTES)
         self._stream = file
         return file
 

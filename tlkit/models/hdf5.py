@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.utils.archives import DAMAGE, EXPANSION, FLOOR
+from tlkit.utils.archives import ALWAYS_ALLOWED_BYTES, DAMAGE_ERRORS, MAX_EXPANSION
 
 if TYPE_CHECKING:
     import h5py
@@ -123,7 +123,7 @@ def check_archive(path: Path, most: int | None = None) -> None:
         ValueError: as `check`, or there are no weights in HDF5.
     """
     if most is None:
-        most = max(FLOOR, EXPANSION * path.stat().st_size)
+        most = max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size)
     try:
         with zipfile.ZipFile(path) as archive:
             if MEMBER not in archive.namelist():
@@ -132,7 +132,7 @@ def check_archive(path: Path, most: int | None = None) -> None:
                 check(member, most)
     except ValueError:
         raise
-    except (OSError, struct.error, *DAMAGE) as error:
+    except (OSError, struct.error, *DAMAGE_ERRORS) as error:
         raise ValueError(f"its {MEMBER} cannot be read ({error})") from error
 
 
@@ -144,7 +144,7 @@ def check_folder(folder: Path) -> None:
     """
     for path in sorted(folder.glob("*.h5")):
         try:
-            check(path, max(FLOOR, EXPANSION * path.stat().st_size))
+            check(path, max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size))
         except ValueError as error:
             raise ValueError(f"{path.name}: {error}") from error
 

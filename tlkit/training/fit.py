@@ -21,7 +21,7 @@ from tlkit.training.checkpoint import Keeper, restore
 from tlkit.training.planning import Plan
 from tlkit.utils import environment
 from tlkit.utils.html_format import cell, table
-from tlkit.utils.progress import Progress, Telling, examples_bar
+from tlkit.utils.progress import Progress, ProgressReporter, examples_bar
 
 if TYPE_CHECKING:
     import os
@@ -114,7 +114,7 @@ def fit(
     how = options.augmentation(augment, clf.spec.input.kind, data.flip)
     weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight, clf.spec.target)
     asked = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
-    plan = Plan(phases, how, options.views(views, how, phases), compute, Telling(progress), tensorboard)
+    plan = Plan(phases, how, options.views(views, how, phases), compute, ProgressReporter(progress), tensorboard)
     return _train(clf, data, plan, asked, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
 
@@ -147,7 +147,7 @@ def _trained(
             job = _job(cuts, sources, chosen)
             if plan.telling.wanted and not going_on and estimate.worth(plan, job, asked):
                 facts = estimate.measured(clf, plan, cuts, job, chosen, asked, check=keeper.stop.check)
-                plan.telling.tell("estimate", facts, estimate.text(facts))
+                plan.telling.report("estimate", facts, estimate.text(facts))
             features, passed = _features(cuts, job, chosen, plan.telling, keeper)
         trunk = time.perf_counter() - started
         _phases(clf, plan, chosen, cuts, features, asked, keeper=keeper, log=log)
@@ -176,7 +176,11 @@ def _job(
 
 
 def _features(
-    cuts: Mapping[int | str, frontier.Cut], job: extraction.Job, chosen: Choices, telling: Telling, keeper: Keeper
+    cuts: Mapping[int | str, frontier.Cut],
+    job: extraction.Job,
+    chosen: Choices,
+    telling: ProgressReporter,
+    keeper: Keeper,
 ) -> tuple[dict[int | str, Features], int]:
     """Fill every phase's stores in one pass over each split; return the features by depth and the examples that
     passed."""
@@ -231,7 +235,7 @@ def _phases(
                 tell = _teller(phase, asked.target.figure, plan.telling, log, keeper.over)
                 _phase(clf, phase, cuts[depth], features[depth], asked, keeper, tell=tell)
                 records, summary = keeper.progress.done[-1]
-                plan.telling.tell("phase", summary, _over(records, summary))
+                plan.telling.report("phase", summary, _over(records, summary))
 
 
 def _phase(
@@ -259,7 +263,9 @@ def _phase(
     keeper.finish(found.records, summary, tail)
 
 
-def _teller(phase: Phase, figure: str, telling: Telling, log: tensorboard.Log, over: int) -> Callable[[dict], None]:
+def _teller(
+    phase: Phase, figure: str, telling: ProgressReporter, log: tensorboard.Log, over: int
+) -> Callable[[dict], None]:
     """Return what tells of an epoch of a phase, before which so many epochs are over."""
 
     def tell(record: dict) -> None:

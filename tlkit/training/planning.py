@@ -18,7 +18,7 @@ from tlkit.models import cache_keys
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfreeze
 from tlkit.training import steps
-from tlkit.utils.progress import Telling
+from tlkit.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +47,7 @@ class Plan:
     augment: Any
     views: Sequence[int]
     compute: Compute
-    telling: Telling
+    telling: ProgressReporter
     tensorboard: str | os.PathLike | None = None
 
     @cached_property

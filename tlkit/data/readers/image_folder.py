@@ -56,7 +56,7 @@ def image_folder(path: str | Path, *, seed: int = 0, splitting: Splitting | None
         found = [(file, label) for label, group in classes.items() for file in group]
         odd = [file for file, _ in found if not regular_files.is_utf8(file)]
         unreadable += [
-            (regular_files.shown(file.removeprefix(f"{root}/")), "its name is no UTF-8; rename it") for file in odd
+            (regular_files.shown(file.removeprefix(f"{root}/")), "its name is not UTF-8; rename it") for file in odd
         ]
         found = [one for one in found if regular_files.is_utf8(one[0])]
         sources, labels = [file for file, _ in found], [label for _, label in found]
@@ -162,7 +162,7 @@ def _classes(folders: Sequence[str]) -> dict[str, list[str]]:
             raise DataError(f"{folder} has no subfolders; put the pictures of each class into a subfolder of its own")
         for name, path in inside.items():
             if not regular_files.is_utf8(name):
-                raise DataError(f"the class folder {regular_files.shown(path)} has a name that is no UTF-8; rename it")
+                raise DataError(f"the class folder {regular_files.shown(path)} has a name that is not UTF-8; rename it")
             classes.setdefault(name, []).extend(counted(paths.below(path), f"listing {name}"))
     if empty := [name for name, found in classes.items() if not found]:
         raise DataError(f"the class folder {empty[0]!r} in {folders[0]} is empty; add pictures or remove it")

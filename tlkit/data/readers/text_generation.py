@@ -171,7 +171,7 @@ def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
 
 def _decoded(path: Path) -> str:
     try:
-        data = regular_files.content(path, most=regular_files.MOST_TABLE)
+        data = regular_files.content(path, most=regular_files.MAX_TABLE_BYTES)
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {regular_files.why(error)}; check the path and its permissions"

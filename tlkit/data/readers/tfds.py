@@ -83,7 +83,7 @@ def _prepared(library: Any, name: str, data_dir: str | Path | None) -> Any:
     """Return the builder of a data set that lies here, downloaded first where it does not."""
     if os.path.isdir(name):
         return library.builder_from_directory(Path(name))
-    network.address("" if data_dir is None else data_dir)
+    network.check_address("" if data_dir is None else data_dir)
     builder = _builder(library, name, data_dir)
     _prepare(library, builder, name)
     return builder
@@ -115,7 +115,7 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
     if builder.is_prepared():
         return
     remedy = f"prepare it on another machine and copy {builder.data_dir} here"
-    network.refuse(f"the data set {name} is not fetched", remedy)
+    network.refuse_if_offline(f"the data set {name} is not fetched", remedy)
     # A host that does not answer would be tried for minutes.
     for address in list(getattr(builder, "url_infos", None) or {})[:1]:
         if not download.reachable(address):

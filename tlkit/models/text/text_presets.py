@@ -94,7 +94,7 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
             )
         keras_configs.check_folder(folder, "config.json")
         hdf5.check_folder(folder)
-        bare = keras_hub.models.Backbone.from_preset(files.unmistakable(folder))
+        bare = keras_hub.models.Backbone.from_preset(files.absolute_path(folder))
     except (*hdf5.FAULTS, SafetensorError) as error:
         raise _unreadable(folder, error) from error
     if type(bare).__name__ != KINDS[family].backbone:
@@ -114,7 +114,7 @@ def lexicon(folder: Path, family: str) -> Lexicon:
         keras_configs.check_folder(folder, "config.json", "tokenizer.json")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
-            tokenizer = keras_hub.models.Tokenizer.from_preset(files.unmistakable(folder))
+            tokenizer = keras_hub.models.Tokenizer.from_preset(files.absolute_path(folder))
     except hdf5.FAULTS as error:
         raise _unreadable(folder, error) from error
     return _lexicon(tokenizer, family, folder)

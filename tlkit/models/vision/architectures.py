@@ -71,7 +71,7 @@ def _copy_weights(path: str, model: keras.Model) -> None:
         hdf5.check_archive(Path(path))  # of what it declares, only what has this network's shapes is read
         with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
             whole, part = Path(folder, ARRAYS), Path(folder, f"part.{ARRAYS}")
-            archives.take(Path(path), ARRAYS, whole, size=0)
+            archives.extract(Path(path), ARRAYS, whole, size=0)
             with h5py.File(whole, "r") as file:
                 group = _part_with(file, _shapes(model))
                 with h5py.File(part, "w") as copy:

@@ -50,7 +50,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     library, colon, preset = text.partition(":")
     if colon and library in LIBRARIES:
         return _preset(library, preset)
-    path = Path(files.unmistakable(environment.expanded(text, "backbone")))
+    path = Path(files.absolute_path(environment.expanded(text, "backbone")))
     if os.path.isdir(path):
         row = Backbone(
             f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flattening.ends, loader=LOADER
@@ -189,7 +189,7 @@ def _class(folder: Path, config: dict[str, Any]) -> type:
         return keras.saving.get_registered_object(config["registered_name"])
     from keras_hub.src.utils.preset_utils import get_preset_loader
 
-    kind = get_preset_loader(files.unmistakable(folder)).check_backbone_class()
+    kind = get_preset_loader(files.absolute_path(folder)).check_backbone_class()
     if kind not in _image_backbones():
         raise InputError(
             f"{folder} holds a {kind.__name__}, which is no image backbone; give the folder of one, "
@@ -228,7 +228,7 @@ def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
     import keras_hub
 
     keras_configs.check_folder(folder, "config.json", "image_converter.json")
-    converter = keras_hub.layers.ImageConverter.from_preset(files.unmistakable(folder))
+    converter = keras_hub.layers.ImageConverter.from_preset(files.absolute_path(folder))
     if converter is None:
         raise InputError(f"{folder} does not say how pixels are scaled: its config.json has no pretrained_cfg")
     inner = config["config"] if "registered_name" in config else {}
@@ -289,7 +289,7 @@ def build(*, folder: str, size: int, trained: bool = False) -> keras.Model:
     takes = inspect.signature(kind.__init__).parameters
     shape = {"image_shape" if "image_shape" in takes else "input_shape": (size, size, 3)}
     try:
-        bare = kind.from_preset(files.unmistakable(path), load_weights=trained, **shape)
+        bare = kind.from_preset(files.absolute_path(path), load_weights=trained, **shape)
     except (*hdf5.FAULTS, SafetensorError) as error:
         reason = hdf5.reason(error)[:200]
         if size == own or isinstance(error, SafetensorError):
