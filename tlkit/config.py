@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Splitting:
-    """How examples are split into train, val and test, unless the data set is split already.
+    """The way examples are split into train, val and test, unless the data set is split already.
 
     Args:
         seed: seed of the random split.
@@ -80,7 +80,7 @@ STRONG = Augment(crop=0.35, brightness=0.3, contrast=0.4)
 
 @dataclass(frozen=True)
 class Compute:
-    """How training is computed. Results change by rounding only, and by fewer views if disk space is short.
+    """The way training is computed. Results change by rounding only, and by fewer views if disk space is short.
 
     Args:
         precision: "float32"; "bfloat16" (computes in it and keeps weights in float32); or "auto", the faster of the
@@ -101,7 +101,7 @@ class Compute:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a split is read.
+    """The way a split is read.
 
     Args:
         batch_size: examples in a batch.

@@ -14,7 +14,7 @@ from tlkit.utils.progress import say
 
 
 class Stop:
-    """Whether the user has asked the work to stop.
+    """A flag that the user has asked the work to stop.
 
     Attributes:
         asked: set by the first Ctrl-C, or SIGTERM, while `listening`.

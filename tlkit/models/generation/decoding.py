@@ -1,4 +1,4 @@
-"""Write texts: KerasHub's cached decoding, on the layers of a model of `tlkit.generator` or `tlkit.summarizer`."""
+"""Decode generated text: KerasHub's cached decoding on the layers of a generator or summarizer of tlkit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AT_ONCE = 16  # prompts that are answered together
 
 @dataclass(frozen=True)
 class Sampling:
-    """State how the next token is chosen.
+    """The choice of the next token.
 
     Args:
         sampler: "greedy" takes the likeliest, always the same; "top_k" draws among the `k` likeliest; "top_p" among
@@ -100,7 +100,7 @@ def generate(lm: keras.Model, prompts: str | Sequence[str], *, sampling: Samplin
 
 
 def answered(lm: keras.Model, prompts: Sequence[str], sampling: Sampling | None = None) -> list[TextPrediction]:
-    """Write as `generate` does, and tell of each prompt how much of it was not read."""
+    """Generate as `generate` does; also return the number of tokens of every prompt that were not read."""
     given = lm.spec.input.encode(prompts)[1]
     compiled, drawn = _compiled(lm, sampling or lm.spec.input.sampling)
     for variable, value in drawn:  # each call draws anew
@@ -131,7 +131,7 @@ TASKS = {"gpt2": "GPT2CausalLM", "bloom": "BloomCausalLM", "bart": "BartSeq2SeqL
 
 
 class _Task:
-    """Stand for a task of KerasHub, with its methods, over the layers of a plain functional model.
+    """A substitute for a KerasHub task, with its methods, over the layers of a plain functional model.
 
     The task itself would build a graph of its own; what its decoding asks for are these attributes.
     """
@@ -148,7 +148,7 @@ class _Task:
 
 
 def _backbone(body: keras.Model) -> types.SimpleNamespace:
-    """Name the layers of a backbone as its class in KerasHub does."""
+    """Set the layers of a backbone as attributes, under the names that its KerasHub class uses."""
     layers = {layer.name: layer for layer in body.layers}
     for kind in ("", "encoder_", "decoder_"):
         layers[f"{kind}transformer_layers"] = [

@@ -1,4 +1,4 @@
-"""Make a backbone of KerasHub or keras-cv one flat graph that can be cut between its blocks, and find its blocks."""
+"""Flatten nested backbones of KerasHub and keras-cv into one graph, and find the ends of its blocks."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def ends(model: Any) -> tuple[str, ...]:
 
 
 def _unrolled(chain: Any, value: Any, marked: Callable[[Any], Any]) -> Any:
-    """Call what a layer calls, one by one, so that the graph shows them."""
+    """Call the layers that a composite layer calls, one by one, so that they appear in the graph."""
     # without the scores it gives a None beside its output, which no graph can hold
     options = {"return_attention_scores": True} if type(chain).__name__ == "DeiTEncoder" else {}
     dropout, norm, downsample = (getattr(chain, name, None) for name in ("dropout", "layer_norm", "downsample"))
@@ -123,7 +123,7 @@ def _features(value: Any, size: int, bare: Any) -> list[Any]:
 
 
 def _mended(layer: Any) -> Any:
-    """Let a layer write what its class takes, and nothing else: Keras could not load the saved model otherwise."""
+    """Limit a layer's config to the arguments of its class; Keras could not load the saved model otherwise."""
     import keras
 
     kind = type(layer)

@@ -35,7 +35,7 @@ NORMALISATION = {
 
 @dataclass(frozen=True)
 class ImageInput:
-    """State what pictures a backbone takes: float32 pixels (batch, size, size, 3), 0..255, RGB.
+    """The pictures that a backbone takes: float32 pixels (batch, size, size, 3), 0..255, RGB.
 
     Args:
         normalise: a key of NORMALISATION; it becomes part of the model.
@@ -171,7 +171,7 @@ class ImageInput:
         return [one(item) for item in items]
 
     def explain(self, asked: Any, items: Any) -> list[Any]:
-        """Show where in pictures the scores come from: a `Heat` each."""
+        """Return the parts of pictures that the scores come from, one `Heat` for each picture."""
         import tensorflow as tf
 
         from tlkit.data import images

@@ -1,4 +1,4 @@
-"""Image backbones that stand in no table: presets of KerasHub and keras-cv by name, and folders with a network.
+"""Image backbones from KerasHub and keras-cv presets, by name or from a folder.
 
 `keras_hub:NAME` and `keras_cv:NAME` name presets; a folder is one of KerasHub or keras-cv (as `save_to_preset` writes
 it), of Hugging Face, or of timm, as far as KerasHub converts them. Their row is derived from what lies in the folder.
@@ -64,12 +64,12 @@ def find(name: str | os.PathLike) -> Backbone | None:
 
 
 def _plain(name: str) -> str:
-    """Keep of a folder's name what a layer may be called."""
+    """Return a folder's name without the characters that a layer name cannot hold."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name).strip("_.-") or "unnamed"
 
 
 def _preset(library: str, name: str) -> Backbone:
-    """Return the row of a preset, which is fetched: what it takes stands in its files."""
+    """Return the row of a preset, after downloading the files that describe its input."""
     known = LIBRARIES[library]()
     if name not in known:
         raise _unread(library, name, known)
@@ -97,7 +97,7 @@ def _preset(library: str, name: str) -> Backbone:
 
 
 def _unread(library: str, name: str, known: Mapping[str, Any]) -> InputError:
-    """Return the error of a name that is no preset, or one of a backbone that is not read."""
+    """Return the error for an unknown preset, or for one of an unsupported backbone."""
     everything = known
     if library == "keras_hub":
         import keras_hub
@@ -119,16 +119,16 @@ def keras_hub_presets() -> dict[str, tuple[str, int]]:
 
 def keras_cv_presets() -> dict[str, tuple[str, int]]:
     """Return keras-cv's presets of image backbones: name -> (address, parameters)."""
-    found = {}
+    presets = {}
     for name in dir(_keras_cv().models):
         kind = getattr(_keras_cv().models, name)
         if name.endswith("Backbone") and name not in ("VideoSwinBackbone", "Backbone"):
-            found |= {
+            presets |= {
                 key: (facts["kaggle_handle"], facts["metadata"].get("params", 0))
                 for key, facts in kind.presets.items()
                 if "kaggle_handle" in facts
             }
-    return found
+    return presets
 
 
 def _keras_cv() -> Any:
@@ -158,7 +158,7 @@ BUILDER, LOADER = "tlkit.models.vision.image_presets:build", "tlkit.models.visio
 
 @contextlib.contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn what reading a folder raises into one error that names it."""
+    """Turn all errors of reading a folder into one that names the folder."""
     try:
         yield
     except (*hdf5.FAULTS, SafetensorError) as error:
@@ -180,7 +180,7 @@ def _is_keras_cv(config: dict[str, Any]) -> bool:
 
 
 def _class(folder: Path, config: dict[str, Any]) -> type:
-    """Return the class of the backbone in a folder, which must be one of pictures."""
+    """Return the class of the backbone in a folder; raise an error if it is not an image backbone."""
     import keras
 
     if _is_keras_cv(config):
@@ -207,9 +207,9 @@ def _derived(row: Backbone, folder: Path) -> Backbone:
         inner = config.get("config") if isinstance(config.get("config"), dict) else {}
         token = kind.__name__ in CLASS_TOKEN and inner.get("use_class_token", True)
         metadata = _config(folder, "metadata.json") if (folder / "metadata.json").is_file() else {}
-    given = ImageInput("none", size, min(32, size), features=("map", "pooled") if token else ("map",))
+    image_input = ImageInput("none", size, min(32, size), features=("map", "pooled") if token else ("map",))
     params = row.params or int(metadata.get("parameter_count", 0))
-    return dataclasses.replace(row, input=given, params=params, arguments={"folder": str(folder)})
+    return dataclasses.replace(row, input=image_input, params=params, arguments={"folder": str(folder)})
 
 
 def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
@@ -237,7 +237,7 @@ def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
 
 
 def _huggingface(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
-    """Read the scaling from the file in which Hugging Face has it; KerasHub does so for some networks only."""
+    """Read the scaling from Hugging Face's file; KerasHub does so for some networks only."""
     if not (folder / "preprocessor_config.json").is_file():
         raise InputError(f"{folder} has no preprocessor_config.json, so it does not say how pixels are scaled; add it")
     facts = _config(folder, "preprocessor_config.json")
@@ -251,7 +251,7 @@ def _huggingface(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
 
 
 def _side(shape: Any) -> int:
-    """Return the side that a shape, a size or a mapping of them states; 0 where it states none."""
+    """Return the side in a shape, a size or a mapping of them; 0 if there is none."""
     if isinstance(shape, dict):
         shape = shape.get("height") or shape.get("shortest_edge")
     if isinstance(shape, list | tuple):
