@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from tlkit.data.splits import Split
+    from tlkit.models.attribution import Asked, Heat, Words
+    from tlkit.models.weights import Found
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -60,10 +64,10 @@ class Input(Protocol):
     def tensor(self) -> keras.KerasTensor:
         """Build the model's symbolic input."""
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.layers.Layer, keras.Model]:
         """Build `pre` (raw input -> what the backbone takes) and the backbone, with the weights of `found`."""
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split as batches the model takes: all of it in order, or the examples of `rows` in theirs.
 
         `view` numbers the augmented versions; what an example looks like depends on its number and view alone.
@@ -88,7 +92,7 @@ class Input(Protocol):
     def served(self, items: Any) -> list[bytes]:
         """Convert raw examples to the array that `serving_default` takes."""
 
-    def explain(self, asked: Any, items: Any) -> list[Any]:
+    def explain(self, asked: Asked, items: Any) -> list[Heat] | list[Words]:
         """Show where in raw examples the scores of a `saliency.Asked` come from."""
 
     def made_up(self) -> list[Any]:

@@ -24,6 +24,9 @@ from tlkit.utils.lazy import resolve
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from tlkit.data.splits import Split
+    from tlkit.models.weights import Found
+
 MIN_TOKENS = 8
 MAX_OPENING_WORDS = 5  # of a text without a prompt, which serve as its prompt
 
@@ -88,7 +91,7 @@ class PromptInput:
         """Build the symbolic pairs (batch, 2)."""
         return keras.Input((2,), dtype="string", name="text")
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.layers.Layer, keras.Model]:
         """Build the tokenizing `pre` and the backbone (ids -> {"scores"}), whose layers are KerasHub's own.
 
         The token embedding is passed twice, the second time to compare with each token. It is so in one graph, as Keras
@@ -124,7 +127,7 @@ class PromptInput:
         raw = [list(text_pairs.parts(item)) if text_pairs.is_pair(item) else ["", str(item)] for item in items]
         return tf.data.Dataset.from_tensor_slices(tf.constant(raw, tf.string, (len(raw), 2)))
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as batches of pairs; texts have no augmented views."""
         items = list(split.items) if rows is None else [split.items[row] for row in rows]
         return self.texts(items).batch(reading.batch_size).prefetch(2)

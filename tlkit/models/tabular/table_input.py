@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from tlkit.data.splits import Split
+    from tlkit.models.attribution import Asked, Words
+    from tlkit.models.weights import Found
+
 MAX_BINS = 8  # of a column
 
 # === Input ===
@@ -147,7 +151,7 @@ class TableInput:
             parts.append(ops.cast(ops.isnan(ops.take(raw, holes, axis=1)), "float32"))
         return keras.Model(raw, ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0], name="pre")
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.Model, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.Model, keras.Model]:
         """Build `pre` and the encoder (channels -> {"vector"}), with the weights of `found`.
 
         Raises:
@@ -166,7 +170,7 @@ class TableInput:
             resolve(row.loader)(model, found.path)
         return pre, keras.Model(model.inputs[0], {"vector": model.outputs[0]}, name=row.name)
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as batches of rows (batch, columns); there are no augmented views.
 
         Raises:
@@ -250,7 +254,7 @@ class TableInput:
         rows = self.rows(items)
         return [[column.cell(cell).encode() for column, cell in zip(table, row, strict=True)] for row in rows]
 
-    def explain(self, asked: Any, items: Any) -> list[Any]:
+    def explain(self, asked: Asked, items: Any) -> list[Words]:
         """Return the cells of rows that the scores come from, one `Words` for each row."""
         from tlkit.models import attribution
 

@@ -26,6 +26,10 @@ from tlkit.utils.lazy import resolve
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from tlkit.data.splits import Split
+    from tlkit.models.attribution import Asked, Words
+    from tlkit.models.weights import Found
+
 MIN_TOKENS_PER_TEXT = 4  # the special ones and a word
 
 
@@ -74,7 +78,7 @@ class TextInput:
         """Build the symbolic texts: (batch,), or (batch, 2) for pairs."""
         return keras.Input((2,) if self.segments == 2 else (), dtype="string", name="text")
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.layers.Layer, keras.Model]:
         """Build the tokenizing `pre` and the backbone (ids -> {"sequence", "mask", "pooled"})."""
         folder = found.path if found is not None and found.path.is_dir() else None
         if folder is not None:
@@ -100,7 +104,7 @@ class TextInput:
         bare = _loadable(bare)
         return pre, keras.Model(bare.input, _features(bare, self.family), name=row.name)
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as batches of strings; texts have no augmented views.
 
         Raises:
@@ -168,7 +172,7 @@ class TextInput:
         """Turn texts into UTF-8, as `serving_default` takes them."""
         return self.encode(items)[1].numpy().tolist()
 
-    def explain(self, asked: Any, items: Any) -> list[Any]:
+    def explain(self, asked: Asked, items: Any) -> list[Words]:
         """Return the words of texts, or of pairs, that the scores come from, one `Words` for each example."""
         from tlkit.models import attribution
 
