@@ -1,4 +1,4 @@
-"""What a caller chooses: splitting, phases, augmentation, compute and reading. Imports nothing of tlkit."""
+"""Configuration that callers choose: splitting, phases, augmentation, compute and reading. Imports nothing of tlkit."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Splitting:
-    """State how examples come to train, val and test, as far as that is not given.
+    """The way examples are split into train, val and test, unless the data set is split already.
 
     Args:
-        seed: seeds the draw.
-        how: "random" draws 15 % of each class for val and for test; "stable" lets an example's side follow from the
-            seed and its own (its group's) digest alone, so that adding examples moves none.
-        file: a `splits.csv` as a run writes it; it decides for every example.
-        group_by: a column of a table, or a pattern (a regular expression) of a file's path; examples that agree in it
-            stay on one side.
-        near_duplicates: "together" keeps copies and near copies of an example on one side ("stable": copies only);
-            "anywhere" draws each on its own.
+        seed: seed of the random split.
+        how: "random" draws 15 % of every class for val and for test; "stable" decides by the seed and the digest of
+            the example (or of its group) alone, so that adding examples moves none of the others.
+        file: a `splits.csv` as a run writes it, which decides for every example.
+        group_by: a column of a table, or a regular expression for file paths; examples with the same value stay in one
+            split.
+        near_duplicates: "together" keeps exact and near duplicates in one split ("stable": exact ones only);
+            "anywhere" splits them independently.
     """
 
     seed: int = 0
@@ -36,13 +36,13 @@ class Splitting:
 
 @dataclass(frozen=True)
 class Phase:
-    """State one phase of training.
+    """One phase of training.
 
     Args:
-        name: what the phase is called in the history and the report.
-        epochs: the most passes over the training split; early stopping may end it sooner.
+        name: the name of the phase in the history and the report.
+        epochs: the maximum number of passes over the training split; early stopping may end the phase sooner.
         learning_rate: the peak rate, reached after a short warm-up and followed by cosine decay to zero.
-        unfreeze: how many blocks of the backbone train, counted from the top, or "all" for the stem too.
+        unfreeze: the number of blocks of the backbone to train, counted from the top, or "all" for the stem too.
     """
 
     name: str
@@ -59,13 +59,13 @@ TWO_PHASE = (
 
 @dataclass(frozen=True)
 class Augment:
-    """State how far pictures may be changed at random before they reach the model.
+    """Random changes of pictures before they reach the model.
 
     Args:
         flip: mirror left and right, half of the time.
-        crop: the largest share of the side that a random crop cuts away (it also zooms in by as much).
+        crop: the largest share of the side that a random crop removes (it also zooms in by as much).
         brightness: the largest shift, as a share of the full scale of 255.
-        contrast: the largest relative change of the contrast.
+        contrast: the largest relative change of contrast.
     """
 
     flip: bool = True
@@ -80,15 +80,15 @@ STRONG = Augment(crop=0.35, brightness=0.3, contrast=0.4)
 
 @dataclass(frozen=True)
 class Compute:
-    """State how training is computed. What is learned changes by rounding, and by fewer views where room is short.
+    """The way training is computed. Results change by rounding only, and by fewer views if disk space is short.
 
     Args:
         precision: "float32"; "bfloat16" (computes in it and keeps weights in float32); or "auto", the faster of the
-            two by short measurements, of the frozen part and of the steps, where there are bfloat16 units.
-        cache_budget: bytes that stored features may take on disk, those of earlier runs included, the least recently
-            used of which make room. By default a half of what the disk has free; 0 stores nothing.
-        deterministic: the same seed gives the same bits on the same machine: operations in a fixed order, and fixed
-            rules (float32, 16 GB) in place of choices by clock and free space.
+            two as measured on the frozen part and on training steps, on machines with bfloat16 units.
+        cache_budget: bytes that stored features may take on disk, including those of earlier runs; the least recently
+            used are deleted to make room. By default half of the free disk space; 0 stores nothing.
+        deterministic: the same seed gives the same bits on the same machine: operations run in a fixed order, and
+            fixed rules (float32, 16 GB) replace choices by measured time and free space.
     """
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -96,21 +96,18 @@ class Compute:
     deterministic: bool = False
 
 
-# === Weights ===
-
-
-# === Backbones ===
+# === Reading ===
 
 
 @dataclass(frozen=True)
 class Reading:
-    """State how a split is read.
+    """The way a split is read.
 
     Args:
         batch_size: examples in a batch.
         resize: "crop", "pad" or "stretch" (pictures).
         augment: None, an `Augment`, or a callable on a float32 batch of pixels (batch, size, size, 3), 0..255.
-        seed: seeds the augmentation, with each example's number and its view.
+        seed: seed of the augmentation, combined with the number of the example and of its view.
     """
 
     batch_size: int = 32

@@ -1,18 +1,18 @@
-"""The exceptions tlkit raises, all of one family.
+"""Exceptions that tlkit raises, all derived from TlkitError.
 
-TlkitError                 anything tlkit says on purpose; the command line prints it and exits with 2
-    InputError             an argument or option that cannot be right (also a ValueError)
+TlkitError                 the base of all; the command line prints the message and exits with 2
+    InputError             an invalid argument or option (also a ValueError)
     DataError              a data set that cannot be read or learned from
     WeightsError           weights that are missing or do not fit
         IntegrityError     a file whose digest is not the pinned one
-        OfflineError       something must be fetched and cannot be
-    RunError               a run directory that is in use, unfinished, or of another run
-    ArtifactError          an artifact that is incomplete, damaged or answers differently
+        OfflineError       a file that must be downloaded and cannot be
+    RunError               a run directory that is in use, unfinished, unwritable or belongs to another run
+    ArtifactError          an artifact that is incomplete, damaged or predicts differently from its model
     FreezeError            a weight that should have stayed frozen has moved
 
-Interrupted is no error but a KeyboardInterrupt that says how to go on.
+Interrupted is a KeyboardInterrupt whose message says how to resume.
 
-Every message names the thing and says what to do next.
+Every message names the file, option or value at fault and a remedy.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from collections.abc import Iterable
 
 
 class TlkitError(Exception):
-    """The base of all errors raised on purpose by tlkit."""
+    """Base class of all errors that tlkit raises on purpose."""
 
 
 class InputError(TlkitError, ValueError):
-    """An argument or option that cannot be right."""
+    """An invalid argument or option."""
 
 
 class DataError(TlkitError, ValueError):
@@ -38,19 +38,19 @@ class WeightsError(TlkitError):
 
 
 class IntegrityError(WeightsError):
-    """A file whose digest is not the pinned one; it is not used."""
+    """A file whose digest is not the pinned one, and which is therefore not used."""
 
 
 class OfflineError(WeightsError):
-    """Something has to be fetched and cannot be."""
+    """A file that must be downloaded and cannot be."""
 
 
 class RunError(TlkitError):
-    """A run directory that is in use, unfinished, unwritable, or of another run."""
+    """A run directory that is in use, unfinished, unwritable or belongs to another run."""
 
 
 class ArtifactError(TlkitError):
-    """An artifact that is incomplete, damaged, or answers differently from its model."""
+    """An artifact that is incomplete, damaged or predicts differently from its model."""
 
 
 class FreezeError(TlkitError):
@@ -58,16 +58,16 @@ class FreezeError(TlkitError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was stopped and can go on; its text says how."""
+    """A run that was stopped and can be resumed; the message says how."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """Build the error for a name that is not in a table, with the nearest names.
+    """Return the error for an unknown name, with the closest known names as a hint.
 
     Args:
-        kind: what the name stands for, such as "backbone".
-        name: the name that was given.
-        known: every name that would have been right.
+        kind: the kind of name, such as "backbone".
+        name: the unknown name.
+        known: all valid names.
     """
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)

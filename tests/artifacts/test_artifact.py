@@ -146,7 +146,7 @@ def test_a_keras_model_that_cannot_be_loaded(copy: Path) -> None:
     artifact = tlkit.load(copy)
     (copy / "model.keras").write_bytes(b"PK no zip")
     with pytest.raises(
-        ArtifactError, match=r"model\.keras is not loaded: it is no zip archive .*; export the model again"
+        ArtifactError, match=r"model\.keras is not loaded: it is not a zip archive .*; export the model again"
     ):
         _ = artifact.model
 

@@ -377,6 +377,17 @@ def test_a_whole_command_that_takes_too_long_or_crashes(tmp_path: Path) -> None:
     assert isolation.run([sys.executable, "-c", "import sys; sys.exit(2)"], "it", isolation.Limits()) == 2
 
 
+def test_a_command_in_a_process_of_its_own_starts_a_function_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr(isolation, "run", lambda words, *_: started.append(words) or 0)
+    assert commands.main(["evaluate", "artifact", "data", "--isolate", "--timeout", "9"]) == 0
+    _, safe, option, code, memory, *arguments = started[0]
+    assert (safe, option, int(memory), arguments[0]) == ("-P", "-c", isolation.MEMORY, "evaluate")
+    names: dict[str, object] = {}
+    exec(code.rpartition(";")[0], names)
+    assert names["limited"] is commands.limited
+
+
 @linux
 @pytest.mark.slow
 def test_commands_that_run_the_keras_model(exported: Path, tmp_path: Path) -> None:

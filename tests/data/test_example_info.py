@@ -69,7 +69,7 @@ def test_taken_and_joined() -> None:
 
 
 def test_blocks_keep_their_order_and_do_not_run_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(example_info, "BLOCK", 4)
+    monkeypatch.setattr(example_info, "POOL_BLOCK", 4)
     started: list[int] = []
     results = example_info.in_blocks(lambda n: started.append(n) or n * 2, range(20))
     assert next(results) == 0 and len(started) <= 4

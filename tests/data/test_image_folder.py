@@ -57,7 +57,7 @@ def test_everything_is_read_or_named(world: Path) -> None:
 
 
 def test_strict_refuses_what_cannot_be_read(world: Path) -> None:
-    said = "3 could not be read; stray.png: it lies beside .*; mend or remove them, or do without strict"
+    said = "3 could not be read; stray.png: it lies beside .*; repair or remove them, or do without strict"
     with pytest.raises(DataError, match=said):
         tlkit.image_folder(world, strict=True)
 
@@ -121,13 +121,13 @@ def test_a_file_whose_name_is_no_utf_8_is_left_out_by_a_name_that_can_be_printed
     (tmp_path / "photos" / os.fsdecode(b"stray\xe9.png")).write_bytes(odd.read_bytes())
     data = tlkit.image_folder(tmp_path / "photos")
     assert dict(data.unreadable) == {
-        r"a/caf\xe9.png": "its name is no UTF-8; rename it",
+        r"a/caf\xe9.png": "its name is not UTF-8; rename it",
         r"stray\xe9.png": "it lies beside the class folders, in none of them",
     }
     assert sum(map(len, data.splits().values())) == 8
     data.write_quarantine(tmp_path / "quarantine.csv")
-    assert r"a/caf\xe9.png,its name is no UTF-8; rename it" in (tmp_path / "quarantine.csv").read_text("ascii")
-    with pytest.raises(DataError, match=r"2 could not be read; .*mend or remove them"):
+    assert r"a/caf\xe9.png,its name is not UTF-8; rename it" in (tmp_path / "quarantine.csv").read_text("ascii")
+    with pytest.raises(DataError, match=r"2 could not be read; .*repair or remove them"):
         tlkit.image_folder(tmp_path / "photos", strict=True)
 
 
@@ -138,6 +138,6 @@ def test_folders_whose_names_are_no_utf_8_are_refused(tmp_path: Path, where: str
     odd = tmp_path / os.fsdecode(where.encode() + b"\xe9")
     (tmp_path / where).rename(odd)
     root = odd if where == "photos" else tmp_path / "photos"
-    with pytest.raises(DataError, match=r"(photos|a)\\xe9 (is|has a name that is) no UTF-8; rename it") as caught:
+    with pytest.raises(DataError, match=r"(photos|a)\\xe9 (is|has a name that is) not UTF-8; rename it") as caught:
         tlkit.image_folder(root)
     assert str(caught.value).isprintable()

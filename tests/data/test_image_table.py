@@ -165,7 +165,7 @@ def test_rows_and_files_that_are_left_out(root: Path) -> None:
         "photos/none.png": f"there is no file {root / 'photos/none.png'}",
         "photos": "it is a folder, not a file; check the path and its permissions",
     }
-    with pytest.raises(DataError, match=r"5 could not be read; line 12: no path .*; mend or remove them"):
+    with pytest.raises(DataError, match=r"5 could not be read; line 12: no path .*; repair or remove them"):
         image_table(path, strict=True)
 
 
@@ -175,8 +175,8 @@ def test_pipes_and_devices_are_left_out(root: Path) -> None:
     dataset = image_table(manifest(root / "m.csv", [*FILES, ("pipe.png", "cat"), ("zero.png", "dog")]))
     assert len(named(dataset)) == len(FILES)
     assert {name: reason.partition(";")[0] for name, reason in dataset.unreadable} == {
-        "pipe.png": "it is no regular file but a pipe",
-        "zero.png": "it is no regular file but a device",
+        "pipe.png": "it is not a regular file but a pipe",
+        "zero.png": "it is not a regular file but a device",
     }
 
 

@@ -214,10 +214,10 @@ def test_a_table_whose_name_is_no_utf_8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.csv")
     path.write_text("text,label\na,b\n")
     for read in (table_file.read, table_file.text, tlkit.text_table, tlkit.image_table, tlkit.table, tlkit.dialogues):
-        with pytest.raises(DataError, match=r"caf\\xe9\.csv is no UTF-8; rename it$") as caught:
+        with pytest.raises(DataError, match=r"caf\\xe9\.csv is not UTF-8; rename it$") as caught:
             read(path)
         assert str(caught.value).isprintable()
     plain = path.with_suffix(".txt")
     plain.write_text("a\n\nb")
-    with pytest.raises(DataError, match=r"caf\\xe9\.txt is no UTF-8; rename it$"):
+    with pytest.raises(DataError, match=r"caf\\xe9\.txt is not UTF-8; rename it$"):
         tlkit.dialogues(plain)

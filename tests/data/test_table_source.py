@@ -286,6 +286,6 @@ def test_a_file_that_grows_beyond_the_bound_is_refused(tmp_path: Path, monkeypat
             yield file
 
     monkeypatch.setattr(regular_files, "regular", growing)
-    monkeypatch.setattr(regular_files, "MOST_TABLE", len(TEXTS))
+    monkeypatch.setattr(regular_files, "MAX_TABLE_BYTES", len(TEXTS))
     with pytest.raises(DataError, match=r"cannot read .*texts.csv: it has more than [0-9,]+ bytes; no more are read"):
         tlkit.read(str(path))

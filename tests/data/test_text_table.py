@@ -82,7 +82,7 @@ def test_bad_rows_are_named_and_left_out(tmp_path: Path) -> None:
     path.write_bytes(f"text,label\nnaïve,pos\n{good}".encode() + b"\xe9,neg\n")
     reason = "bytes that are not characters of its encoding in the column 'text'"
     assert text_table(path).unreadable == (("line 9", reason),)
-    with pytest.raises(DataError, match=f"1 could not be read; line 9: {reason}; mend or remove them"):
+    with pytest.raises(DataError, match=f"1 could not be read; line 9: {reason}; repair or remove them"):
         text_table(path, strict=True)
 
 

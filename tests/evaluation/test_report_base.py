@@ -13,7 +13,8 @@ from tests.helpers import made_up_runs, multilabel_reports, regression_reports
 from tests.helpers.page_structure import Structure
 from tlkit.errors import ArtifactError
 from tlkit.evaluation import report_base
-from tlkit.evaluation.report_base import LOSSES, REPORTS, SHOWN, Measured, called
+from tlkit.evaluation.report_base import REPORTS, SHOWN, Measured, called
+from tlkit.tasks import registry
 from tlkit.utils import html_format
 from tlkit.utils.lazy import resolve
 
@@ -43,7 +44,7 @@ def small(**given: Any) -> Small:
 def test_every_target_has_a_report_and_a_loss(target: str) -> None:
     kind = resolve(REPORTS[target])
     assert issubclass(kind, Measured) and kind.target == target
-    assert called("loss", target) == f"loss ({LOSSES[target]})"
+    assert registry.target(target).loss and called("loss", target) == f"loss ({registry.target(target).loss})"
 
 
 def test_figures_are_called_as_people_call_them() -> None:

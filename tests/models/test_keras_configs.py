@@ -391,7 +391,7 @@ def test_a_deep_config() -> None:
 
 
 def test_a_large_config(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keras_configs, "MOST_BYTES", 1000)
+    monkeypatch.setattr(keras_configs, "MAX_BYTES", 1000)
     with pytest.raises(ValueError, match=r"its config\.json has [\d,]+ bytes; at most 1,000 are read"):
         architectures.read_keras(exported / "model.keras")
     (tmp_path / "config.json").write_text("[" * 1001)

@@ -24,7 +24,7 @@ from tlkit.evaluation.evaluate import evaluate
 from tlkit.models import heads
 from tlkit.models.vision import architectures, image_backbones
 from tlkit.runs import job
-from tlkit.tasks import targets
+from tlkit.tasks import registry, targets
 
 TOP = Path(__file__).resolve().parents[2]
 TEXT = (TOP / "ARCHITECTURE.md").read_text("utf-8")
@@ -108,7 +108,6 @@ def test_add_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_add_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = pytest.importorskip("tlkit.tasks.registry")
     target, known, report, reported = blocks("Add a task")
     monkeypatch.setattr(targets, "Rank", written(targets, target, "Rank"), raising=False)
     monkeypatch.setattr(

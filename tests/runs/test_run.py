@@ -424,7 +424,7 @@ def test_unreadable_files_are_named(job: Job, tmp_path: Path, monkeypatch: pytes
     rows = list(csv.DictReader((Path(job.out) / "quarantine.csv").read_text("utf-8").splitlines()))
     assert {row["example"] for row in rows} == {f"red/broken{i}.png" for i in range(6)}
     assert {row["reason"] for row in rows} == {"it is no picture in a format that TensorFlow or Pillow knows"}
-    with pytest.raises(DataError, match=r"6 could not be read; red/broken0.png: .*; mend or remove them, or do"):
+    with pytest.raises(DataError, match=r"6 could not be read; red/broken0.png: .*; repair or remove them, or do"):
         run_job(dataclasses.replace(job, data=str(folder), strict=True, out=str(tmp_path / "strict")), progress=False)
 
 

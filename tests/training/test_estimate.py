@@ -20,7 +20,7 @@ from tlkit.features.auto_choices import Choices
 from tlkit.models import classifier, freezing, heads
 from tlkit.training import checkpoint, estimate, loop, planning
 from tlkit.training.checkpoint import Keeper
-from tlkit.utils.progress import Telling
+from tlkit.utils.progress import ProgressReporter
 
 PHASES = (Phase("head", 2, 1e-2, 0), Phase("top", 2, 1e-3, 2))
 
@@ -63,7 +63,7 @@ def replies(_: Path) -> tuple:
 def request(clf: Any, phases: tuple[Phase, ...]) -> planning.Request:
     """Return what `fit` would be asked for, in batches of 10 and without augmentation."""
     asked = loop.Options(clf.spec.target, 10, 3, np.ones(2, np.float32), 0.0, 0.0, 0)
-    return planning.Request(phases, None, [1], tlkit.Compute(), asked, Telling(True))
+    return planning.Request(phases, None, [1], tlkit.Compute(), asked, ProgressReporter(True))
 
 
 def refuse(*_: Any, **__: Any) -> None:

@@ -20,14 +20,14 @@ from tlkit.models import classifier, heads
 from tlkit.runs import preview
 from tlkit.training import estimate, learning_curve, loop, planning
 from tlkit.training.checkpoint import Keeper
-from tlkit.utils.progress import Telling
+from tlkit.utils.progress import ProgressReporter
 
 PHASES = (Phase("head", 1, 1e-2, 0), Phase("top", 1, 1e-3, 2), Phase("again", 1, 1e-3, 0))
 
 
 def request(clf: Any, phases: tuple[Phase, ...] = PHASES, **compute: Any) -> planning.Request:
     asked = loop.Options(clf.spec.target, 8, 3, np.ones(2, np.float32), 0.0, 0.0, 0)
-    return planning.Request(phases, None, [1], tlkit.Compute(**compute), asked, Telling(False))
+    return planning.Request(phases, None, [1], tlkit.Compute(**compute), asked, ProgressReporter(False))
 
 
 def flags(clf: Any) -> list[bool]:

@@ -44,10 +44,9 @@ def test_the_settings_file_of_keras_decides_nothing(
     home: Path, name: str, value: object, capsys: pytest.CaptureFixture
 ) -> None:
     (home / "keras.json").write_text(json.dumps({name: value}))
-    told = (
-        f"{home / 'keras.json'} sets {name} of Keras to {value!r}, and tlkit computes with {environment.NEEDED[name]!r}"
-    )
-    with pytest.raises(InputError, match=re.escape(f"{told}; take {name} out of that file, delete the file")):
+    needed = environment.REQUIRED_SETTINGS[name]
+    told = f"{home / 'keras.json'} sets {name} of Keras to {value!r}, and tlkit computes with {needed!r}"
+    with pytest.raises(InputError, match=re.escape(f"{told}; remove {name} from that file, delete the file")):
         environment.check()
     assert commands.main(["backbones"]) == 2
     out, err = capsys.readouterr()
@@ -77,7 +76,7 @@ def test_a_settings_file_that_keras_could_not_take(home: Path, monkeypatch: pyte
         environment.check()
     path.unlink()
     os.mkfifo(path)  # reading it would wait for ever
-    with pytest.raises(InputError, match=r"keras\.json, Keras's settings, is no regular file"):
+    with pytest.raises(InputError, match=r"keras\.json, Keras's settings, is not a regular file"):
         environment.check()
     monkeypatch.setenv("KERAS_HOME", "~nobody_of_that_name")
     with pytest.raises(InputError, match="KERAS_HOME=~nobody_of_that_name: no home folder of ~nobody_of_that_name"):
@@ -159,7 +158,7 @@ DOORS: dict[str, Callable[[], object]] = {
     [
         ("KERAS_BACKEND", "jax", "KERAS_BACKEND=jax asks for another backend of Keras"),
         ("TF_USE_LEGACY_KERAS", "1", "TF_USE_LEGACY_KERAS asks for Keras 2"),
-        ("KERAS_MAX_EPOCHS", "ten", "KERAS_MAX_EPOCHS='ten' is no number"),
+        ("KERAS_MAX_EPOCHS", "ten", "KERAS_MAX_EPOCHS='ten' is not a number"),
     ],
 )
 def test_every_door_refuses(door: str, name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:

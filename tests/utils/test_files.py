@@ -223,9 +223,9 @@ def test_check_names_both_digests(tmp_path: Path) -> None:
 
 def test_sound(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    assert files.sound(tmp_path / "a", ABC) and files.sound(tmp_path / "a", "")
-    assert not files.sound(tmp_path / "a", "sha256:0") and not files.sound(tmp_path / "b", ABC)
-    assert not files.sound(tmp_path / "b", "")
+    assert files.has_digest(tmp_path / "a", ABC) and files.has_digest(tmp_path / "a", "")
+    assert not files.has_digest(tmp_path / "a", "sha256:0") and not files.has_digest(tmp_path / "b", ABC)
+    assert not files.has_digest(tmp_path / "b", "")
 
 
 def test_accept_moves_or_deletes(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_accept_moves_or_deletes(tmp_path: Path) -> None:
     files.accept(part, target, ABC, "somewhere")
     assert target.read_bytes() == b"abc" and not part.exists()
     part.write_bytes(b"abd")
-    with pytest.raises(IntegrityError, match=f"somewhere gave another target .*{ABC}. It was deleted"):
+    with pytest.raises(IntegrityError, match=f"target from somewhere is not the published .*{ABC}. It was deleted"):
         files.accept(part, target, ABC, "somewhere")
     assert target.read_bytes() == b"abc" and not part.exists()
 
@@ -272,7 +272,7 @@ def test_lock_makes_the_parent_and_is_released_on_error(tmp_path: Path) -> None:
 def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(OSError, match="it is no regular file"):
+        with pytest.raises(OSError, match="it is not a regular file"):
             regular_files.content(path)
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "link").symlink_to("a")

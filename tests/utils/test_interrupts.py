@@ -40,7 +40,7 @@ def test_the_first_signal_asks_to_stop(number: int, capsys: pytest.CaptureFixtur
         os.kill(os.getpid(), number)
         assert stop.asked and not stop.insisted
     assert signal.getsignal(number) is before
-    assert "stopping after this step; once more stops at once" in capsys.readouterr().err
+    assert "stopping after this step; press Ctrl-C again to stop at once" in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         stop.check()
 
@@ -90,7 +90,7 @@ def test_a_signal_in_the_middle_of_a_line_is_heard_and_told(tmp_path: Path, monk
         print("epoch 1", file=sys.stderr, flush=True)
         monkeypatch.undo()
     assert stop.asked
-    told = "\nstopping after this step; once more stops at once\n"
+    told = "\nstopping after this step; press Ctrl-C again to stop at once\n"
     assert (tmp_path / "err").read_text() == f"{told}epoch 1\n"
 
 

@@ -27,9 +27,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", True)])
 def test_offline(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
-    assert network.is_set() is False
+    assert network.is_offline() is False
     monkeypatch.setenv("TLKIT_OFFLINE", value)
-    assert network.is_set() is expected
+    assert network.is_offline() is expected
 
 
 def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,27 +85,27 @@ def test_offline_sockets_that_are_files_stay_open(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_hidden(text: str, shown: str) -> None:
-    assert network.hidden(text) == shown
+    assert network.without_secrets(text) == shown
 
 
 @pytest.mark.parametrize("place", ["gs://bucket/a", "https://me:secret@host/a?key=secret"])
 def test_an_address_is_refused_offline_and_a_path_is_not(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    network.address(place)
+    network.check_address(place)
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     for near in ("/a/b", "a.csv", Path("a"), "file:///a", "RAM://a"):
-        network.address(near)
+        network.check_address(near)
     with pytest.raises(
         OfflineError, match=r"TLKIT_OFFLINE is set, so .* is not read; copy it to this machine"
     ) as caught:
-        network.address(place)
+        network.check_address(place)
     assert "secret" not in str(caught.value)
 
 
 def test_a_refusal_without_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    network.refuse("nothing is refused")
+    network.refuse_if_offline("nothing is refused")
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
     with pytest.raises(OfflineError, match=r"^TLKIT_OFFLINE is set, so x is not fetched$"):
-        network.refuse("x is not fetched")
+        network.refuse_if_offline("x is not fetched")
 
 
 # === Answers ===

@@ -10,7 +10,7 @@ import pytest
 import tlkit
 from tests.helpers import tiny_models
 from tlkit.config import Phase
-from tlkit.utils.progress import CLEARED, Telling, duration
+from tlkit.utils.progress import CLEARED, ProgressReporter, duration
 
 
 class Terminal(io.StringIO):
@@ -30,11 +30,11 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return Terminal()
 
 
-def steps(telling: Telling) -> None:
+def steps(telling: ProgressReporter) -> None:
     telling.say("first")
     telling.step("epoch", {"epoch": 1}, "epoch 1")
     telling.step("epoch", {"epoch": 2}, "epoch 2 " + "x" * 40)
-    telling.tell("phase", {"name": "head"}, "the phase is over")
+    telling.report("phase", {"name": "head"}, "the phase is over")
     telling.step("epoch", {"epoch": 1}, "epoch 1 of the next")
     telling.close()
     telling.close()
@@ -42,14 +42,14 @@ def steps(telling: Telling) -> None:
 
 def test_on_a_terminal_a_step_takes_the_place_of_the_one_before(screen: Terminal) -> None:
     with contextlib.redirect_stdout(screen):
-        steps(Telling(True))
+        steps(ProgressReporter(True))
     assert screen.lines() == ["first", "the phase is over", "epoch 1 of the next", ""]
     second = next(part for part in screen.getvalue().split(CLEARED) if part.startswith("epoch 2"))
     assert len(second) == 39, "a line that breaks could not be replaced"
 
 
 def test_in_a_pipe_each_is_a_line(capsys: pytest.CaptureFixture) -> None:
-    steps(Telling(True))
+    steps(ProgressReporter(True))
     told = ["first", "epoch 1", "epoch 2 " + "x" * 40, "the phase is over", "epoch 1 of the next"]
     assert capsys.readouterr().out == "\n".join([*told, ""])
 
@@ -57,12 +57,12 @@ def test_in_a_pipe_each_is_a_line(capsys: pytest.CaptureFixture) -> None:
 def test_a_program_gets_events_and_nobody_nothing(screen: Terminal) -> None:
     seen: list[dict] = []
     with contextlib.redirect_stdout(screen):
-        steps(Telling(seen.append))
-        steps(Telling(False))
+        steps(ProgressReporter(seen.append))
+        steps(ProgressReporter(False))
     epochs = [{"event": "epoch", "epoch": number} for number in (1, 2, 1)]
     assert seen == [*epochs[:2], {"event": "phase", "name": "head"}, epochs[2]] and screen.getvalue() == ""
-    assert [Telling(each).shown for each in (True, False, seen.append)] == [True, False, False]
-    assert [Telling(each).wanted for each in (True, False, seen.append)] == [True, False, True]
+    assert [ProgressReporter(each).shown for each in (True, False, seen.append)] == [True, False, False]
+    assert [ProgressReporter(each).wanted for each in (True, False, seen.append)] == [True, False, True]
 
 
 def test_a_training_on_a_terminal_leaves_a_line_per_phase(screen: Terminal) -> None:

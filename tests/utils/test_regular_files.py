@@ -67,8 +67,8 @@ def make_endless(path: Path) -> None:
 
 
 STRANGE = {
-    "pipe": (make_pipe, "it is no regular file but a pipe"),
-    "device": (make_device, "it is no regular file but a device|it is a link that leads out of"),
+    "pipe": (make_pipe, "it is not a regular file but a pipe"),
+    "device": (make_device, "it is not a regular file but a device|it is a link that leads out of"),
     "folder": (make_folder, "it is a folder, not a file"),
     "endless": (make_endless, r"it has 1,099,511,627,776 bytes, (and )?at most [0-9,]+ are read"),
 }
@@ -89,7 +89,7 @@ def test_a_socket_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)  # the name of a socket must be short
     with socket.socket(socket.AF_UNIX) as end:
         end.bind("s")
-        with pytest.raises(OSError, match="no regular file but a socket"):
+        with pytest.raises(OSError, match="not a regular file but a socket"):
             regular_files.content("s")
 
 
@@ -227,7 +227,7 @@ def test_weights_that_are_a_pipe(tmp_path: Path, name: str) -> None:
     else:
         make_pipe(tmp_path / name)
     found = within(lambda: weights.find(VISION["vgg16"], tmp_path / name))
-    assert isinstance(found, TlkitError) and "is no regular file; give a" in str(found)
+    assert isinstance(found, TlkitError) and "is not a regular file; give a" in str(found)
     if name == "w.pth":
         assert isinstance(within(lambda: torch_pickle.read(tmp_path / name)), TlkitError)
 

@@ -190,7 +190,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on_and_twice_stops_at_once(
     assert run.reach("head")
     run.process.send_signal(signal.SIGINT)
     assert run.wait() == 130
-    assert "stopping after this step; once more stops at once" in run.told()
+    assert "stopping after this step; press Ctrl-C again to stop at once" in run.told()
     assert f"interrupted; what was done is kept; go on with: tlkit train --resume {out}" in run.told()
     assert "Traceback" not in run.told()
 

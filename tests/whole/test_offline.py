@@ -260,7 +260,7 @@ def test_offline_no_library_reaches_a_server(
 ) -> None:
     address, had = server
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    wanted = r"TLKIT_OFFLINE is set, so \S+ is not asked, as a library wanted to; fetch what it needs"
+    wanted = r"TLKIT_OFFLINE is set, so \S+ is not contacted, though a library tried to; fetch what it needs"
     with pytest.raises(OfflineError, match=wanted), network.guard():
         library(address)
     assert had == []
@@ -286,7 +286,7 @@ def test_offline_a_builder_of_ones_own(server: tuple[str, list[int]], monkeypatc
         tlkit.classifier(row, "pool_dense", 2, weights=None)
     assert len(had) == 1
     monkeypatch.setenv("TLKIT_OFFLINE", "1")
-    with pytest.raises(OfflineError, match=r"TLKIT_OFFLINE is set, so 127\.0\.0\.1 is not asked"):
+    with pytest.raises(OfflineError, match=r"TLKIT_OFFLINE is set, so 127\.0\.0\.1 is not contacted"):
         tlkit.classifier(row, "pool_dense", 2, weights=None)
     assert len(had) == 1
 

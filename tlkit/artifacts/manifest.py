@@ -105,7 +105,7 @@ def verify(path: Path, listed: dict[str, str]) -> None:
     """
     place = path / "tlkit.json"
     for name, digest in listed.items():
-        if archives.stray(name):
+        if archives.is_unsafe_name(name):
             raise _damaged(place, f"it lists {name[:100]!r}, which may lead out of the artifact")
         if name.startswith("saved_model/") and not EXPORTED.fullmatch(name):
             raise _damaged(place, f"it lists {name[:100]!r}, which tlkit does not export")

@@ -91,7 +91,7 @@ def _whole(options: argparse.Namespace) -> Any:
 def _apart(options: argparse.Namespace, arguments: Sequence[str], limits: Any) -> int:
     from tlkit.artifacts import isolation
 
-    code = "import sys; from tlkit import cli; sys.exit(cli.limited(*sys.argv[1:]))"
+    code = f"import sys; from {limited.__module__} import limited; sys.exit(limited(*sys.argv[1:]))"
     command = [sys.executable, "-P", "-c", code, str(limits.memory or ""), *arguments]
     sys.stdout.flush()
     return isolation.run(command, f"{options.artifact}: tlkit {options.command.__name__[1:]}", limits)

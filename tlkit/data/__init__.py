@@ -1,1 +1,1 @@
-"""From a path, a table or an array to a data set in three splits. Imports config, errors, utils and tasks."""
+"""Read a path, a table or an array into a data set with three splits. Imports config, errors, utils and tasks."""

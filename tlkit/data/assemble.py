@@ -1,4 +1,4 @@
-"""From what a reader found to a data set with three splits."""
+"""Build a data set with three splits from the examples of a reader."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tlkit.data.splitting import from_file as numbers_from_file
 from tlkit.errors import DataError
 from tlkit.tasks import registry
 
-SHOWN = 5  # names in a message
+MAX_NAMES_SHOWN = 5  # in a message
 DIGITS = 640  # Python may be set to read numbers of no more than these
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Hold what was read for one split, or for all of them.
+    """The examples of one split, or of all of them, as a reader returns them.
 
     Args:
         items: as in `Split`.
-        labels: the names of their classes: strings, whole numbers or truth values.
-        traits: what was seen of them; looked at anew where it is None.
+        labels: the names of their classes: strings, whole numbers or booleans.
+        traits: their metadata; computed from the items if None.
     """
 
     items: list[str | bytes] | np.ndarray
@@ -40,9 +40,9 @@ class Part:
 
 @dataclass(frozen=True)
 class About:
-    """State what a reader knows of a data set besides its examples: fields of `Data`, and a note on the splits.
+    """Facts about a data set besides its examples: fields of `Data`, and a note on the splits.
 
-    By the task, the labels of the parts are names of classes, tuples of names, or numbers.
+    Depending on the task, the labels of the parts are names of classes, tuples of names, or numbers.
     """
 
     kind: Literal["image", "text", "table"]
@@ -62,19 +62,19 @@ def assemble(
     labels: Sequence[str] | None = None,
     strict: bool = False,
 ) -> Data:
-    """Turn what was read into a data set with three splits.
+    """Build a data set with three splits from the examples of a reader.
 
     Args:
-        parts: {"train": everything} or what was given of "train", "val" and "test".
-        about: what else is known; its note goes after the sentence on the splits.
-        splitting: how the splits are drawn that were not given.
+        parts: {"train": all examples}, or the existing ones of "train", "val" and "test".
+        about: facts about the data set; its note follows the sentence on the splits.
+        splitting: how to draw the missing splits.
         labels: the names of the classes 0, 1, ..., where the parts hold numbers; of the tags, in order; of the value.
-        strict: refuse data of which anything cannot be read.
+        strict: raise an error if any example cannot be read.
 
     Raises:
-        DataError: nothing to learn from: no train split, no example, one class, a class with one example, names of
-            mixed type, a class of another split that the train split lacks, or so few that a split stays empty; or
-            something unreadable where that is refused.
+        DataError: there is nothing to learn from: no train split, no example, a single class, a class with one example,
+            names of mixed types, a class that the train split lacks, or too few examples for every split; or an
+            example cannot be read and `strict` is set.
     """
     splitting = splitting or Splitting()
     refuse(about.source, about.unreadable, strict=strict)
@@ -106,9 +106,9 @@ def assemble(
 
 
 def refuse(source: str, unreadable: Sequence[tuple[str, str]], *, strict: bool) -> None:
-    """Raise DataError where anything cannot be read and that is refused."""
+    """Raise DataError if any example cannot be read and `strict` is set."""
     if strict and unreadable:
-        raise DataError(f"{source}: {_lost(unreadable, SHOWN)}; mend or remove them, or do without strict")
+        raise DataError(f"{source}: {_lost(unreadable, MAX_NAMES_SHOWN)}; repair or remove them, or do without strict")
 
 
 def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: About, splitting: Splitting) -> Split:
@@ -120,7 +120,7 @@ def _split(part: Part, encode: Callable[[Sequence[Any]], np.ndarray], about: Abo
 
 
 def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
-    """Raise DataError where train has no example of a class or tag."""
+    """Raise DataError if the train split has no example of a class or tag."""
     if about.task == "value" or registry.writes(about.task):
         return
     there = np.unique(train.labels) if about.task == "label" else np.flatnonzero(train.labels.any(0))
@@ -134,7 +134,7 @@ def _insist_on_all(train: Split, names: Sequence[str], about: About) -> None:
 
 
 def from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[str, Split], str]:
-    """Put examples where a `splits.csv` says, and say so; raise DataError where a side stays empty."""
+    """Split examples by a `splits.csv`; return the splits and a sentence on them. Raise DataError if one is empty."""
     whole = joined(list(given.values()))
     numbers, note = numbers_from_file(whole.seen(kind), path)
     if missing := [name for name, chosen in numbers.items() if not len(chosen)]:
@@ -146,13 +146,13 @@ def from_file(given: Mapping[str, Split], kind: str, path: str) -> tuple[dict[st
 def drawn(
     given: Mapping[str, Split], about: About, splitting: Splitting, by: Callable[[Split], np.ndarray] | None = None
 ) -> tuple[dict[str, Split], str]:
-    """Draw the splits that were not given, and say so.
+    """Draw the missing splits; return all splits and a sentence on them.
 
     Args:
-        given: the splits that are there, "train" among them.
+        given: the existing splits, including "train".
         about: the kind of data and the task.
-        splitting: how they are drawn.
-        by: gives the sort of each example, int64 (n,), which goes to all sides; by default they go by their truths.
+        splitting: how to draw.
+        by: returns the groups to stratify by, int64 (n,); by default examples are stratified by their labels.
 
     Raises:
         DataError: there are too few examples for every split to have one.
@@ -195,7 +195,7 @@ def drawn(
 def _named(
     found: Sequence[Any], about: About, labels: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
-    """Return the names of the classes or tags, or of the value, and what turns raw truths into an array."""
+    """Return the names of the classes or tags, or of the value, and a function that turns raw labels into an array."""
     if about.task != "label" and not registry.writes(about.task):
         return label_parsing.reader(about.task, found, about.source, labels)
     order, names = _order(found, about, labels)
@@ -203,7 +203,7 @@ def _named(
 
 
 def _order(found: Sequence[Any], about: About, labels: Sequence[str] | None) -> tuple[dict[Any, int], tuple[str, ...]]:
-    """Return the number of each raw name, and the names in that order."""
+    """Return a mapping of raw name to class number, and the names in that order."""
     types = {type(name.item() if isinstance(name, np.generic) else name) for name in found}
     if len(types) > 1 or not types <= {str, int, bool}:
         kinds = ", ".join(sorted(kind.__name__ for kind in types))
@@ -224,7 +224,7 @@ def _order(found: Sequence[Any], about: About, labels: Sequence[str] | None) -> 
 def _settled(
     given: Mapping[str, Split], names: tuple[str, ...], about: About
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """Check that all can be learned, and leave out the classes and tags that no example has."""
+    """Check that the labels can be learned, and drop classes and tags that no example has."""
     if registry.writes(about.task):
         return dict(given), names
     if about.task == "label":
@@ -239,7 +239,7 @@ def _settled(
 
 
 def _unused(names: Sequence[str], kept: Sequence[str]) -> str:
-    """Say which names no example has."""
+    """Return a sentence on the names that no example has, or ""."""
     known = set(kept)
     unused = [name for name in names if name not in known]
     return f"Left out for want of examples: {', '.join(unused)}." if unused else ""
@@ -265,9 +265,9 @@ def _check(given: Mapping[str, Split], names: tuple[str, ...], about: About) -> 
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:SHOWN])
+    shown = ", ".join(repr(name) for name in names[:MAX_NAMES_SHOWN])
     kind = "the class" if len(names) == 1 else f"{len(names)} classes:"
-    return f"{kind} {shown}" + (", ..." if len(names) > SHOWN else "")
+    return f"{kind} {shown}" + (", ..." if len(names) > MAX_NAMES_SHOWN else "")
 
 
 def _lost(unreadable: Sequence[tuple[str, str]], shown: int) -> str:

@@ -1,4 +1,4 @@
-"""What is known of each example besides its content: its name, digest and group, and how a picture file looks."""
+"""Metadata of examples: name, digest, group, and for pictures a thumbnail and the image header."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import numpy as np
 from tlkit.data.near_duplicates import SIDE, normalised
 from tlkit.data.text_pairs import Pair
 
-DIGEST = 16  # bytes of a SHA-256 that are kept
-# Of a picture: how it looks in grey, its sides in pixels as stored, the bytes, format and mode of its file.
+DIGEST_BYTES = 16  # of a SHA-256 that are stored
+# Of a picture: a grey thumbnail, its sides in pixels as stored, and the size in bytes, format and mode of its file.
 _NUMBERS = [("width", "i4"), ("height", "i4"), ("bytes", "i8")]
 LOOK = np.dtype([("thumb", "u1", (SIDE, SIDE)), *_NUMBERS, ("format", "S6"), ("mode", "S8")])
-BLOCK = 512  # files in the pool at a time: a million of them would fill memory with what waits
+POOL_BLOCK = 512  # files in the thread pool at a time: results of a million of them would fill the memory
 
 
 @dataclass(frozen=True, eq=False)
 class Traits:
-    """Hold what is known of n examples.
+    """Metadata of n examples.
 
     Args:
-        names: what each is called, strings as objects (n,): a path below the folder, "line 5", or its number.
-        digests: the first 16 bytes of a SHA-256 (n,), of a file, of pixels, of a row, or of a text as
-            `normalised` gives it.
-        groups: what each has in common with others, strings as objects (n,), empty for nothing; None for no groups.
+        names: the name of every example, an object array (n,): a path below the folder, "line 5", or a number.
+        digests: the first 16 bytes of the SHA-256 (n,) of a file, of pixels, of a row, or of a text after
+            `normalised`.
+        groups: the group of every example, an object array (n,), "" for none; None if there are no groups.
         looks: pictures only, (n,) of LOOK; for arrays its format and mode are empty.
     """
 
@@ -46,29 +46,29 @@ class Traits:
 
     def hexdigest(self, number: int) -> str:
         """Return the digest of one example in hexadecimal."""
-        return self.digests[number].ljust(DIGEST, b"\0").hex()
+        return self.digests[number].ljust(DIGEST_BYTES, b"\0").hex()
 
 
 def joined(parts: Sequence[Traits]) -> Traits:
-    """Put traits after one another; what one part lacks is dropped."""
+    """Concatenate traits; a field that one part lacks is dropped."""
     columns = [[getattr(part, name) for part in parts] for name in ("names", "digests", "groups", "looks")]
     return Traits(*(None if any(part is None for part in column) else np.concatenate(column) for column in columns))
 
 
 def strings(values: Sequence[str]) -> np.ndarray:
-    """Return strings as an array of objects (n,)."""
+    """Return strings as an object array (n,)."""
     array = np.empty(len(values), object)
     array[:] = values
     return array
 
 
 def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | None = None) -> Traits:
-    """Look at examples of any kind.
+    """Compute the traits of examples of any kind.
 
     Args:
         items: as in `Split.items`.
         kind: "image", "text" or "table".
-        names: what they are called; paths, or their numbers, by default.
+        names: their names; by default their paths, or their numbers.
     """
     if names is None:
         by_path = kind == "image" and not isinstance(items, np.ndarray)
@@ -84,29 +84,31 @@ def look(items: Sequence[Any] | np.ndarray, kind: str, names: Sequence[str] | No
     from tlkit.data import images
     from tlkit.utils import paths
 
-    def one(item: str | bytes) -> tuple[bytes, Any]:
+    def read_one(item: str | bytes) -> tuple[bytes, Any]:
         content = item if isinstance(item, bytes) else paths.content(item)
         return digest(content), of_file(content, images.examine(content)[1])
 
-    seen = list(in_blocks(one, items))
-    return Traits(strings(names), digests([own for own, _ in seen]), None, np.array([own for _, own in seen], LOOK))
+    results = list(in_blocks(read_one, items))
+    return Traits(
+        strings(names), digests([key for key, _ in results]), None, np.array([row for _, row in results], LOOK)
+    )
 
 
 def encoded(text: str | bytes) -> bytes:
-    """Return a text as bytes, also one that holds half a surrogate pair; of a pair, with what parts it."""
+    """Return a text as bytes, also if it holds half a surrogate pair; two texts are joined by a NUL character."""
     if isinstance(text, Pair):
         text = "\0".join(text.parts)
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 def digest(content: Any) -> bytes:
-    """Return the digest of what holds bytes, as traits keep it."""
-    return hashlib.sha256(content).digest()[:DIGEST]
+    """Return the digest of bytes or of an array, as traits store it."""
+    return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
 def digests(values: Sequence[bytes]) -> np.ndarray:
     """Return digests as an array (n,)."""
-    return np.array(values, f"S{DIGEST}") if len(values) else np.zeros(0, f"S{DIGEST}")
+    return np.array(values, f"S{DIGEST_BYTES}") if len(values) else np.zeros(0, f"S{DIGEST_BYTES}")
 
 
 def of_file(content: bytes, thumb: np.ndarray) -> tuple:
@@ -117,17 +119,17 @@ def of_file(content: bytes, thumb: np.ndarray) -> tuple:
 
     try:
         with Image.open(io.BytesIO(content), formats=images.FORMATS) as picture:
-            about = (*picture.size, len(content), (picture.format or "").encode(), picture.mode.encode())
-    except Exception:  # Pillow refuses a few files that the graph reads; nothing is said of them
-        about = (0, 0, len(content), b"", b"")
-    return (thumb, *about)
+            facts = (*picture.size, len(content), (picture.format or "").encode(), picture.mode.encode())
+    except Exception:  # Pillow refuses a few files that TensorFlow can read
+        facts = (0, 0, len(content), b"", b"")
+    return (thumb, *facts)
 
 
 def in_blocks(function: Any, values: Sequence[Any]) -> Iterator[Any]:
-    """Apply a function in several threads, in order, a block of values at a time."""
+    """Apply a function in several threads, one block of values at a time, and yield the results in order."""
     waiting = iter(values)
     with ThreadPoolExecutor() as pool:
-        while block := list(islice(waiting, BLOCK)):
+        while block := list(islice(waiting, POOL_BLOCK)):
             yield from pool.map(function, block)
 
 

@@ -1,4 +1,4 @@
-"""All examples of a data set in one row, whatever their split: what they are called, are and look like."""
+"""A flat view of all examples over all splits: their names, labels and traits."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tlkit.data.example_info import Traits
 from tlkit.data.splits import Data
 
 SPLITS = ("train", "val", "test")
-GROUPS, MEMBERS = 20, 6  # of a finding, as many as a person looks through
+GROUPS, MEMBERS = 20, 6  # in a finding, as many as a person will look through
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Hold n examples.
+    """All n examples of a data set.
 
     Args:
-        data: where they come from.
-        names: what each is called, once only, strings as objects (n,).
+        data: the data set.
+        names: the unique name of every example, an object array of strings (n,).
         labels: the truths, as in `Split`, (n,), (n, tags) or (n, words).
-        sides: numbers into SPLITS, int64 (n,), in order.
+        sides: the split of every example, as an index into SPLITS, int64 (n,), sorted.
         seen: their traits.
     """
 
@@ -38,7 +38,7 @@ class Examples:
 
     @functools.cached_property
     def facets(self) -> np.ndarray:
-        """Numbers that agree where the truths do: of classes their own, int64 (n,)."""
+        """One number for each distinct label (of classes their own number), int64 (n,)."""
         if self.data.task == "label":
             return self.labels
         return np.unique(self.labels, axis=0, return_inverse=True)[1].reshape(-1)
@@ -48,7 +48,7 @@ class Examples:
 
     @property
     def items(self) -> Iterable[Any]:
-        """Go through the items, without a copy of them."""
+        """Iterate over the items without copying them."""
         return (item for split in self.data.splits().values() for item in split.items)
 
     def item(self, number: int) -> Any:
@@ -57,17 +57,17 @@ class Examples:
         return self.data.splits()[side].items[number - int(np.searchsorted(self.sides, self.sides[number]))]
 
     def named(self, groups: Iterable[Sequence[int] | np.ndarray]) -> tuple[tuple[str, ...], ...]:
-        """Return what examples are called, group by group: the first GROUPS of them, MEMBERS of each."""
+        """Return the names of examples by group, limited to GROUPS groups and MEMBERS of each."""
         return tuple(tuple(self.names[number] for number in group[:MEMBERS]) for group in islice(groups, GROUPS))
 
 
 def gather(data: Data) -> Examples:
-    """Put the examples of all splits after one another. Where names are used twice, the split goes before them."""
+    """Concatenate the examples of all splits. If names are not unique, they are prefixed with the split."""
     splits = data.splits()
-    seen = example_info.joined([split.seen(data.kind) for split in splits.values()])
+    traits = example_info.joined([split.seen(data.kind) for split in splits.values()])
     labels = np.concatenate([split.labels for split in splits.values()])
     sides = np.repeat(np.arange(len(SPLITS)), [len(splits[name]) for name in SPLITS])
-    names = seen.names
+    names = traits.names
     if len(set(names)) < len(names):
         names = example_info.strings([f"{SPLITS[side]} {name}" for side, name in zip(sides, names, strict=True)])
-    return Examples(data, names, labels, sides, seen)
+    return Examples(data, names, labels, sides, traits)

@@ -1,6 +1,6 @@
 """Decode a picture inside a TensorFlow graph: the same ops read the training files and serve the exported model.
 
-What a picture means here, in training and serving alike:
+How pictures are read, in training and serving alike:
 
 orientation    EXIF is honoured: JPEG APP1, the WebP EXIF chunk, PNG eXIf (XMP and PNG text profiles are not)
 transparency   laid over white (PNG with its palette transparency, WebP); a fourth BMP channel is ignored
@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# Where Pillow too begins to suspect a decompression bomb.
+# The limit from which Pillow, too, suspects a decompression bomb.
 MAX_PIXELS = 89_478_485
-# What the formats begin with, "?" standing for any byte; the last fits everything else. `_readers` has the same order.
+# The first bytes of the formats, "?" for any byte; the last fits everything else. `_readers` has the same order.
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n????IHDR", b"RIFF????WEBPVP8?", b"BM", b"GIF8?a", b"")
 # Bounds the time that a GIF of many tiny blocks takes; a row of blocks of one length is one step.
 GIF_STEPS = 1000
@@ -157,7 +157,7 @@ def _none(data: tf.Tensor, raw: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
 
 
 def _gif_frame(data: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Find where the header ends, the first frame's start and end, and whether a transparent colour is declared."""
+    """Return the end of the header, the first frame's start and end, and whether a transparent colour is declared."""
     every = tf.io.decode_raw(tf.strings.join([data, "\0" * 16]), tf.uint8)
 
     def table(flags: tf.Tensor) -> tf.Tensor:
@@ -176,7 +176,7 @@ def _gif_frame(data: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, t
 
 
 def _gif_blocks(raw: tf.Tensor, at: tf.Tensor, frame: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Walk over extensions, or the blocks of a frame; say where that ends, whether inside, and whether one is clear."""
+    """Skip extensions, or the blocks of a frame; return their end, whether it is inside, and if one is transparent."""
 
     def more(at: tf.Tensor, inside: tf.Tensor, clear: tf.Tensor) -> tf.Tensor:
         return (at < tf.size(raw) - 4) & (inside if frame else inside | (raw[at] == ord("!")))
@@ -208,7 +208,7 @@ def _over_white(image: tf.Tensor) -> tf.Tensor:
 
 
 def _upright(image: tf.Tensor, data: tf.Tensor, mark: bytes, skip: int = 0) -> tf.Tensor:
-    """Undo the EXIF orientation that stands in the TIFF block `skip` bytes after the first `mark`, if there is one."""
+    """Undo the EXIF orientation in the TIFF block `skip` bytes after the first `mark`, if there is one."""
     parts = tf.raw_ops.StringSplitV2(input=[data], sep=mark, maxsplit=1).values
     # Many files have none, and reading it costs more than decoding a small picture.
     return tf.cond(tf.size(parts) > 1, lambda: _turned(image, _orientation(parts[1], skip)), lambda: image)
@@ -232,7 +232,7 @@ def _insist(truth: tf.Tensor, otherwise: str) -> tf.Operation | None:
 
 
 def _bounded(data: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """Pass on `data` where the header declares a size that may be decoded."""
+    """Return `data` if the header declares a size that may be decoded; else raise InvalidArgumentError."""
     small = tf.cast(height, tf.float64) * tf.cast(width, tf.float64) <= MAX_PIXELS
     with tf.control_dependencies([_insist(small, f"a picture of more than {MAX_PIXELS:,} pixels")]):
         return tf.identity(data)

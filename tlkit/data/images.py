@@ -1,4 +1,4 @@
-"""The one decoder and resizer of pictures, for training files, arrays and the exported model alike; augmentation.
+"""Load, resize, batch and augment pictures, in the same way for training and for exported models.
 
 Files that the graph of `decoding.decode` refuses but Pillow loads whole (TIFF, AVIF, transparent GIF, ...) are
 converted once, by `load`; both the readers and the artifact call it.
@@ -89,17 +89,17 @@ def load(source: str | Path | bytes) -> bytes:
         source: the path of a file, or its content.
 
     Returns:
-        The content as it is where `decode` takes it (the same object where bytes were given); else, where Pillow loads
+        The content unchanged if `decode` accepts it (the same object, if bytes were passed); else, if Pillow can load
         the whole picture, its first frame as PNG: upright, transparency over white, 16 bits scaled to 8.
 
     Raises:
-        DataError: neither can read it; it says why.
+        DataError: neither can read it; the message gives the reason.
     """
     return examine(source)[0]
 
 
 def examine(source: str | Path | bytes) -> tuple[bytes, np.ndarray]:
-    """Return what `load` does, and the picture's `thumbnail`, which costs nothing more."""
+    """Return the result of `load` and the picture's `thumbnail`, which costs nothing extra."""
     data = source if isinstance(source, bytes) else content(source)
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
@@ -114,7 +114,7 @@ def examine(source: str | Path | bytes) -> tuple[bytes, np.ndarray]:
 
 
 def flattened(picture: Any) -> Any:
-    """Return a picture of Pillow upright, of 8 bits, its transparency laid over white."""
+    """Return a Pillow picture upright, in 8 bits, with transparency laid over white."""
     from PIL import Image, ImageOps
 
     upright = ImageOps.exif_transpose(picture)
@@ -172,7 +172,7 @@ def augment(image: tf.Tensor, how: Augment, seed: tf.Tensor) -> tf.Tensor:
 
     Args:
         image: float32, (size, size, 3), 0..255.
-        how: how far it may be changed.
+        how: the largest changes.
         seed: int32, (2,).
 
     Returns:
@@ -200,15 +200,15 @@ def augment(image: tf.Tensor, how: Augment, seed: tf.Tensor) -> tf.Tensor:
 def batches(
     items: Sequence[str | bytes] | np.ndarray, size: int, reading: Reading, view: int = 0, rows: Any = None
 ) -> tf.data.Dataset:
-    """Read pictures in order, resized and, where asked for, augmented; two passes give the same pixels.
+    """Return batches of pictures in order, resized and, if requested, augmented; two passes give the same pixels.
 
     Args:
         items: paths or contents of files, or an array (n, height, width), (n, height, width, 1) or
             (n, height, width, 3), 0..255.
         size: pixels of a side.
         reading: batch size, way of resizing, augmentation and its seed.
-        view: which augmented version of each example; with an `Augment`, others get other random numbers.
-        rows: the numbers of the examples to read, in their order; all of them by default.
+        view: the number of the augmented version; with an `Augment`, every view gets other random numbers.
+        rows: the numbers of the examples to read, in this order; all of them by default.
 
     Returns:
         Batches of float32, (batch, size, size, 3), 0..255; the last one may be smaller.
@@ -221,13 +221,13 @@ def batches(
         items = items[numbers] if isinstance(items, np.ndarray) else [items[number] for number in numbers]
     pixels, raw = _source(items, size, reading.resize)
     seed = tf.constant([reading.seed % 2**31, view], tf.int32)
-    how = reading.augment if isinstance(reading.augment, Augment) else None
+    augmentation = reading.augment if isinstance(reading.augment, Augment) else None
 
     def picture(number: tf.Tensor, *item: tf.Tensor) -> tf.Tensor:
         square = resize(pixels(*item), size, reading.resize)
-        if how is None:
+        if augmentation is None:
             return square
-        return augment(square, how, tf.random.experimental.stateless_fold_in(seed, number))
+        return augment(square, augmentation, tf.random.experimental.stateless_fold_in(seed, number))
 
     dataset = tf.data.Dataset.zip(tf.data.Dataset.from_tensor_slices(numbers), *raw)
     dataset = dataset.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(reading.batch_size)
@@ -236,8 +236,10 @@ def batches(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _source(items: Sequence[str | bytes] | np.ndarray, size: int, how: str) -> tuple[Any, list[tf.data.Dataset]]:
-    """Return what turns an item into pixels, and the datasets an item's parts come from."""
+def _source(
+    items: Sequence[str | bytes] | np.ndarray, size: int, resize_mode: str
+) -> tuple[Any, list[tf.data.Dataset]]:
+    """Return a function that turns an item into pixels, and the datasets that the parts of an item come from."""
     slices = tf.data.Dataset.from_tensor_slices
     if isinstance(items, np.ndarray):
         check_rank(items)
@@ -247,13 +249,13 @@ def _source(items: Sequence[str | bytes] | np.ndarray, size: int, how: str) -> t
     contents = np.asarray([b"" if isinstance(item, str) else item for item in items], dtype=object)
 
     def pixels(name: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-        return decode(tf.cond(name == "", lambda: content, lambda: tf.io.read_file(name)), size, how)
+        return decode(tf.cond(name == "", lambda: content, lambda: tf.io.read_file(name)), size, resize_mode)
 
     return pixels, [slices(tf.constant(names, tf.string)), slices(tf.constant(contents, tf.string))]
 
 
 def check_rank(array: np.ndarray) -> None:
-    """Raise InputError unless an array's type and shape can be pictures: numbers, (n, h, w), (n, h, w, 1 or 3)."""
+    """Raise InputError unless an array can hold pictures: numbers, (n, h, w) or (n, h, w, 1 or 3)."""
     if array.dtype.kind not in "uif":
         raise errors.InputError(f"pictures must be numbers from 0 to 255, not {array.dtype}; convert the array")
     if not (array.ndim == 3 or (array.ndim == 4 and array.shape[-1] in (1, 3))):
@@ -264,7 +266,7 @@ def check_rank(array: np.ndarray) -> None:
 
 
 def check_pixels(batch: np.ndarray) -> None:
-    """Check an array of pictures before it is used: numbers on the scale 0..255.
+    """Check that an array holds pictures: numbers on the scale 0..255.
 
     Args:
         batch: (n, height, width), (n, height, width, 1) or (n, height, width, 3).
@@ -280,8 +282,8 @@ def check_pixels(batch: np.ndarray) -> None:
         return
     low, high = batch.min(), batch.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        what = "NaN" if np.isnan(low) or np.isnan(high) else "infinite values"
-        raise errors.InputError(f"the pictures hold {what}; replace or remove those examples")
+        unusable = "NaN" if np.isnan(low) or np.isnan(high) else "infinite values"
+        raise errors.InputError(f"the pictures hold {unusable}; replace or remove those examples")
     if low < 0 or high > 255:
         raise errors.InputError(f"the pictures hold values from {low:g} to {high:g}; scale them to 0..255")
     if high <= 1:

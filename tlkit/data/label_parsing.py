@@ -1,4 +1,4 @@
-"""From what was written of an example to its tags or its number: read from cells, arrays and rows, and checked."""
+"""Parse and validate multi-label and regression targets, from cells, arrays and rows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from tlkit.errors import DataError, InputError, unknown
 from tlkit.tasks.targets import Tags, Value
 
 TASKS = ("label", "tags", "value")
-SHOWN = 5  # names in a message
-LARGEST = float(np.finfo(np.float32).max)
-SEPARATORS = ("|", ";")
+MAX_NAMES_SHOWN = 5  # in a message
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 def known(task: str) -> str:
-    """Return the name of what is learned; raise InputError where there is no such thing."""
+    """Return the name of a task; raise InputError if there is no such task."""
     if task not in TASKS:
         raise unknown("task", task, TASKS)
     return task
@@ -30,7 +29,7 @@ def known(task: str) -> str:
 
 
 def number(cell: Any) -> tuple[float | None, str]:
-    """Return the number that a cell holds, or None and why it is none."""
+    """Return the number in a cell and "", or None and the reason why it holds none."""
     if isinstance(cell, str | int | float) and not isinstance(cell, bool):
         try:
             value = float(cell)
@@ -40,17 +39,17 @@ def number(cell: Any) -> tuple[float | None, str]:
             return None, f"a number too large, {_short(cell)}"
         if not math.isfinite(value):
             return None, f"no finite number but {_short(cell)}"
-        return (value, "") if abs(value) <= LARGEST else (None, f"a number too large, {_short(cell)}")
+        return (value, "") if abs(value) <= MAX_FLOAT32 else (None, f"a number too large, {_short(cell)}")
     return None, f"no number but {_short(cell)}"
 
 
 def separator(cells: Iterable[Any]) -> str:
-    """Return what parts the tags of a column: "|" where any cell holds one, else ";"."""
+    """Return the separator of the tags in a column: "|" if any cell holds one, else ";"."""
     return "|" if any("|" in cell for cell in cells if isinstance(cell, str) and not is_list(cell)) else ";"
 
 
 def is_list(cell: str) -> bool:
-    """Tell whether a string is a list in JSON."""
+    """Return whether a string is a JSON list."""
     try:
         return cell.lstrip().startswith("[") and isinstance(json.loads(cell), list)
     except (ValueError, RecursionError):
@@ -58,10 +57,10 @@ def is_list(cell: str) -> bool:
 
 
 def tags(cell: Any, between: str) -> tuple[tuple[str, ...] | None, str]:
-    """Return the tags that a cell holds, each once, or None and why it holds none; an empty one holds no tag.
+    """Return the distinct tags in a cell and "", or None and the reason why it cannot be read; an empty cell has none.
 
     Args:
-        cell: names parted by `between`, a list of names, the same in JSON, or nothing.
+        cell: names separated by `between`, a list of names, a JSON list of names, or nothing.
         between: the separator.
     """
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
@@ -80,9 +79,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def by_commas(found: Iterable[Sequence[str]]) -> str:
-    """Return a tag that looks like several parted by commas, whose parts recur; or ""."""
-    written = sorted({name for names in found for name in names})
+def by_commas(tag_lists: Iterable[Sequence[str]]) -> str:
+    """Return a tag that looks like several tags separated by commas, whose parts occur again; or ""."""
+    written = sorted({name for names in tag_lists for name in names})
     parts = [part.strip() for name in written for part in name.split(",")]
     again = {part for part in parts if parts.count(part) > 1} if len(parts) > len(written) else set()
     return next((name for name in written if "," in name and {p.strip() for p in name.split(",")} & again), "")
@@ -92,7 +91,7 @@ def by_commas(found: Iterable[Sequence[str]]) -> str:
 
 
 def held(task: str, y: Any, labels: Sequence[str] | None) -> tuple[list[Any], Sequence[str] | None]:
-    """Return the tags (names) or the number of each example, from an array or a list, and the names in order.
+    """Return the tags or the number of every example, from an array or a list, and the names in order.
 
     Raises:
         InputError: `y` holds something else.
@@ -102,10 +101,10 @@ def held(task: str, y: Any, labels: Sequence[str] | None) -> tuple[list[Any], Se
 
 
 def _numbers(values: Sequence[Any]) -> list[float]:
-    found = [number(value[0] if isinstance(value, list | tuple) and len(value) == 1 else value) for value in values]
-    if strange := next(((place, why) for place, (_, why) in enumerate(found) if why), None):
+    parsed = [number(value[0] if isinstance(value, list | tuple) and len(value) == 1 else value) for value in values]
+    if strange := next(((index, why) for index, (_, why) in enumerate(parsed) if why), None):
         raise InputError(f"y holds {strange[1]} at {strange[0]}; give one finite number for each example")
-    return [value for value, _ in found]
+    return [value for value, _ in parsed]
 
 
 def _rows(values: Sequence[Any], labels: Sequence[str] | None) -> tuple[list[Any], Sequence[str] | None]:
@@ -123,7 +122,7 @@ def _rows(values: Sequence[Any], labels: Sequence[str] | None) -> tuple[list[Any
         raise InputError(
             f"y holds {_short(strange)}; for tags give lists of names, or an array (examples, tags) of 0 and 1"
         )
-    names = [str(place) for place in range(widths.pop())] if labels is None else list(map(str, labels))
+    names = [str(index) for index in range(widths.pop())] if labels is None else list(map(str, labels))
     if len(names) != len(values[0]):
         raise InputError(f"y has {len(values[0])} columns and labels has {len(names)} names; make them match")
     return [tuple(name for name, cell in zip(names, row, strict=True) if cell) for row in values], names
@@ -135,56 +134,56 @@ def _rows(values: Sequence[Any], labels: Sequence[str] | None) -> tuple[list[Any
 def reader(
     task: str, found: Sequence[Any], source: str, labels: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
-    """Return the names of the tags or of the number, and what turns the truths of a split into an array.
+    """Return the names of the tags or of the number, and a function that turns the labels of a split into an array.
 
     Args:
         task: "tags" or "value".
-        found: of all examples, their tags or numbers.
+        found: the tags or numbers of all examples.
         source: of the data, for messages.
         labels: the tags in their order, or the name of the number.
 
     Raises:
         DataError: a tag that is not among `labels`, or no tag at all.
-        InputError: labels that no target takes, such as the same twice.
+        InputError: `labels` are not valid for a target, as when a name occurs twice.
     """
     if task == "value":
         names = Value(("value",) if labels is None else tuple(labels)).labels
         return names, lambda values: np.array(values, np.float32).reshape(len(values))
-    there = dict.fromkeys(name for names in found for name in names)
-    if not there:
+    occurring = dict.fromkeys(name for names in found for name in names)
+    if not occurring:
         raise DataError(f"no example of {source} has a tag; check that the right column holds them")
-    names = Tags(tuple(sorted(there, key=_numbered) if labels is None else labels)).labels
-    order = {name: place for place, name in enumerate(names)}
-    if strange := sorted(name for name in there if name not in order):
+    names = Tags(tuple(sorted(occurring, key=_numbered) if labels is None else labels)).labels
+    order = {name: index for index, name in enumerate(names)}
+    if strange := sorted(name for name in occurring if name not in order):
         raise DataError(f"{source} has the tag {strange[0]!r}, which is not among the {len(order)} in labels=")
 
     def encode(rows: Sequence[Any]) -> np.ndarray:
         table = np.zeros((len(rows), len(order)), np.float32)
-        for place, own in enumerate(rows):
-            table[place, [order[name] for name in own]] = 1
+        for index, tags_of_row in enumerate(rows):
+            table[index, [order[name] for name in tags_of_row]] = 1
         return table
 
     return names, encode
 
 
 def _numbered(name: str) -> tuple[int, str]:
-    """Sort tags that are numbers as numbers."""
+    """Return a sort key that orders tags that are numbers as numbers."""
     return (int(name), name) if re.fullmatch(r"[0-9]{1,18}", name) else (-1, name)
 
 
 def settled(
     task: str, given: Mapping[str, np.ndarray], names: tuple[str, ...], source: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Check that there is something to learn; return the numbers and the names of the tags that stay.
+    """Check that there is something to learn; return the numbers and the names of the tags that are used.
 
     Args:
         task: "tags" or "value".
-        given: the truths of each split.
+        given: the labels of every split.
         names: of the tags, or of the number.
         source: of the data, for messages.
 
     Raises:
-        DataError: one and the same number for all, a tag of another split that train lacks, or none in train.
+        DataError: all numbers are the same, a tag of another split is missing from train, or train has no tag.
     """
     train = given["train"]
     if task == "value":
@@ -194,18 +193,18 @@ def settled(
         return np.arange(1), names
     used = train.any(0)
     for split, truth in given.items():
-        if missing := [name for name, there in zip(names, truth.any(0) & ~used, strict=True) if there]:
+        if missing := [name for name, occurs in zip(names, truth.any(0) & ~used, strict=True) if occurs]:
             raise DataError(
                 f"the {split} split of {source} has {some(missing)}, which the train split lacks; add it there, or "
                 f"remove it"
             )
     if not used.any():
         raise DataError(f"no training example of {source} has a tag; add some")
-    return np.flatnonzero(used), tuple(name for name, there in zip(names, used, strict=True) if there)
+    return np.flatnonzero(used), tuple(name for name, occurs in zip(names, used, strict=True) if occurs)
 
 
 def some(names: Sequence[str]) -> str:
-    """Write a few tags for a message."""
-    shown = ", ".join(repr(name) for name in names[:SHOWN])
+    """Return the first few tags, quoted, for a message."""
+    shown = ", ".join(repr(name) for name in names[:MAX_NAMES_SHOWN])
     kind = "the tag" if len(names) == 1 else f"{len(names)} tags:"
-    return f"{kind} {shown}" + (", ..." if len(names) > SHOWN else "")
+    return f"{kind} {shown}" + (", ..." if len(names) > MAX_NAMES_SHOWN else "")

@@ -1,4 +1,4 @@
-"""Find examples that occur more than once: identical ones, and pictures that are near copies of one another."""
+"""Find exact and near duplicates."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ LIMIT = 0.12
 # Two unrelated pictures of this structure differ by 2.8 levels on average, where LIMIT allows 1.4. With less they are
 # taken for blank.
 FLAT = 2.0
-REACH = 5  # the order of the waves by which candidates are sought: a few fast dimensions that hold most of a picture
-NEIGHBOURS = 16  # candidates looked at: a thousand near copies of one picture would be half a million pairs
+# the highest order of the waves by which candidates are sought: a few dimensions, fast, hold most of a picture
+MAX_SOUGHT_ORDER = 5
+MAX_CANDIDATES = 16  # of a picture: a thousand near copies of one picture would be half a million pairs
 BLOCK = 512  # pictures at a time
 
 _ORDER = np.add.outer(np.arange(SIDE), np.arange(SIDE))
-_SOUGHT = (_ORDER > 0) & (_ORDER <= REACH)
+_SOUGHT = (_ORDER > 0) & (_ORDER <= MAX_SOUGHT_ORDER)
 # Mirrored left to right, a picture's odd waves change their sign.
 _SIGNS = (np.ones((SIDE, SIDE)), np.where(np.arange(SIDE) % 2, -1.0, np.ones((SIDE, 1))))
 
 
 def exact(digests: np.ndarray) -> np.ndarray:
-    """Find for each example the first one of the same digest.
+    """Find the first example with the same digest, for every example.
 
     Args:
-        digests: (n,) of bytes, or of anything else that can be told apart.
+        digests: (n,) of bytes, or of any other hashable values.
 
     Returns:
         The number of the first such example, its own where it is the first; int64, (n,).
@@ -47,17 +48,17 @@ def exact(digests: np.ndarray) -> np.ndarray:
     if digests.ndim != 1:
         raise InputError(f"digests must have the shape (n,), not {digests.shape}; give one for each example")
     first: dict[object, int] = {}
-    found = (first.setdefault(digest, number) for number, digest in enumerate(digests.tolist()))
-    return np.fromiter(found, np.int64, len(digests))
+    firsts = (first.setdefault(digest, number) for number, digest in enumerate(digests.tolist()))
+    return np.fromiter(firsts, np.int64, len(digests))
 
 
 def normalised(text: str) -> str:
-    """Return a text as it is compared: NFKC, without case, each run of white space one blank, none at the ends."""
+    """Normalise a text for comparison: NFKC, case-folded, runs of white space as one blank, none at the ends."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def clusters(count: int, pairs: np.ndarray) -> np.ndarray:
-    """Put into one cluster whatever pairs link, directly or through others.
+    """Cluster examples that pairs link, directly or through others.
 
     Args:
         count: the number of examples.
@@ -86,9 +87,9 @@ def clusters(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 def near(thumbs: np.ndarray) -> np.ndarray:
-    """Pair pictures that are copies of one another but for encoding, size, aspect ratio or mirroring left to right.
+    """Pair pictures that differ only in encoding, size, aspect ratio or mirroring left to right.
 
-    Pictures without structure, such as blank ones, are paired with none. Of many copies of one picture not all pairs
+    Pictures without structure, such as blank ones, are never paired. Of many copies of one picture not all pairs
     are returned, but enough that `clusters` puts them together: copies with the same thumbnail are paired with the
     first, and any other picture with the nearest few.
 
@@ -109,27 +110,27 @@ def near(thumbs: np.ndarray) -> np.ndarray:
     keys, flat = _keys(thumbs)
     again = np.flatnonzero((first != np.arange(len(thumbs))) & ~flat)
     rows = np.flatnonzero((first == np.arange(len(thumbs))) & ~flat)
-    found = np.concatenate([np.stack([first[again], again], axis=1), _linked(thumbs, keys, rows)])
+    pairs = np.concatenate([np.stack([first[again], again], axis=1), _linked(thumbs, keys, rows)])
     # Single numbers sort faster than pairs do.
-    numbers = np.unique(found[:, 0] * len(thumbs) + found[:, 1])
+    numbers = np.unique(pairs[:, 0] * len(thumbs) + pairs[:, 1])
     return np.stack(np.divmod(numbers, len(thumbs)), axis=1)
 
 
 def _linked(thumbs: np.ndarray, keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return near copies among the pictures in `rows`, the smaller number first, (m, 2)."""
-    found = []
+    linked = []
     left = rows
     # Coarse samples first: what has enough copies among them need not be compared with all of a crowd.
-    for level in range(int(math.log(max(len(rows), 1), NEIGHBOURS)), -1, -1):
-        pairs = _neighbours(thumbs, keys, left, rows[:: NEIGHBOURS**level])
-        found.append(np.sort(pairs, axis=1))
+    for level in range(int(math.log(max(len(rows), 1), MAX_CANDIDATES)), -1, -1):
+        pairs = _neighbours(thumbs, keys, left, rows[:: MAX_CANDIDATES**level])
+        linked.append(np.sort(pairs, axis=1))
         copies = np.bincount(pairs[:, 0], minlength=len(thumbs))
-        left = left[copies[left] < NEIGHBOURS - 1]
-    return np.concatenate(found)
+        left = left[copies[left] < MAX_CANDIDATES - 1]
+    return np.concatenate(linked)
 
 
 def _keys(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what candidates are sought by, (n, waves), and which thumbnails are as good as blank, (n,)."""
+    """Return the search keys of thumbnails, (n, waves), and which thumbnails are practically blank, (n,)."""
     keys, flat = np.zeros((len(thumbs), _SOUGHT.sum())), np.zeros(len(thumbs), bool)
     for start in range(0, len(thumbs), BLOCK):
         block = slice(start, start + BLOCK)
@@ -139,7 +140,7 @@ def _keys(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _waves(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what thumbnails are compared by, (n, 16, 16), and their structure in grey levels, (n,)."""
+    """Return the cosine transforms to compare, (n, 16, 16), and the structure of thumbnails in grey levels, (n,)."""
     from scipy.fft import dctn
 
     waves = dctn(thumbs.astype(np.float64), axes=(1, 2), norm="ortho") / SIDE
@@ -149,20 +150,20 @@ def _waves(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _neighbours(thumbs: np.ndarray, keys: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Pair pictures with the nearest of their near copies among some, (m, 2)."""
+    """Pair pictures with the nearest of their near copies among others, (m, 2)."""
     from scipy.spatial import KDTree
 
     tree = KDTree(keys[among])
-    found = [np.zeros((0, 2), np.int64)]
+    near_pairs = [np.zeros((0, 2), np.int64)]
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         for sign in _SIGNS:
             # No two pictures are nearer to each other than a part of their waves is.
-            _, place = tree.query(keys[block] * sign[_SOUGHT], NEIGHBOURS, distance_upper_bound=LIMIT)
-            seen = place < len(among)
-            pairs = np.stack([np.repeat(block, seen.sum(1)), among[place[seen]]], axis=1)
-            found.append(_alike(thumbs, pairs[pairs[:, 0] != pairs[:, 1]], sign))
-    return np.concatenate(found)
+            _, nearest = tree.query(keys[block] * sign[_SOUGHT], MAX_CANDIDATES, distance_upper_bound=LIMIT)
+            within_limit = nearest < len(among)
+            pairs = np.stack([np.repeat(block, within_limit.sum(1)), among[nearest[within_limit]]], axis=1)
+            near_pairs.append(_alike(thumbs, pairs[pairs[:, 0] != pairs[:, 1]], sign))
+    return np.concatenate(near_pairs)
 
 
 def _alike(thumbs: np.ndarray, pairs: np.ndarray, sign: np.ndarray) -> np.ndarray:

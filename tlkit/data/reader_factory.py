@@ -43,7 +43,7 @@ def read(
     strict: bool = False,
     task: str = "label",
 ) -> Data:
-    """Read whatever a source names: a path first, then a packaged sample, then TensorFlow Datasets.
+    """Read the data set that a source names: a path, else a bundled sample, else a TensorFlow Dataset.
 
     Args:
         source: a folder of class folders; a .csv, .tsv, .jsonl or .ndjson file of texts or of paths of pictures, also
@@ -78,8 +78,8 @@ def read(
         return _written(source, columns, options, task)
     if task == "entities" or (is_tagged(source) and paths.exists(source)):
         return _tagged(source, columns, options, task)
-    there = os.path.exists(source) and not os.path.isdir(source)  # a pipe is there, too, and is told so
-    if there or (paths.is_remote(source) and table_file.is_table(source)):
+    is_file = os.path.exists(source) and not os.path.isdir(source)  # also a pipe, which the reader refuses
+    if is_file or (paths.is_remote(source) and table_file.is_table(source)):
         with Source(source) as opened:  # once, to tell what it holds and to read it
             return _table(opened, columns, options, task)
     _check_options(source, columns, task)
@@ -91,7 +91,7 @@ def read(
 
 
 def _known(source: str, options: dict[str, Any]) -> Data:
-    """Read what has a name; raise the error for what is neither there nor known."""
+    """Read a data set by name; raise an error if the name is unknown and no such path exists."""
     if source in SAMPLES:
         return SAMPLES[source](splitting=options["splitting"])
     if source.startswith("tfds:"):
@@ -112,19 +112,19 @@ def _tagged(path: str, columns: dict[str, Any], options: dict[str, Any], task: s
 
 
 def _written(path: str, columns: dict[str, Any], options: dict[str, Any], task: str) -> Data:
-    """Read texts to write from; the text column holds what is given, that of the labels what is to be written."""
+    """Read texts for generation; the text column holds the source, the label column the text to write."""
     if strange := sorted(columns.keys() - {"text_column", "label_column"}):
         raise errors.InputError(f"a {task} is learned from texts; leave out {' and '.join(strange)}")
     if not os.path.exists(path) and not path.startswith("tfds:"):
         raise errors.DataError(f"there is no file or folder {path} of this machine; a {task} is learned from such")
-    given, wanted = columns.get("text_column"), columns.get("label_column")
+    source_column, reply_column = columns.get("text_column"), columns.get("label_column")
     if task == "reply":
-        return dialogues(path, prompt_column=given, reply_column=wanted, **options)
-    return summaries(path, document_column=given, summary_column=wanted, **options)
+        return dialogues(path, prompt_column=source_column, reply_column=reply_column, **options)
+    return summaries(path, document_column=source_column, summary_column=reply_column, **options)
 
 
 def _check_options(source: str, columns: dict[str, str], task: str) -> None:
-    """Raise InputError for options that are for tables."""
+    """Raise InputError for options that apply to tables only."""
     if columns:
         raise errors.InputError(f"{source} is not a table file; leave out {' and '.join(columns)}")
     if label_parsing.known(task) != "label":

@@ -1,4 +1,4 @@
-"""A data set as the rest of tlkit sees it: three splits of examples, and what is known of each example."""
+"""Data and Split: a data set in three splits."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "valid": "va
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Hold one split: examples and what they are.
+    """One split: examples and their labels.
 
     Args:
         items: paths or contents of picture files, texts, an array of pictures (n, height, width[, channels]), or the
             rows of a table, float32 (n, columns): numbers and codes of categories, NaN where missing.
         labels: int64, (n,), numbers into `Data.labels`; of tags float32 (n, tags), 1.0 for each that an example has;
             of a value float32 (n,); of entities int16 (n, words), the tag of each word, -1 after a text's last.
-        traits: what the reader saw of each example; None where nobody looked.
+        traits: metadata of the examples; None if not computed yet.
     """
 
     items: list[str | bytes] | np.ndarray
@@ -43,7 +43,7 @@ class Split:
         return len(self.labels)
 
     def take(self, numbers: np.ndarray) -> Split:
-        """Return the split of these examples, in their order."""
+        """Return a split of these examples, in this order."""
         items = self.items
         chosen = items[numbers] if isinstance(items, np.ndarray) else [items[number] for number in numbers]
         return Split(chosen, self.labels[numbers], self.traits and self.traits.take(numbers))
@@ -55,22 +55,22 @@ class Split:
         Args:
             kind: "image", "text" or "table", which tells a path from a text.
         """
-        kept = self.__dict__  # a frozen dataclass takes no other way
-        if "_digest" not in kept:
-            kept["_digest"] = _digest(self, kind)
-        return kept["_digest"]
+        cache = self.__dict__  # a frozen dataclass allows no assignment
+        if "_digest" not in cache:
+            cache["_digest"] = _digest(self, kind)
+        return cache["_digest"]
 
     def seen(self, kind: str) -> Traits:
-        """Return the traits of the examples; where nobody looked yet, look."""
-        kept = self.__dict__
-        if self.traits is None and "_seen" not in kept:
-            kept["_seen"] = example_info.look(self.items, kind)
-        return self.traits or kept["_seen"]
+        """Return the traits of the examples, computed on first use."""
+        cache = self.__dict__
+        if self.traits is None and "_seen" not in cache:
+            cache["_seen"] = example_info.look(self.items, kind)
+        return self.traits or cache["_seen"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """Hold a data set to learn from.
+    """A data set to learn from.
 
     Args:
         train, val, test: what is learned from, what early stopping looks at, and what the report is about.
@@ -103,12 +103,12 @@ class Data:
 
     @functools.cached_property
     def target(self) -> Target:
-        """What a factory needs to know of what is learned; of a value, the spread of the training examples too."""
+        """The target to pass to a factory; of a value, with mean and scale of the training examples."""
         return registry.target(self.task).of_data(self.labels, self.train.labels)
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What examples are counted by: the labels, or the types of entities."""
+        """The names that examples are counted by: the labels, or the types of entities."""
         return registry.target(self.task).kinds(self.labels)
 
     def splits(self) -> dict[str, Split]:
@@ -116,13 +116,13 @@ class Data:
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many examples there are by split and class or tag, of a value by its name; or entities by type."""
+        """Return the number of examples by split and class or tag (of a value by its name), or of entities by type."""
         count = registry.target(self.task).counts
         sizes = {name: count(split.labels, self.labels) for name, split in self.splits().items()}
         return {name: dict(zip(self.kinds, map(int, size), strict=True)) for name, size in sizes.items()}
 
     def described(self, truth: Any) -> str:
-        """Write what one of `Split.labels` stands for: a class, tags joined by |, a number, the tags of words."""
+        """Return the text of one of `Split.labels`: a class, tags joined by |, a number, or the tags of words."""
         return registry.target(self.task).described(truth, self.labels)
 
     def fingerprint(self) -> str:
@@ -142,7 +142,7 @@ class Data:
         return total.hexdigest()
 
     def write_splits(self, path: str | Path) -> None:
-        """Write which example went where, as CSV: example, label, split, digest. A reader takes it as `splits=`.
+        """Write the split of every example as CSV: example, label, split, digest. Readers accept the file as `splits=`.
 
         In all tables names and labels that a spreadsheet would take for a formula begin with an apostrophe, see
         `escaping.cell`.
@@ -151,21 +151,21 @@ class Data:
 
     def _placed(self) -> Iterator[tuple[str, str, str, str]]:
         for name, split in self.splits().items():
-            seen = split.seen(self.kind)
+            traits = split.seen(self.kind)
             for number, label in enumerate(split.labels):
-                yield seen.names[number], self.described(label), name, seen.hexdigest(number)
+                yield traits.names[number], self.described(label), name, traits.hexdigest(number)
 
     def write_answers(self, path: str | Path, each: Mapping[str, np.ndarray]) -> None:
         """Write how well each example of the test split was answered, as CSV: digest, and a column for each of `each`,
         whose values are bool, written as 0 or 1, or float (n,)."""
-        seen = self.test.seen(self.kind)
-        columns = [own.astype(int) if own.dtype == bool else own for own in each.values()]
+        traits = self.test.seen(self.kind)
+        columns = [answers.astype(int) if answers.dtype == bool else answers for answers in each.values()]
         rows = enumerate(zip(*(column.tolist() for column in columns), strict=True))
-        told = ((seen.hexdigest(number), *map(repr, values)) for number, values in rows)
-        _write_table(path, ("digest", *each), told)
+        lines = ((traits.hexdigest(number), *map(repr, values)) for number, values in rows)
+        _write_table(path, ("digest", *each), lines)
 
     def write_quarantine(self, path: str | Path) -> None:
-        """Write the examples that were left out, as CSV: example, reason."""
+        """Write the examples that could not be read as CSV: example, reason."""
         _write_table(path, ("example", "reason"), self.unreadable)
 
     def __repr__(self) -> str:
@@ -176,31 +176,31 @@ class Data:
 
 
 def learned(task: str, labels: Sequence[str]) -> str:
-    """Say in two words what is learned: "5 classes", "12 tags", "4 types of entities", or the name of what it is."""
+    """Return a short text on the target: "5 classes", "12 tags", "4 types of entities", or the name of a value."""
     many = {"label": "classes", "tags": "tags", "entities": "types of entities"}
     return f"{len(labels)} {many[task]}" if task in many else f"{task} {labels[0]}" if task == "value" else f"a {task}"
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    how = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}  # a file's name may be no UTF-8
-    with files.atomic(Path(path)) as temporary, temporary.open("w", **how) as file:
+    options = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}  # file names may not be UTF-8
+    with files.atomic(Path(path)) as temporary, temporary.open("w", **options) as file:
         plain = csv.writer(file, lineterminator="\n")
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         plain.writerow(map(cell, header))
-        for row in (
-            list(map(cell, each)) for each in rows
-        ):  # the module itself quotes no carriage return, and then cannot read it again
-            (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
+        for row in rows:
+            texts = list(map(cell, row))
+            # the csv module does not quote a carriage return by itself, and then cannot read it back
+            (quoted if any("\r" in text for text in texts) else plain).writerow(texts)
 
 
 def joined(splits: Sequence[Split]) -> Split:
-    """Put splits after one another; traits are kept where all have them."""
+    """Concatenate splits; traits are kept if all have them."""
     splits = [split for split in splits if len(split)] or list(splits[:1])
     items: Any = [item for split in splits for item in split.items]
     if all(isinstance(split.items, np.ndarray) for split in splits):
         items = np.concatenate([split.items for split in splits])
-    seen = [split.traits for split in splits]
-    whole = example_info.joined(seen) if None not in seen else None
+    traits = [split.traits for split in splits]
+    whole = example_info.joined(traits) if None not in traits else None
     return Split(items, np.concatenate([split.labels for split in splits]), whole)
 
 

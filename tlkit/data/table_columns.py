@@ -1,4 +1,4 @@
-"""The columns of a table of numbers and categories, and what a cell of theirs is as a number."""
+"""Typed columns of a table: numbers and categories, and the conversion of cells to numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from tlkit.errors import InputError
 
 MISSING = ("", "?", "na", "n/a", "nan", "null", "none")  # cells, in any case, that hold nothing
-LARGEST = 3.4e38  # of float32
+MAX_NUMBER = 3.4e38  # the largest of float32, rounded down
 # what `TableInput.facts` writes, as `schema.mismatches` takes it
 FACTS = {
     "columns": [str], "categories": [[str]], "means": [float], "scales": [float], "edges": [[float]], "gaps": [bool],
@@ -22,10 +22,10 @@ FACTS = {
 
 @dataclass(frozen=True)
 class Column:
-    """Describe a column.
+    """A column of numbers or of categories.
 
     Args:
-        name: what it is called.
+        name: the name in the header.
         categories: the texts that a cell may hold, in the order of their codes 0, 1, ...; empty for numbers.
     """
 
@@ -33,7 +33,7 @@ class Column:
     categories: tuple[str, ...] = ()
 
     def number(self, cell: Any) -> float:
-        """Return a cell as the model takes it: the number, the code of the category, or NaN for a missing cell.
+        """Convert a cell to the number that the model takes: a number, the code of a category, or NaN if missing.
 
         A category that the column does not have counts as missing: a model knows nothing of it.
 
@@ -48,19 +48,19 @@ class Column:
         value = as_number(cell)
         if value is None:
             raise InputError(f"the column {self.name!r} holds numbers, not {written(cell)[:40]!r}")
-        if not abs(value) <= LARGEST:
+        if not abs(value) <= MAX_NUMBER:
             raise InputError(f"the column {self.name!r} holds {written(cell)[:40]}, which is not a finite number")
         return value
 
     def cell(self, number: float) -> str:
-        """Write what `number` gave as it stands in a table, "" for a missing cell."""
+        """Convert a result of `number` back to the text of a cell, "" if missing."""
         if math.isnan(number):
             return ""
         return self.categories[int(number)] if self.categories else str(number)
 
 
 def faults(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with facts that have the form FACTS."""
+    """Yield the errors in facts that match the schema FACTS."""
     counts = {name: len(facts[name]) for name in FACTS}
     if len(set(counts.values())) > 1 or not counts["columns"]:
         yield f"its columns, categories, means, scales, edges and gaps are not of one number: {list(counts.values())}"
@@ -71,14 +71,14 @@ def faults(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_missing(cell: Any) -> bool:
-    """Tell whether a cell holds nothing: None, NaN, an empty text, or one of MISSING."""
+    """Return whether a cell is missing: None, NaN, an empty text, or one of MISSING."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return True
     return isinstance(cell, str) and cell.strip().lower() in MISSING
 
 
 def written(cell: Any) -> str:
-    """Return a cell as a table has it in writing, without blanks around it; 1.0 and 1 are the same."""
+    """Return a cell as text, without surrounding blanks; 1.0 and 1 are the same."""
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float) and cell.is_integer():
@@ -87,7 +87,7 @@ def written(cell: Any) -> str:
 
 
 def as_number(cell: Any) -> float | None:
-    """Return the number that a cell holds, or None where it holds none."""
+    """Return the number in a cell, or None if it holds none."""
     if isinstance(cell, str) and "_" in cell:
         return None  # Python reads 1_000 as a number, which nobody else does
     try:
@@ -102,13 +102,13 @@ def as_number(cell: Any) -> float | None:
 
 
 def row(table: Sequence[Column], item: Any, number: int) -> list[float]:
-    """Return one row as the model takes it.
+    """Convert one row to the array that the model takes.
 
     Args:
         table: the columns.
         item: a mapping of column to cell, in which more columns may stand; the cells in the order of the columns; an
             array (columns,) of numbers and codes; or a text: a line of CSV without a header, or a JSON object.
-        number: what the row is called in an error.
+        number: the number of the row, for error messages.
 
     Raises:
         InputError: a column is missing, there are more or fewer of them, or a cell does not suit its column.
@@ -132,13 +132,13 @@ def row(table: Sequence[Column], item: Any, number: int) -> list[float]:
 
 
 def unlike(what: str, count: int, names: Sequence[str]) -> str:
-    """Say that something has another number of columns."""
+    """Return the error text for another number of columns."""
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return f"{what} has {count} columns, but the model takes {len(names)}: {shown}"
 
 
 def _unwritten(text: str, number: int) -> Any:
-    """Read a row that is written as a JSON object or as a line of CSV."""
+    """Parse a row that is a JSON object or a line of CSV."""
     if not text.lstrip().startswith("{"):
         return next(csv.reader([text]), [])
     try:

@@ -1,4 +1,4 @@
-"""Read tables: CSV, TSV and JSON lines, in the encodings they come in, and find their columns."""
+"""Read CSV, TSV and JSON-lines files in any common encoding, and find their columns."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SHOWN_LETTERS, SHOWN_COLUMNS = 40, 20
 
 @dataclass(frozen=True)
 class Table:
-    """Hold a table.
+    """A table read from a file.
 
     Args:
-        path: of its file.
-        columns: what they are called.
-        rows: line number (of several, the first) and values of each.
-        broken: name and reason of each row that is none.
-        note: what there is to say about how the file was read.
+        path: the path of the file.
+        columns: the names of the columns.
+        rows: line number (the first, if it takes several) and values of every row.
+        broken: name and reason of every row that cannot be read.
+        note: a remark for the user on how the file was read, or "".
     """
 
     path: str
@@ -47,7 +47,7 @@ class Table:
 
 
 def is_table(path: str) -> bool:
-    """Tell by its name whether a file is a table that tlkit reads."""
+    """Return whether a file is a table that tlkit reads, by its name."""
     return _suffix(path) in SUFFIXES
 
 
@@ -83,7 +83,7 @@ def read(path: str | Path | Source, first: int | None = None) -> Table:
 
 
 def text(path: str | Path) -> tuple[str, str]:
-    """Return what a text file holds, which may be packed as .gz, and what there is to say about its encoding.
+    """Return the content of a text file, which may be packed as .gz, and a note on its encoding.
 
     Encodings are those of `read`; bytes that are no characters become halves of surrogate pairs.
 
@@ -99,7 +99,7 @@ def text(path: str | Path) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _worded(path: str) -> Iterator[None]:
-    """Turn what Python raises of a file's content into a DataError that says what to do."""
+    """Turn Python's errors about the content of a file into a DataError with a remedy."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -117,7 +117,7 @@ def _suffix(path: str) -> str:
 
 
 def is_json(path: str) -> bool:
-    """Tell by its name whether a file holds JSON lines."""
+    """Return whether a file holds JSON lines, by its name."""
     return _suffix(path) in {".jsonl", ".ndjson"}
 
 
@@ -177,26 +177,26 @@ def _lines(path: str, file: IO[str], first: int | None) -> Table:
 
 
 def guess(table: Table, names: Iterable[str]) -> str | None:
-    """Return the column that is called like the first of these names that any is called like."""
+    """Return the column that matches the first possible of these names, ignoring case."""
     lower = {column.strip().lower(): column for column in reversed(table.columns)}
     return next((lower[name] for name in names if name in lower), None)
 
 
 def column(table: Table, given: str | None, guesses: Sequence[str], option: str) -> str:
-    """Return the column that was named, or else the one that can be guessed.
+    """Return the column that the caller named, or else the one that can be guessed.
 
     Raises:
-        DataError: there is none, or more than one of this name; `option` is what would name another.
+        DataError: there is none, or more than one of this name; `option` is the option that names a column.
     """
     shown = [name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}..." for name in table.columns]
     has = f"it has {', '.join(shown[:SHOWN_COLUMNS])}" + (", ..." if len(shown) > SHOWN_COLUMNS else "")
     if given is not None and given not in table.columns:
         raise DataError(f"{table.path} has no column {given!r}; {has}")
-    found = guess(table, guesses) if given is None else given
-    if found is None:
+    chosen = guess(table, guesses) if given is None else given
+    if chosen is None:
         header = "" if is_json(table.path) else ", or add a first line that names the columns where there is none"
         known = ", ".join([*guesses[:2], "..."])
         raise DataError(f"{table.path} has no column called {known}; {has}; name one with {option}={header}")
-    if (count := table.columns.count(found)) > 1:
-        raise DataError(f"{table.path} has {count} columns called {found!r}; give each a name of its own")
-    return found
+    if (count := table.columns.count(chosen)) > 1:
+        raise DataError(f"{table.path} has {count} columns called {chosen!r}; give each a name of its own")
+    return chosen

@@ -1,4 +1,4 @@
-"""Read what every row of a table says of its example: the label, the split and the group."""
+"""Label, split and group columns of a table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Row:
-    """Hold what a table says of one example; `value` is its text or its path, an empty group is none."""
+    """One example of a table; `value` is its text or its path, an empty group means none."""
 
     line: int
     value: str
@@ -41,7 +41,7 @@ class Row:
 
 
 def unfit(text: str) -> str:
-    """Return what a string holds that nothing after the reader could take, or ""."""
+    """Return why a string cannot be used after reading, or ""."""
     if "\0" in text:
         return "a NUL character"
     try:
@@ -58,41 +58,43 @@ def examples(
     value: Callable[[dict[str, Any]], tuple[str, str]],
     task: str = "label",
 ) -> tuple[list[Row], list[tuple[str, str]], str]:
-    """Return the rows that are examples, name and reason of the others, and what there is to say about them.
+    """Return the rows that are examples, name and reason of the others, and a note for the user.
 
     Args:
         table: the rows.
         label: the column of the labels.
         group: the column of the groups, or None.
-        value: returns a row's text or path, and why it has none.
-        task: what the column of the labels holds: "label", "tags" or "value".
+        value: returns a row's text or path, and the reason if it has none.
+        task: the content of the label column: "label", "tags" or "value".
 
     Raises:
         DataError: labels that do not suit the task: several in a cell or fractional numbers where each is to be one
             class, tags parted by commas, or values of which more than half are no numbers.
     """
-    kept, lost = [], list(table.broken)
+    usable, lost = [], list(table.broken)
     truth = _truth(table, label, task)
     for line, row in table.rows:
-        found, reason = value(row)
+        item, reason = value(row)
         known, wrong = ("", reason) if reason else truth(row.get(label))
         if wrong:
             lost.append((f"line {line}", reason or f"{wrong} in the column {label!r}"))
         else:
-            kept.append((line, found, known, row))
-    _CHECKS[task]([known for _, _, known, _ in kept], f"the column {label!r} of {table.path}")
-    place = table_file.guess(table, ["split"])
-    splits, note = _splits([row.get(place) for *_, row in kept]) if place not in {None, label} else ([], "")
-    splits = splits or ["train"] * len(kept)
+            usable.append((line, item, known, row))
+    _CHECKS[task]([known for _, _, known, _ in usable], f"the column {label!r} of {table.path}")
+    split_column = table_file.guess(table, ["split"])
+    splits, note = (
+        _splits([row.get(split_column) for *_, row in usable]) if split_column not in {None, label} else ([], "")
+    )
+    splits = splits or ["train"] * len(usable)
     made = [
-        Row(line, found, known, split, "" if row.get(group) is None else str(row[group]).strip())
-        for (line, found, known, row), split in zip(kept, splits, strict=True)
+        Row(line, item, known, split, "" if row.get(group) is None else str(row[group]).strip())
+        for (line, item, known, row), split in zip(usable, splits, strict=True)
     ]
     return made, lost, " ".join(filter(None, [table.note, note]))
 
 
 def parts(found: Sequence[Row], items: Sequence[Any], seen: Traits, *, grouped: bool) -> dict[str, Part]:
-    """Sort examples by their splits; `items` and `seen` are what was read for `found`."""
+    """Group examples by split; `items` and `seen` are the items and traits of the rows `found`."""
     if grouped:
         seen = replace(seen, groups=example_info.strings([row.group for row in found]))
     places: dict[str, list[int]] = {}
@@ -105,7 +107,7 @@ def parts(found: Sequence[Row], items: Sequence[Any], seen: Traits, *, grouped: 
 
 
 def _splits(values: list[Any]) -> tuple[list[str], str]:
-    """Return the split of each example, or none where the column holds something else; and a note that says so."""
+    """Return the split of every example, or none if the column holds something else, and a note in that case."""
     written = [str(value).strip().lower() for value in values]
     if set(written) <= set(SPLIT_NAMES):
         return [SPLIT_NAMES[split] for split in written], ""
@@ -116,7 +118,7 @@ def _splits(values: list[Any]) -> tuple[list[str], str]:
 
 
 def _truth(table: table_file.Table, label: str, task: str) -> Callable[[Any], tuple[Any, str]]:
-    """Return what reads a cell of the column: its label, tags or value, and why it holds none."""
+    """Return a function that reads a cell of the column: its label, tags or value, and the reason if it has none."""
     if task == "tags":
         between = label_parsing.separator(row.get(label) for _, row in table.rows)
         return lambda cell: _sound(*label_parsing.tags(cell, between))

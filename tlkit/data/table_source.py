@@ -1,4 +1,4 @@
-"""Open the file of a table or text once, here or at an address: for a look at its beginning, then for all of it."""
+"""Open the file of a table or text once, local or remote: to look at its beginning, then to read all of it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tlkit.utils import paths, regular_files
 # A packed table may be so many times as large as its file, or so many bytes; texts shrink to a third, a bomb to a
 # thousandth.
 EXPANSION, FLOOR = 100, 16_000_000
-CHUNK = 1 << 16  # bytes that a look at the beginning reads at a time
+PEEK_BYTES = 1 << 16  # read at a time to look at the beginning
 _FOREIGN, _ACCENTED = re.compile("[\udc80-\udcff]"), re.compile("[^\0-\x7f\udc80-\udcff]")
 
 
 class Source:
-    """Hold a file, which may be packed as .gz: opened by the first question, and read only as far as one needs.
+    """A file, which may be packed as .gz, opened on first use and read only as far as needed.
 
     A file at an address is fetched by the first question. Use it as a context manager, which closes the file.
 
@@ -49,19 +49,19 @@ class Source:
         self.close()
 
     def close(self) -> None:
-        """Close the file and forget what was read; the next question opens it anew."""
+        """Close the file and forget its content; it is opened again when needed."""
         self._file.close()
         self._stream, self._kept = None, []
 
     def check(self) -> None:
-        """Raise DataError where there is no such file, or a folder; a file that is open is not looked for again."""
+        """Raise DataError if there is no such file, or if it is a folder; an open file is not checked again."""
         if self._stream is not None:
             return
         paths.check_name(self.path)
         if not paths.exists(self.path) or paths.is_folder(self.path):
-            there = paths.exists(self.path)
+            exists = paths.exists(self.path)
             raise DataError(
-                f"{self.path} is a folder; give a file" if there else f"there is no file {self.path}; check it"
+                f"{self.path} is a folder; give a file" if exists else f"there is no file {self.path}; check it"
             )
 
     def beginning(self) -> tuple[BinaryIO, str]:
@@ -82,36 +82,36 @@ class Source:
         return data, *_encoding(data, whole=True)
 
     def _chunks(self) -> Iterator[bytes]:
-        """Yield what the file holds from its beginning, and read on where that is not enough."""
+        """Yield the content of the file from its beginning, and read on if that is not enough."""
         number = 0
-        while number < len(self._kept) or self._read_on(CHUNK):
+        while number < len(self._kept) or self._read_on(PEEK_BYTES):
             yield self._kept[number]
             number += 1
 
     def _read_on(self, size: int | None) -> bool:
-        """Keep so many bytes more, or all; return whether there were any."""
+        """Read and keep so many more bytes, or all; return whether there were any."""
         stream = self._opened()
         room = self._most + 1 - sum(map(len, self._kept))
-        if found := stream.read(room if size is None else min(size, room)):
-            self._kept.append(found)
-        if len(found) == room:
+        if data := stream.read(room if size is None else min(size, room)):
+            self._kept.append(data)
+        if len(data) == room:
             self._refuse()
-        return bool(found)
+        return bool(data)
 
     def _refuse(self) -> None:
-        """Raise what says that the file holds more than is read."""
-        most = f"{self._most:,} bytes"
+        """Raise the error that the file holds more than is read."""
+        limit = f"{self._most:,} bytes"
         if self._is_packed():
             raise DataError(
-                f"{self.path} unpacks to more than {most}; unpack it with gunzip if that is as it should be"
+                f"{self.path} unpacks to more than {limit}; unpack it with gunzip if that is as it should be"
             )
-        raise OSError(errno.EFBIG, f"it has more than {most}; no more are read")
+        raise OSError(errno.EFBIG, f"it has more than {limit}; no more are read")
 
     def _is_packed(self) -> bool:
         return self.path.lower().endswith(".gz")
 
     def _opened(self) -> BinaryIO:
-        """Return what is left to read; open or fetch the file where that was not done yet."""
+        """Return the open stream; open or download the file if that was not done yet."""
         if self._stream is not None:
             return self._stream
         if paths.is_remote(self.path):
@@ -119,12 +119,12 @@ class Source:
             file, size = io.BytesIO(data), len(data)
             self._most = size
         else:
-            file = self._file.enter_context(regular_files.regular(self.path, most=regular_files.MOST_TABLE))
+            file = self._file.enter_context(regular_files.regular(self.path, most=regular_files.MAX_TABLE_BYTES))
             size = os.fstat(file.fileno()).st_size
-            self._most = regular_files.MOST_TABLE
+            self._most = regular_files.MAX_TABLE_BYTES
         if self._is_packed():
             file = self._file.enter_context(gzip.GzipFile(mode="rb", fileobj=file))
-            self._most = min(max(FLOOR, EXPANSION * size), regular_files.MOST_TABLE)
+            self._most = min(max(FLOOR, EXPANSION * size), regular_files.MAX_TABLE_BYTES)
         self._stream = file
         return file
 
@@ -147,13 +147,13 @@ class _Again(io.RawIOBase):
 
 @contextlib.contextmanager
 def opened(path: str | Path | Source) -> Iterator[Source]:
-    """Yield the source of a path and close it in the end; one that is given stays open, for whoever made it."""
+    """Yield the source of a path and close it in the end; an existing source is left open for its owner."""
     with contextlib.nullcontext(path) if isinstance(path, Source) else Source(path) as source:
         yield source
 
 
 def _encoding(data: bytes, *, whole: bool) -> tuple[str, str]:
-    """Return the encoding of a file, and what there is to say about it; not `whole` may end within a character."""
+    """Return the encoding of a file and a note on it; if it is not `whole`, it may end within a character."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", ""
     decoder = codecs.getincrementaldecoder("utf-8")

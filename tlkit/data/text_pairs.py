@@ -1,4 +1,4 @@
-"""Two texts that are one example: a premise and a hypothesis, a question and an answer."""
+"""Pairs of texts that form one example, such as a premise and a hypothesis or a question and an answer."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 
 class Pair(str):
-    """Hold two texts as one string, joined by a newline, so that whatever looks at texts can look at pairs.
+    """Two texts as one string, joined by a newline, so that code for texts works on pairs too.
 
     Attributes:
-        parts: the two texts, as a backbone that was built for pairs is given them.
+        parts: the two texts, as a backbone built for pairs takes them.
     """
 
     parts: tuple[str, str]
 
     def __new__(cls, first: str, second: str) -> Pair:
-        """Join two texts; one that is empty leaves the other as it is."""
+        """Join two texts by a newline; if one is empty, the other is left unchanged."""
         made = super().__new__(cls, "\n".join(filter(None, (first, second))))
         made.parts = (str(first), str(second))
         return made
@@ -27,14 +27,14 @@ class Pair(str):
 
 
 def is_pair(item: Any) -> bool:
-    """Tell whether something is two texts: a `Pair`, or a tuple or list of two strings."""
+    """Return whether a value is two texts: a `Pair`, or a tuple or list of two strings."""
     if isinstance(item, Pair):
         return True
     return isinstance(item, tuple | list) and len(item) == 2 and all(isinstance(text, str) for text in item)
 
 
 def parted(item: Any) -> Any:
-    """Part a line of text at its tab, if it has one; whatever else comes back as it is."""
+    """Split a line of text at its tab into a pair, if it has one; return anything else unchanged."""
     return tuple(item.split("\t")) if type(item) is str and item.count("\t") == 1 else item
 
 
@@ -44,5 +44,5 @@ def parts(item: Any) -> tuple[str, str]:
 
 
 def are_pairs(items: Sequence[Any]) -> bool:
-    """Tell whether examples are pairs, by the first."""
+    """Return whether examples are pairs, judging by the first."""
     return len(items) > 0 and isinstance(items[0], Pair)

@@ -1,1 +1,1 @@
-"""Backbones, inputs, heads, weights: what a classifier is built of. Imports config, errors, utils, tasks, data."""
+"""Backbones, inputs, heads and weights, the parts of a classifier. Imports config, errors, utils, tasks, data."""

@@ -1,4 +1,4 @@
-"""Which classes and functions a Keras config may name: those that compute, and neither load, call nor write.
+"""Allow-list of classes and functions in Keras configs: those that compute, and neither load, call nor write.
 
 Each is written out. What a later Keras or KerasHub adds is refused until somebody has looked at it and added it here.
 """

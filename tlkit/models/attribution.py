@@ -1,4 +1,4 @@
-"""Where in one example a score comes from: Grad-CAM for pictures, words or cells left out for texts and tables."""
+"""Grad-CAM attribution for pictures, leave-one-out attribution for words of texts and cells of tables."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-PIECES = 32  # of a longer text neighbouring words are left out together
+MAX_PIECES = 32  # neighbouring words of a longer text are left out together
 # a run of letters and digits; a letter of a script that puts no spaces between words; any other sign
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\w\s]")
 BATCH = 32  # texts or rows computed at a time
-HOT = (255.0, 32.0, 0.0)  # the colour of heat 1
-LUMA = (0.299, 0.587, 0.114)  # what each colour adds to the brightness
+HEAT_COLOUR = (255.0, 32.0, 0.0)
+LUMA = (0.299, 0.587, 0.114)  # the weights of red, green and blue in the brightness
 
 
 @dataclass(frozen=True)
 class Asked:
-    """State what is to be explained.
+    """An attribution request: a model and the score to explain.
 
     Args:
         base: raw input -> features.
         tail: features -> scores (batch, labels), before softmax or sigmoid.
         labels: the names of the scores.
-        number: of the label whose score is explained, or None for the highest of each example.
-        resize: how pictures are brought to the model's size.
+        number: the number of the label whose score is explained, or None for the highest score of every example.
+        resize: the way pictures are resized to the model's size.
     """
 
     base: keras.Model
@@ -45,12 +45,12 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """Show where in a picture a score comes from, by Grad-CAM.
+    """The parts of a picture that a score comes from, by Grad-CAM.
 
     Args:
-        label: whose score it is.
-        score: the score itself, before softmax or sigmoid.
-        picture: what the model saw, uint8 (height, width, 3).
+        label: the label of the score.
+        score: the score, before softmax or sigmoid.
+        picture: the picture as resized for the model, uint8 (height, width, 3).
         heat: float32 (height, width), 0..1, 1 where the score gains most; all 0 where nothing speaks for the label.
     """
 
@@ -66,12 +66,12 @@ class Heat:
         """
         share = strength * self.heat[..., None]
         grey = (self.picture @ np.array(LUMA))[..., None]
-        return np.round(grey * (1 - share) + np.array(HOT) * share).astype(np.uint8)
+        return np.round(grey * (1 - share) + np.array(HEAT_COLOUR) * share).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Words:
-    """Tell which words of a text, or cells of a row, a score comes from: by how much it falls when they are left out.
+    """The words of a text, or cells of a row, that a score comes from: the drop in score when they are left out.
 
     Args:
         label: whose score it is.
@@ -109,10 +109,10 @@ def heats(asked: Asked, pixels: tf.Tensor) -> list[Heat]:
     heat = tf.nn.relu(tf.reduce_sum(weights * features["map"], -1, keepdims=True))
     heat = tf.image.resize(heat, pixels.shape[1:3])[..., 0].numpy()
     heat /= np.maximum(heat.max((1, 2), keepdims=True), 1e-12)
-    seen = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
+    shown = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     return [
-        Heat(asked.labels[number], float(score), picture, each)
-        for number, score, picture, each in zip(numbers, chosen.numpy(), seen, heat, strict=True)
+        Heat(asked.labels[number], float(score), picture, heat_map)
+        for number, score, picture, heat_map in zip(numbers, chosen.numpy(), shown, heat, strict=True)
     ]
 
 
@@ -125,10 +125,10 @@ def _numbers(asked: Asked, scores: Any) -> np.ndarray:
 
 
 def words(asked: Asked, text: str | Sequence[str]) -> Words:
-    """Leave out each word of a text, or of a pair of texts, in turn, and see by how much the score falls.
+    """Leave out every word of a text, or of a pair of texts, in turn, and measure the drop in score.
 
-    That asks the whole model, tokenizer and all, and supposes nothing of its inside; what two words say only together
-    is given to both.
+    This runs the whole model, including the tokenizer, and assumes nothing about its architecture; an effect that two
+    words have only together is attributed to both.
     """
     parts = [text] if isinstance(text, str) else list(text)
     shorter, pieces = [], []
@@ -137,17 +137,17 @@ def words(asked: Asked, text: str | Sequence[str]) -> Words:
         left = [part[:start] + part[end:] for start, end in spans]
         shorter += [[*parts[:number], each, *parts[number + 1 :]] for each in left]
         edges = [0, *(start for start, _ in spans[1:]), len(part)] if spans else [0]
-        own = [part[start:end] for start, end in pairwise(edges)]
-        pieces += [f"\n{each}" if number and not place else each for place, each in enumerate(own)]
+        segments = [part[start:end] for start, end in pairwise(edges)]
+        pieces += [f"\n{each}" if number and not index else each for index, each in enumerate(segments)]
     rows = [parts, *shorter]
     return _left_out(asked, [row[0] for row in rows] if len(parts) == 1 else rows, pieces)
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
-    """Return from where to where each word goes, or, of many words, so many neighbouring ones as come to PIECES."""
-    found = [match.span() for match in WORD.finditer(text)]
-    together = -(-len(found) // PIECES) or 1
-    groups = [found[start : start + together] for start in range(0, len(found), together)]
+    """Return start and end of every word, or of groups of neighbouring words if there are more than MAX_PIECES."""
+    word_spans = [match.span() for match in WORD.finditer(text)]
+    together = -(-len(word_spans) // MAX_PIECES) or 1
+    groups = [word_spans[start : start + together] for start in range(0, len(word_spans), together)]
     return [(group[0][0], group[-1][1]) for group in groups]
 
 
@@ -155,7 +155,7 @@ def _spans(text: str) -> list[tuple[int, int]]:
 
 
 def cells(asked: Asked, row: np.ndarray, table: Sequence[Column]) -> Words:
-    """Leave out each cell of a row in turn, as if it were missing, and see by how much the score falls.
+    """Leave out every cell of a row in turn, as if it were missing, and measure the drop in score.
 
     What is missing counts as the mean of a column of numbers, or as none of the categories.
 
@@ -165,7 +165,7 @@ def cells(asked: Asked, row: np.ndarray, table: Sequence[Column]) -> Words:
         table: the columns.
     """
     without = np.where(np.eye(len(row), dtype=bool), np.nan, row)
-    pieces = [f"{own.name}: {own.cell(cell) or 'missing'}, " for own, cell in zip(table, row, strict=True)]
+    pieces = [f"{column.name}: {column.cell(cell) or 'missing'}, " for column, cell in zip(table, row, strict=True)]
     pieces[-1] = pieces[-1].removesuffix(", ")
     return _left_out(asked, np.concatenate([row[None], without]).astype(np.float32), pieces)
 
@@ -173,16 +173,16 @@ def cells(asked: Asked, row: np.ndarray, table: Sequence[Column]) -> Words:
 # === What is left out ===
 
 
-def _left_out(asked: Asked, given: Any, pieces: Sequence[str]) -> Words:
-    """Compare the score of the first example with those of the others, each of which lacks a piece."""
-    scores = _scores(asked, given)
+def _left_out(asked: Asked, variants: Any, pieces: Sequence[str]) -> Words:
+    """Compare the score of the first example with those of the others, which lack one piece."""
+    scores = _scores(asked, variants)
     (number,) = _numbers(asked, scores[:1])
     falls = scores[0, number] - scores[1:, number]
     return Words(asked.labels[number], float(scores[0, number]), tuple(pieces), tuple(map(float, falls)))
 
 
-def _scores(asked: Asked, given: Any) -> np.ndarray:
+def _scores(asked: Asked, inputs: Any) -> np.ndarray:
     import tensorflow as tf
 
-    parts = [tf.constant(given[start : start + BATCH]) for start in range(0, len(given), BATCH)]
+    parts = [tf.constant(inputs[start : start + BATCH]) for start in range(0, len(inputs), BATCH)]
     return np.concatenate([asked.tail(asked.base(part, training=False), training=False).numpy() for part in parts])

@@ -1,4 +1,4 @@
-"""What a backbone is: its row in a table, the protocol of its input, its weights."""
+"""The description of a backbone: its row in a table, the protocol of its input, its weights."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from tlkit.data.splits import Split
+    from tlkit.models.attribution import Asked, Heat, Words
+    from tlkit.models.weights import Found
+
 
 @dataclass(frozen=True)
 class Preset:
-    """Name a KerasHub preset, fetched and cached by KerasHub, or a folder that holds one.
+    """A KerasHub preset, downloaded and cached by KerasHub, or a folder that holds one.
 
     Args:
         handle: the preset's name or its full address, such as "kaggle://keras/bert/keras/bert_base_en/3"; or the
             absolute path of a folder.
-        size: bytes to fetch, about; 0 where unknown.
+        size: the approximate size of the download in bytes; 0 if unknown.
     """
 
     handle: str
@@ -33,7 +37,7 @@ class Preset:
 
 @dataclass(frozen=True)
 class Local:
-    """Name a file or folder of this machine.
+    """Weights in a local file or folder.
 
     Args:
         path: a preset of KerasHub or keras-cv, a folder of Hugging Face or timm, an autoencoder pretrained here; None
@@ -47,7 +51,7 @@ Weights = Wheel | Download | Preset | Local
 
 
 class Input(Protocol):
-    """What differs between pictures, texts and tables; everything after the backbone is blind to it."""
+    """The input of a backbone: all that differs between pictures, texts and tables."""
 
     kind: str  # "image", "text" or "table"
     size: int  # pixels of a side, tokens of a text, or columns of a table
@@ -55,15 +59,15 @@ class Input(Protocol):
     ops: tuple[str, ...]  # modules whose TensorFlow operations the exported model needs
 
     def sized(self, size: int | None) -> Input:
-        """Return this input for another size; the default one where `size` is None."""
+        """Return this input for another size, or for the default size if `size` is None."""
 
     def tensor(self) -> keras.KerasTensor:
         """Build the model's symbolic input."""
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.layers.Layer, keras.Model]:
         """Build `pre` (raw input -> what the backbone takes) and the backbone, with the weights of `found`."""
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split as batches the model takes: all of it in order, or the examples of `rows` in theirs.
 
         `view` numbers the augmented versions; what an example looks like depends on its number and view alone.
@@ -83,16 +87,16 @@ class Input(Protocol):
         """Describe the exported endpoints, name -> (function, input signature), over the model's two functions."""
 
     def encode(self, items: Any) -> tuple[str, tf.Tensor]:
-        """Turn raw examples into the name of an endpoint and what it takes."""
+        """Convert raw examples to the name of an endpoint and the array that it takes."""
 
     def served(self, items: Any) -> list[bytes]:
-        """Turn raw examples into what `serving_default` takes."""
+        """Convert raw examples to the array that `serving_default` takes."""
 
-    def explain(self, asked: Any, items: Any) -> list[Any]:
-        """Show where in raw examples the scores of a `attribution.Asked` come from."""
+    def explain(self, asked: Asked, items: Any) -> list[Heat] | list[Words]:
+        """Show where in raw examples the scores of an `attribution.Asked` come from."""
 
     def made_up(self) -> list[Any]:
-        """Return a few raw examples that differ, for a proof where there are no real ones."""
+        """Return a few different artificial raw examples, to check an export without real ones."""
 
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
@@ -100,7 +104,7 @@ class Input(Protocol):
 
 @dataclass(frozen=True)
 class Backbone:
-    """Describe one backbone: everything tlkit needs to know of it, as data.
+    """A backbone: everything tlkit needs to know about it, as data.
 
     Args:
         name: its name in the tables, on the command line, and of its layer in the model.

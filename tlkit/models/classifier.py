@@ -1,4 +1,4 @@
-"""Build: `pre`, a backbone and a head become one plain functional Keras model."""
+"""Build a classifier from an input, a backbone and a head as one plain functional Keras model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class Spec:
-    """State what a classifier was made of; carried as `clf.spec` and written to the artifact.
+    """The parts that a classifier was built from; stored as `clf.spec` and written to the artifact.
 
     Args:
         backbone: the row, its block ends resolved to layer names.
@@ -66,7 +66,7 @@ def table() -> dict[str, Backbone]:
 
 @network.guard()
 def find_backbone(backbone: str | os.PathLike | Backbone) -> Backbone:
-    """Return a row by name, or the user's own as it is.
+    """Return a row by name; a row that is passed in is returned unchanged.
 
     Args:
         backbone: a name from `tlkit backbones`; "keras_hub:NAME" or "keras_cv:NAME" for a preset; the path of a folder
@@ -145,18 +145,18 @@ def classifier(
     target = _target(top := heads.get(head), labels, pairs)
     heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
-    given = (row.input.paired() if pairs else row.input).sized(size)
-    pre, body, origin = base(row, given, weights, top.takes)
+    sized_input = (row.input.paired() if pairs else row.input).sized(size)
+    pre, body, origin = base(row, sized_input, weights, top.takes)
     crown = _head(top, body, target, dropout, hidden)
-    raw = given.tensor()
+    raw = sized_input.tensor()
     clf = keras.Model(raw, crown(body(pre(raw))), name=name or f"{row.name}_{top.name}")
     blocks = row.blocks(body) if callable(row.blocks) else row.blocks
     row = dataclasses.replace(row, blocks=tuple(blocks), params=row.params or body.count_params())
-    return attach(clf, Spec(row, top.name, target, given, resize, origin))
+    return attach(clf, Spec(row, top.name, target, sized_input, resize, origin))
 
 
 def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target, pairs: bool) -> targets.Target:
-    """Return what is learned; for a head that answers tokens, names are tags of words."""
+    """Return the target; for a head that predicts every token, labels are tags of words."""
     if head.tokens and pairs:
         raise InputError(f"head {head.name!r} answers the tokens of single texts, not of pairs; leave pairs out")
     if head.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
@@ -165,26 +165,26 @@ def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target, pair
 
 
 def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
-    """Return a backbone, fitted to its data where they left weights at a path, and what weights it is to have."""
+    """Return a backbone and its weights; for a path to a pretrained autoencoder, the backbone stored there."""
     if row.prepare and weights not in ("pretrained", None):
         return resolve(row.prepare)(row, None, weights, False), "pretrained"
     return row, weights
 
 
 @network.guard()
-def base(row: Backbone, given: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
+def base(row: Backbone, model_input: Input, weights: Any, takes: tuple[str, ...]) -> tuple[Any, keras.Model, str]:
     """Build `pre` and the frozen backbone with its weights, giving only the features that the head takes."""
     environment.check()
     import keras
 
     from tlkit.models.weights import find
 
-    found = find(row, weights, rows=table().values())
-    pre, body = given.assemble(row, found)
+    pretrained = find(row, weights, rows=table().values())
+    pre, body = model_input.assemble(row, pretrained)
     body = keras.Model(body.input, {key: body.output[key] for key in takes}, name=row.name)
     body.trainable = False
     # the file's name, not its path: the note travels in artifacts
-    return pre, body, f"{found.path.name}, {found.origin}, {found.digest}" if found else "random"
+    return pre, body, f"{pretrained.path.name}, {pretrained.origin}, {pretrained.digest}" if pretrained else "random"
 
 
 def _check_options(dropout: float | None, hidden: int | None, resize: str) -> None:

@@ -1,4 +1,4 @@
-"""Named combinations of a backbone and a head. Each returns a plain functional `keras.Model`; each is one line."""
+"""Ready-made combinations of a backbone and a head, all of which return a plain functional `keras.Model`."""
 
 from __future__ import annotations
 

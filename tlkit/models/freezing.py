@@ -1,4 +1,4 @@
-"""What trains and what does not: blocks, unfreezing, and the audit of what was frozen."""
+"""Freeze, unfreeze and audit the blocks of a backbone."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def unfrozen(clf: keras.Model, blocks: int | Literal["all"] = 0) -> Iterator[Non
 
 @dataclass(frozen=True)
 class Part:
-    """Tell of one part of a model what of it trains.
+    """One part of a model, and whether it trains.
 
     Args:
         name: "stem", the last layer of a block, or "head".
@@ -129,7 +129,7 @@ class Part:
 
 @dataclass(frozen=True)
 class FreezeTable:
-    """Hold what of a model trains, part by part from the input to the answer; it shows itself as a table."""
+    """The parts of a model from input to output, and whether they train; printed as a table."""
 
     parts: tuple[Part, ...]
 

@@ -1,4 +1,4 @@
-"""Look through an HDF5 file before Keras reads weights from it, and read them.
+"""Inspect HDF5 files before Keras reads weights from them, and load the weights.
 
 An HDF5 file says how large its data sets are without having to hold them: a few megabytes may declare gigabytes, and
 Keras refuses a single data set only from 4 GiB on, and reads many. So what a file declares is added up first, from its
@@ -20,17 +20,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.utils.archives import DAMAGE, EXPANSION, FLOOR
+from tlkit.utils.archives import ALWAYS_ALLOWED_BYTES, DAMAGE_ERRORS, MAX_EXPANSION
 
 if TYPE_CHECKING:
     import h5py
     import keras
 
-MOST_OBJECTS = 200_000  # groups and data sets
-MOST_DEPTH = 64  # groups within groups; a saved model has some four for each model within a model
-MOST_NAMES = 200_000  # elements of an attribute, such as the names of layers
-SLACK = 4  # times a network's own bytes: an optimizer keeps up to three numbers for each
-LEAST = 16_000_000  # bytes that a file for any network may declare
+MAX_OBJECTS = 200_000  # groups and data sets
+MAX_DEPTH = 64  # of nested groups; a saved model has some four for every nested model
+MAX_ATTRIBUTE_ELEMENTS = 200_000  # such as the names of layers
+# a file may declare so many times the bytes of a network: an optimizer keeps up to three numbers for each weight
+MAX_RATIO = 4
+ALWAYS_ALLOWED_WEIGHT_BYTES = 16_000_000  # that a file for any network may declare
 MEMBER = "model.weights.h5"  # of a .keras file
 KINDS = "biufV"  # of numbers; V stands for the two bytes of a bfloat16
 DEFLATE, SHUFFLE, CHECKSUM = 1, 2, 3  # HDF5's numbers of the filters that are read
@@ -50,12 +51,12 @@ def load(model: keras.Model, path: Path) -> None:
         One of FAULTS: it does not fit the network; `reason` says why.
     """
     check(path, allowance(model))
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.load_weights(str(path))
     # Keras only warns of layers that keep their random weights; where it goes on to an error, that says more
-    if kept := next((each for each in told if issubclass(each.category, UserWarning)), None):
-        raise ValueError(str(kept.message))
+    if warning := next((entry for entry in caught if issubclass(entry.category, UserWarning)), None):
+        raise ValueError(str(warning.message))
 
 
 def allowance(model: keras.Model) -> int:
@@ -65,30 +66,30 @@ def allowance(model: keras.Model) -> int:
     def size(dtype: str) -> int:
         return max(4, np.dtype(dtype).itemsize if dtype in ("float64", "int64", "uint64") else 4)
 
-    own = sum(math.prod(variable.shape) * size(str(variable.dtype)) for variable in model.variables)
-    return LEAST + SLACK * own
+    weight_bytes = sum(math.prod(variable.shape) * size(str(variable.dtype)) for variable in model.variables)
+    return ALWAYS_ALLOWED_WEIGHT_BYTES + MAX_RATIO * weight_bytes
 
 
 def reason(error: BaseException) -> str:
-    """Return in one line why weights were not loaded; Keras puts the cause behind configs and counts of objects."""
-    told = str(error).strip()
-    told = (told.rpartition("Exception encountered:")[2].strip() or told) if "Exception encountered:" in told else told
-    if told.startswith("A total of "):
-        told = told.partition("Example error message for object ")[2]
-        place, _, told = told.partition("\n\n")
-        told = f"{place.rstrip(':')}: {told.strip()}"
-    return told.split("\n")[0][:300] or type(error).__name__
+    """Return in one line why weights were not loaded; in Keras's messages the cause comes after configs and counts."""
+    message = str(error).strip()
+    message = message.rpartition("Exception encountered:")[2].strip() or message
+    if message.startswith("A total of "):
+        message = message.partition("Example error message for object ")[2]
+        path, _, message = message.partition("\n\n")
+        message = f"{path.rstrip(':')}: {message.strip()}"
+    return message.split("\n")[0][:300] or type(error).__name__
 
 
 # === Checking ===
 
 
 def check(source: Path | io.RawIOBase, most: int) -> None:
-    """Look through an HDF5 file; its numbers are not read, and what is compressed is only measured.
+    """Check an HDF5 file without reading its numbers; compressed parts are only measured.
 
     Args:
         source: the file, or its bytes as an open file.
-        most: the bytes that its data sets may declare together.
+        most: the bytes that its data sets may declare in total.
 
     Raises:
         ValueError: links, storage outside the file, more than `most`, too many or too deep groups, values that are
@@ -98,7 +99,7 @@ def check(source: Path | io.RawIOBase, most: int) -> None:
 
     try:
         with h5py.File(source, "r") as file:
-            found = [_looked_at(where, data) for where, data in _sets(file)]
+            found = [_size_and_path(where, data) for where, data in _sets(file)]
             if (total := sum(size for size, _ in found)) > most:
                 raise ValueError(
                     f"its HDF5 data sets declare {total:,} bytes, at most {most:,} are read here; the largest is "
@@ -113,7 +114,7 @@ def check(source: Path | io.RawIOBase, most: int) -> None:
 
 
 def check_archive(path: Path, most: int | None = None) -> None:
-    """Look through the weights in a `.keras` file, as `check` does, without unpacking the archive.
+    """Check the weights in a `.keras` file, as `check` does, without unpacking the archive.
 
     Args:
         path: an archive that `archives.check` let be.
@@ -123,7 +124,7 @@ def check_archive(path: Path, most: int | None = None) -> None:
         ValueError: as `check`, or there are no weights in HDF5.
     """
     if most is None:
-        most = max(FLOOR, EXPANSION * path.stat().st_size)
+        most = max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size)
     try:
         with zipfile.ZipFile(path) as archive:
             if MEMBER not in archive.namelist():
@@ -132,61 +133,63 @@ def check_archive(path: Path, most: int | None = None) -> None:
                 check(member, most)
     except ValueError:
         raise
-    except (OSError, struct.error, *DAMAGE) as error:
+    except (OSError, struct.error, *DAMAGE_ERRORS) as error:
         raise ValueError(f"its {MEMBER} cannot be read ({error})") from error
 
 
 def check_folder(folder: Path) -> None:
-    """Look through the weights in a folder that KerasHub will read.
+    """Check the weights in a folder that KerasHub will read.
 
     Raises:
         ValueError: as `check`, where 20 times a file's own bytes may be declared.
     """
     for path in sorted(folder.glob("*.h5")):
         try:
-            check(path, max(FLOOR, EXPANSION * path.stat().st_size))
+            check(path, max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size))
         except ValueError as error:
             raise ValueError(f"{path.name}: {error}") from error
 
 
 def _sets(top: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Yield the data sets of a file with their places, following no links; each name of one counts anew."""
+    """Yield the data sets of a file with their paths, without following links; every name of a data set counts."""
     import h5py
 
-    waiting, seen = [("", top)], 0
+    waiting, count = [("", top)], 0
     while waiting:
-        place, group = waiting.pop()
-        _check_attributes(place, group)
-        if place.count("/") > MOST_DEPTH:
-            raise ValueError(f"its HDF5 groups lie more than {MOST_DEPTH} deep, from {place[:60]!r} on")
-        if (seen := seen + len(group)) > MOST_OBJECTS:
-            raise ValueError(f"it holds more than {MOST_OBJECTS:,} HDF5 objects")
+        path, group = waiting.pop()
+        _check_attributes(path, group)
+        if path.count("/") > MAX_DEPTH:
+            raise ValueError(f"its HDF5 groups lie more than {MAX_DEPTH} deep, from {path[:60]!r} on")
+        if (count := count + len(group)) > MAX_OBJECTS:
+            raise ValueError(f"it holds more than {MAX_OBJECTS:,} HDF5 objects")
         for name in group:
-            where = f"{place}/{name}"
+            where = f"{path}/{name}"
             link = group.get(name, getclass=True, getlink=True)
             if link is not h5py.HardLink:
                 raise ValueError(f"{where!r:.100} in it is a {link.__name__}, which may lead anywhere")
-            found = group[name]
-            if isinstance(found, h5py.Group):
-                waiting.append((where, found))
-            elif isinstance(found, h5py.Dataset):
-                _check_attributes(where, found)
-                yield where, found
+            member = group[name]
+            if isinstance(member, h5py.Group):
+                waiting.append((where, member))
+            elif isinstance(member, h5py.Dataset):
+                _check_attributes(where, member)
+                yield where, member
             else:
                 raise ValueError(f"{where!r:.100} in it is neither a group nor a data set")
 
 
-def _check_attributes(where: str, found: h5py.Group | h5py.Dataset) -> None:
+def _check_attributes(where: str, item: h5py.Group | h5py.Dataset) -> None:
     import h5py
 
-    for number in range(h5py.h5a.get_num_attrs(found.id)):
-        attribute = h5py.h5a.open(found.id, index=number)
-        if math.prod(attribute.shape or ()) > MOST_NAMES:
-            raise ValueError(f"an attribute of {where or '/'!r:.100} in it has more than {MOST_NAMES:,} elements")
+    for number in range(h5py.h5a.get_num_attrs(item.id)):
+        attribute = h5py.h5a.open(item.id, index=number)
+        if math.prod(attribute.shape or ()) > MAX_ATTRIBUTE_ELEMENTS:
+            raise ValueError(
+                f"an attribute of {where or '/'!r:.100} in it has more than {MAX_ATTRIBUTE_ELEMENTS:,} elements"
+            )
 
 
-def _looked_at(where: str, data: h5py.Dataset) -> tuple[int, str]:
-    """Return the bytes that reading a data set takes, and its place; refuse what is not read."""
+def _size_and_path(where: str, data: h5py.Dataset) -> tuple[int, str]:
+    """Return the bytes needed to read a data set, and its path; raise ValueError if it cannot be read."""
     kind = data.dtype
     if data.external:
         raise ValueError(f"{where!r:.100} in it is an external Dataset, whose numbers lie in another file")
@@ -198,7 +201,7 @@ def _looked_at(where: str, data: h5py.Dataset) -> tuple[int, str]:
 
 
 def _measure(where: str, data: h5py.Dataset) -> None:
-    """Refuse a data set whose compressed chunks hold more than they should: HDF5 itself unpacks them to the end."""
+    """Raise ValueError if compressed chunks hold more than they should: HDF5 itself unpacks them to the end."""
     if data.chunks is None:
         return
     plan = data.id.get_create_plist()
@@ -207,11 +210,11 @@ def _measure(where: str, data: h5py.Dataset) -> None:
         raise ValueError(f"{where!r:.100} in it is compressed in a way that is not read; save it with gzip, or plainly")
     size = math.prod(data.chunks) * data.dtype.itemsize
     for number in range(data.id.get_num_chunks()):
-        about = data.id.get_chunk_info(number)
-        if about.size > 2 * size + 1024:
-            raise ValueError(f"{where!r:.100} in it has a chunk of {about.size:,} bytes for {size:,}")
-        if DEFLATE in filters and not about.filter_mask & 1 << filters.index(DEFLATE):
-            packed = data.id.read_direct_chunk(about.chunk_offset)[1]
+        chunk = data.id.get_chunk_info(number)
+        if chunk.size > 2 * size + 1024:
+            raise ValueError(f"{where!r:.100} in it has a chunk of {chunk.size:,} bytes for {size:,}")
+        if DEFLATE in filters and not chunk.filter_mask & 1 << filters.index(DEFLATE):
+            packed = data.id.read_direct_chunk(chunk.chunk_offset)[1]
             # a checksum made before the numbers were compressed adds four bytes
             if len(zlib.decompressobj().decompress(packed, size + 5)) > size + 4:
                 raise ValueError(

@@ -1,4 +1,4 @@
-"""The heads: what turns a backbone's features into answers. Each is one function and one row of HEADS."""
+"""Heads, which turn a backbone's features into predictions: one function and one row of HEADS for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Head:
-    """Describe one head.
+    """A head.
 
     Args:
         name: its name in the table and on the command line.
@@ -106,7 +106,7 @@ HEADS: dict[str, Head] = {
 
 
 def get(head: str | Head) -> Head:
-    """Return a head by name, or the user's own as it is.
+    """Return a head by name; a head that is passed in is returned unchanged.
 
     Raises:
         InputError: no such name; the nearest ones are named.
@@ -119,7 +119,7 @@ def get(head: str | Head) -> Head:
 
 
 def check_fit(head: Head, features: tuple[str, ...], backbone: str, task: str | None = None) -> None:
-    """Refuse a head that reads what the backbone does not give, or answers what is not to be learned.
+    """Raise InputError if a head needs features that the backbone does not give, or does not suit the task.
 
     Args:
         head: the head.
@@ -131,10 +131,10 @@ def check_fit(head: Head, features: tuple[str, ...], backbone: str, task: str | 
         InputError: naming the heads that do fit.
     """
     if task is not None and head.tokens != (task == "entities"):
-        each = "each token" if head.tokens else "each picture or text as a whole"
+        answered = "each token" if head.tokens else "each picture or text as a whole"
         fitting = sorted(name for name, other in HEADS.items() if other.tokens != head.tokens)
         raise InputError(
-            f"head {head.name!r} answers {each}, which does not suit the target {task}; choose one of: "
+            f"head {head.name!r} answers {answered}, which does not suit the target {task}; choose one of: "
             f"{', '.join(fitting)}"
         )
     if set(head.takes) <= set(features):

@@ -1,4 +1,4 @@
-"""Read the configs of Keras and KerasHub models that other people wrote: each is checked before Keras sees it.
+"""Check configs of Keras and KerasHub models from outside before Keras reads them.
 
 Keras makes of a config whatever class or function of its whole public API the config names, and calls what stands in
 the arguments of a graph's nodes. Its safe mode refuses lambdas and a few names only. So a config may name nothing but
@@ -16,10 +16,10 @@ from tlkit.models import allowed_layers as allowed
 from tlkit.models import hdf5
 from tlkit.utils import archives
 
-MOST_BYTES = 200_000_000  # of a config: a vocabulary of 250,000 words with its merges has 10 million
-MOST_DEPTH = 100  # the rows' configs have 14
-MOST_OBJECTS = 200_000  # dictionaries and lists: the largest row's has 20,000
-MOST_PLACE = 300  # letters of a place that a message names
+MAX_BYTES = 200_000_000  # of a config: a vocabulary of 250,000 words with its merges has 10 million
+MAX_DEPTH = 100  # the rows' configs have 14
+MAX_OBJECTS = 200_000  # dictionaries and lists: the largest row's has 20,000
+MAX_PLACE_LETTERS = 300  # of a place in a config that a message names
 CONFIG = "config.json"
 PLAIN = frozenset((str, int, float, bool, type(None)))
 # what is no class: a tensor of the graph, an array, text as bytes, a slice
@@ -45,11 +45,11 @@ INDICES = ("model.weights.json", "model.safetensors.index.json")
 
 
 class RefusedError(ValueError):
-    """A config that is not handed to Keras; says what stands where in it, and what to do."""
+    """A config that is not passed to Keras; the message names the place, the reason and a remedy."""
 
 
 def reason(error: Exception) -> str:
-    """Return what to say of an error that a library raised: its first line, cut; what is refused is told in full."""
+    """Return the first line of a library's error, cut to fit; the full text of a RefusedError."""
     return str(error) if isinstance(error, RefusedError) else hdf5.reason(error)[:200]
 
 
@@ -62,7 +62,7 @@ def check_archive(path: Path) -> None:
     Raises:
         archives.UnsafeError: the archive must not be unpacked.
         RefusedError: the config names what is not on the list, or is too large.
-        OSError, or one of archives.DAMAGE: the archive cannot be read.
+        OSError, or one of archives.DAMAGE_ERRORS: the archive cannot be read.
     """
     archives.check(path)
     with zipfile.ZipFile(path) as archive:
@@ -70,8 +70,8 @@ def check_archive(path: Path) -> None:
             member = archive.getinfo(CONFIG)
         except KeyError:
             raise RefusedError(f"it holds no {CONFIG}; save the model again with Keras 3") from None
-        if member.file_size > MOST_BYTES:
-            raise RefusedError(f"its {CONFIG} has {member.file_size:,} bytes; at most {MOST_BYTES:,} are read")
+        if member.file_size > MAX_BYTES:
+            raise RefusedError(f"its {CONFIG} has {member.file_size:,} bytes; at most {MAX_BYTES:,} are read")
         data = archive.read(member)
     config = parse(data, f"its {CONFIG}")
     if isinstance(config, dict):
@@ -80,7 +80,7 @@ def check_archive(path: Path) -> None:
 
 
 def check_folder(folder: Path, *names: str) -> None:
-    """Check those files of a preset's folder that Keras or KerasHub would make objects of, or follow to other files.
+    """Check the files in a preset's folder from which Keras or KerasHub would build objects or follow paths.
 
     Args:
         folder: of KerasHub, keras-cv, Hugging Face or timm.
@@ -100,20 +100,20 @@ def check_folder(folder: Path, *names: str) -> None:
         shards = index.get("weight_map") if isinstance(index, dict) else None
         for key, value in shards.items() if isinstance(shards, dict) else ():
             for shard in value if isinstance(value, list) else [value]:
-                if not isinstance(shard, str) or archives.stray(shard):
+                if not isinstance(shard, str) or archives.is_unsafe_name(shard):
                     raise _refused(
                         f"{name}: weight_map.{key[:80]}", f"names {str(shard)[:80]!r}, which is no file beside it"
                     )
 
 
 def _check_preset(config: dict[str, Any], name: str) -> None:
-    """Check one file of a preset, whose outermost object is of the file's own kind."""
+    """Check one file of a preset, whose outermost object must be of the kind of the file."""
     cv = str(config.get("registered_name")).startswith("keras_cv")
     kinds = allowed.CV_BACKBONES if cv else KINDS[name]
     if config.get("class_name") not in kinds:
         raise _refused(name, f"names {_named(config)}, which is none of what this file may hold")
     shards = config.get("weights")  # keras-cv names a file there
-    if shards is not None and (not isinstance(shards, str) or archives.stray(shards)):
+    if shards is not None and (not isinstance(shards, str) or archives.is_unsafe_name(shards)):
         raise _refused(f"{name}: weights", f"names {str(shards)[:80]!r}, which is no file beside it")
     check(config, f"{name}: ", extra=kinds)
 
@@ -121,8 +121,8 @@ def _check_preset(config: dict[str, Any], name: str) -> None:
 def _read(path: Path) -> Any:
     if not path.is_file():
         return None
-    if path.stat().st_size > MOST_BYTES:
-        raise RefusedError(f"{path.name} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read")
+    if path.stat().st_size > MAX_BYTES:
+        raise RefusedError(f"{path.name} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read")
     return parse(path.read_bytes(), path.name)
 
 
@@ -160,7 +160,7 @@ def check(config: Any, place: str = "", *, extra: frozenset[str] = frozenset()) 
 
 
 class _Check:
-    """Hold what stays the same while one config is walked through."""
+    """The state of one check of a config."""
 
     def __init__(self, extra: frozenset[str]) -> None:
         import keras
@@ -168,7 +168,7 @@ class _Check:
         self.registered = keras.saving.get_registered_object
         # a string in a config may stand for one of these, which Keras then calls
         self.others = {name for name, found in keras.saving.get_custom_objects().items() if not _is_own(found)}
-        self.extra, self.left = extra, MOST_OBJECTS
+        self.extra, self.left = extra, MAX_OBJECTS
 
     def value(self, value: Any, place: str, depth: int, node: bool = False) -> None:
         """Check a value; within the arguments of a node, `node`, only tensors and plain values may stand."""
@@ -177,9 +177,9 @@ class _Check:
             self._plain(value, place, node)
             return
         self.left -= 1
-        if self.left < 0 or depth > MOST_DEPTH:
-            what = f"more than {MOST_OBJECTS:,} parts" if self.left < 0 else f"more than {MOST_DEPTH} levels"
-            raise _refused(place, f"is one too many: the config has {what}")
+        if self.left < 0 or depth > MAX_DEPTH:
+            limit = f"more than {MAX_OBJECTS:,} parts" if self.left < 0 else f"more than {MAX_DEPTH} levels"
+            raise _refused(place, f"is one too many: the config has {limit}")
         if kind is list:
             self._list(value, place, depth, node)
         elif "class_name" in value:
@@ -204,7 +204,7 @@ class _Check:
     def _object(self, value: dict[str, Any], place: str, depth: int, node: bool) -> None:
         """Check what describes an object by its class."""
         name = value["class_name"]
-        if not all(isinstance(each, str | None) for each in (name, value.get("module"), value.get("registered_name"))):
+        if not all(isinstance(item, str | None) for item in (name, value.get("module"), value.get("registered_name"))):
             raise _refused(place, "describes an object by what is no name")
         if name is None or ("module" not in value and name not in TENSORS):
             raise _refused(
@@ -250,8 +250,8 @@ class _Check:
         )
         if _is_own(self.registered(registered)):
             return
-        package, _, own = (registered or "").rpartition(">")
-        if own in ("", name) and self._listed(package, module, name):
+        package, _, registered_class = (registered or "").rpartition(">")
+        if registered_class in ("", name) and self._listed(package, module, name):
             return
         if module == "keras.layers" and name in allowed.REFUSED:
             raise _refused(place, f"is a `{name}` layer: {allowed.REFUSED[name]}")
@@ -262,7 +262,7 @@ class _Check:
         )
 
     def _listed(self, package: str, module: str, name: str) -> bool:
-        """Tell whether a class is on the list, by all three of its names."""
+        """Return whether a class is on the list, by all three of its names."""
         library = module.partition(".")[0]
         hub = ("keras_hub", "keras_nlp")  # the later and the earlier name of one library
         if package.partition(".")[0] not in ("", library, *(hub if library in hub else ())):
@@ -274,13 +274,13 @@ class _Check:
         return name in (allowed.OWN if library == "tlkit" else allowed.KERAS).get(module, ())
 
 
-def _is_own(found: Any) -> bool:
-    """Tell whether a class or function was registered or passed in by the program that loads the model."""
-    return found is not None and str(getattr(found, "__module__", "builtins")).partition(".")[0] not in LIBRARIES
+def _is_own(custom: Any) -> bool:
+    """Return whether a class or function was registered or passed in by the program that loads the model."""
+    return custom is not None and str(getattr(custom, "__module__", "builtins")).partition(".")[0] not in LIBRARIES
 
 
 def _within(place: str, key: str) -> str:
-    """Return the place of what stands in an object under a key."""
+    """Return the place of a key within an object."""
     return f"{place}{'' if place[-1:] in ('', ' ') else '.'}{key[:80]}"
 
 
@@ -289,12 +289,12 @@ def _activation(place: str) -> bool:
 
 
 def _named(value: dict[str, Any]) -> str:
-    """Return what a config calls an object, for a message."""
+    """Return the name of an object in a config, for a message."""
     name = value.get("config") if value.get("class_name") == "function" else value.get("class_name")
     shown = f"{value.get('module')}.{name}"[:120]
     return f"the function {shown!r}" if value.get("class_name") == "function" else repr(shown)
 
 
-def _refused(place: str, what: str) -> RefusedError:
-    place = place if len(place) <= MOST_PLACE else f"...{place[-MOST_PLACE:]}"
-    return RefusedError(f"{place.strip(' ') or 'the config'} {what}")
+def _refused(place: str, problem: str) -> RefusedError:
+    place = place if len(place) <= MAX_PLACE_LETTERS else f"...{place[-MAX_PLACE_LETTERS:]}"
+    return RefusedError(f"{place.strip(' ') or 'the config'} {problem}")

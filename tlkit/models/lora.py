@@ -1,4 +1,4 @@
-"""Low-rank additions to frozen projections (LoRA): what trains in an opened block in place of all its weights.
+"""Low-rank adaptation (LoRA): small factors that train in an unfrozen block in place of all its weights.
 
 Source: https://arxiv.org/abs/2106.09685. The layers and their arithmetic are Keras's own.
 """
@@ -35,12 +35,12 @@ def enable(backbone: keras.Model, rank: int) -> None:
 
 
 def enabled(backbone: keras.Model) -> bool:
-    """Tell whether a backbone has additions."""
+    """Return whether a backbone has low-rank factors."""
     return next(_layers(backbone), None) is not None
 
 
 def hold(layer: Any) -> None:
-    """Freeze all weights of a block but, where it is open, its additions."""
+    """Freeze all weights of a block, except its low-rank factors if it is unfrozen."""
     for variable in layer.weights:
         variable.trainable = layer.trainable and variable.name in FACTORS
 

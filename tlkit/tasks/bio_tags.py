@@ -1,4 +1,4 @@
-"""Tags of words, "B-PER", "I-PER", "O": the schemes they are written in, and the entities they mean."""
+"""BIO tags of words, such as "B-PER", "I-PER" and "O": their schemes, and the entities they mark."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ALONE = frozenset("SU")  # the only one
 
 
 def parted(tag: str) -> tuple[str, str]:
-    """Return prefix and type of a tag, "B" and "PER" of "B-PER"; both are empty outside of entities, or of no tag."""
+    """Return prefix and type of a tag, such as "B" and "PER" for "B-PER"; both are "" for "O" and for invalid tags."""
     match = TAG.fullmatch(tag)
     return (match[1], match[2]) if match else ("", "")
 
 
 def is_tag(text: str) -> bool:
-    """Tell whether a text is the tag of a word in any of the schemes."""
+    """Return whether a text is a tag in any of the schemes."""
     return text == OUTSIDE or TAG.fullmatch(text) is not None
 
 
 def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return the entities that BIO tags mean: type, number of the first word, number after the last.
+    """Return the entities that BIO tags mark: type, number of the first word, number after the last.
 
     An I- that follows no tag of its type begins an entity, as the CoNLL shared tasks score it.
     """
@@ -48,12 +48,12 @@ def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def labels(kinds: Iterable[str]) -> tuple[str, ...]:
-    """Return the tags of types of entities: "O", and B- and I- of each."""
+    """Return the tags for types of entities: "O", and B- and I- for each type."""
     return (OUTSIDE, *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
 
 
 def fault(names: Sequence[str]) -> str:
-    """Say why names are not BIO tags, "O" first and a B- for each I-; "" where they are."""
+    """Return why names are not BIO tags ("O" first, and a B- for each I-); "" if they are."""
     if not names or names[0] != OUTSIDE:
         return f"the first tag must be O, not {names[0] if names else 'missing'!r}"
     for name in names[1:]:
@@ -69,7 +69,7 @@ def fault(names: Sequence[str]) -> str:
 
 
 def scheme(sentences: Iterable[Sequence[str]], source: str) -> str:
-    """Tell what scheme tags are in: "BIO" (IOB2), "IOB1", "IOBES", "BMES" or "BILOU".
+    """Return the scheme of tags: "BIO" (IOB2), "IOB1", "IOBES", "BMES" or "BILOU".
 
     Raises:
         DataError: tags of no scheme, of several, or none but O.

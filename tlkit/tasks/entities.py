@@ -1,4 +1,4 @@
-"""Entities in texts: a BIO tag for every word, learned and answered at the first of the word's tokens.
+"""Named entities: token classification with a BIO tag for every word, predicted at the word's first token.
 
 Words are what whitespace separates. A tokenizer cuts a word into subwords, each word for itself; where each word begins
 among the tokens of its text follows from how many subwords the words before it have. The exported model counts them in
@@ -190,7 +190,7 @@ class Entities(Target):
         }
 
     def predictions(self, given: Mapping[str, Any]) -> list[EntitiesPrediction]:
-        """Give the entities of each text."""
+        """Return the entities of every text."""
         told = zip(*(np.asarray(given[name]) for name in ("tokens", "tags", "probabilities")), strict=True)
         return [_prediction(*row) for row in told]
 
@@ -199,7 +199,7 @@ class Entities(Target):
 
 
 def subwords(pre: Any, texts: tf.Tensor, special: Any = None) -> tf.Tensor:
-    """Count the tokens of words (n,) that are tokenized alone, less the special ones of any text: int32 (n,).
+    """Count the tokens of words (n,), tokenized on their own, without special tokens: int32 (n,).
 
     `special` is their number; that of an empty text by default.
     """
@@ -212,12 +212,12 @@ def subwords(pre: Any, texts: tf.Tensor, special: Any = None) -> tf.Tensor:
 
 
 def _spaced(text: Sequence[str]) -> list[str]:
-    """Put a space before each word but the first, as it stands in the text: byte pairs begin with it."""
+    """Put a space before every word but the first, as in the text, since byte pairs include it."""
     return [f" {word}" if number else word for number, word in enumerate(text)]
 
 
 def _counted(pre: Any, texts: Sequence[Sequence[str]]) -> dict[str, int]:
-    """Return how many subwords each different word has."""
+    """Return the number of subwords of every distinct word."""
     different = sorted({word for text in texts for word in _spaced(text)})
     special = int(_tokens(pre, [""])[0])
     return dict(zip(different, (_tokens(pre, different) - special).tolist(), strict=True))

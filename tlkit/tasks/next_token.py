@@ -1,4 +1,4 @@
-"""What a language model learns: each token of a reply, or of a summary, from what stands before it."""
+"""Next-token prediction: learn every token of a reply or of a summary from the tokens before it."""
 
 from __future__ import annotations
 
@@ -122,11 +122,11 @@ class NextToken(Target):
         return tf.reduce_sum(tf.reduce_sum(right, -1) / tf.maximum(tf.reduce_sum(counts, -1), 1.0))
 
     def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Give `logits` (batch, tokens, vocabulary)."""
+        """Return `logits` (batch, tokens, vocabulary)."""
         return {"logits": answer}
 
     def predictions(self, given: Mapping[str, Any]) -> list[TextPrediction]:
-        """Give the text written for each prompt."""
+        """Return the text generated for every prompt."""
         rows = zip(np.asarray(given["text"]), np.asarray(given["dropped"]), strict=True)
         return [TextPrediction(text.decode("utf-8", "replace"), int(dropped)) for text, dropped in rows]
 

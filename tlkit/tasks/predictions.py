@@ -1,4 +1,4 @@
-"""What a model answers to one example, by what it learned."""
+"""Predictions: the results of `predict`, for every task."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tlkit.utils.escaping import line
 
 @dataclass(frozen=True)
 class Prediction:
-    """State one answer.
+    """The predicted label of one example.
 
     Args:
-        label: the most probable label; None where it is less probable than the threshold that was asked for.
+        label: the most probable label; None if it is less probable than the requested threshold.
         probability: of the most probable label.
         top_k: the most probable labels with their probabilities, best first.
     """
@@ -25,13 +25,13 @@ class Prediction:
         return f"{'?' if self.label is None else line(self.label)}\t{self.probability:.4f}"
 
     def unless_below(self, threshold: float) -> Prediction:
-        """Return the answer, without its label where it is less probable than `threshold`."""
+        """Return the prediction, with label None if it is less probable than `threshold`."""
         return self if self.probability >= threshold else replace(self, label=None)
 
 
 @dataclass(frozen=True)
 class TagsPrediction:
-    """State the tags of one example.
+    """The predicted tags of one example.
 
     Args:
         tags: those with a probability of at least a half, the most probable first; often none.
@@ -48,10 +48,10 @@ class TagsPrediction:
 
 @dataclass(frozen=True)
 class ValuePrediction:
-    """State one predicted number.
+    """The predicted number of one example.
 
     Args:
-        name: of what it is.
+        name: the name of the quantity.
         value: in the unit of the training data.
     """
 
@@ -64,13 +64,13 @@ class ValuePrediction:
 
 @dataclass(frozen=True)
 class Span:
-    """State one entity that was found in a text.
+    """One predicted entity in a text.
 
     Args:
         text: its words, joined by spaces.
         type: such as "PER".
         start, end: the numbers of its first word and of the one after its last.
-        probability: the lowest of those of its words' tags.
+        probability: the lowest probability among the tags of its words.
     """
 
     text: str
@@ -82,7 +82,7 @@ class Span:
 
 @dataclass(frozen=True)
 class EntitiesPrediction:
-    """State the entities of one text.
+    """The predicted entities of one text.
 
     Args:
         tokens: the words of the text.
@@ -104,7 +104,7 @@ class EntitiesPrediction:
 
 @dataclass(frozen=True)
 class TextPrediction:
-    """State one text that was written.
+    """One generated text.
 
     Args:
         text: the reply to a prompt, or the summary of a document.

@@ -1,4 +1,4 @@
-"""What is learned: one label, several labels (tags) or a number; each with its output layer, loss, figure and answers.
+"""Targets: one label, several labels (tags) or a number, with their output layers, losses, figures and predictions.
 
 A target is what `Data.target` gives and a factory takes in place of class names:
 
@@ -28,13 +28,13 @@ OUTPUTS = ("probabilities", "value", "unit", "logits")
 
 
 class Target(Protocol):
-    """What differs by task; its subclasses are frozen dataclasses, so that they compare by what they hold.
+    """Everything that depends on the target. Its subclasses are frozen dataclasses, so they compare by value.
 
     Attributes:
         labels: the names of the classes or tags, or the one name of the number.
         name: "label", "tags" or "value".
-        figure: what is told of every epoch beside the loss: "accuracy", or "mae" (mean absolute error).
-        output_name: what the exported model calls its plain answers: "probabilities" or "value".
+        figure: the figure reported for every epoch besides the loss: "accuracy", or "mae" (mean absolute error).
+        output_name: the name of the exported model's plain output: "probabilities" or "value".
         dtype, shape: of the truth of one example.
         noun: what a model learns, as messages say it: "one label".
         card: what the model card says of it.
@@ -95,7 +95,7 @@ class Target(Protocol):
         return split.labels
 
     def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Close a head: (batch, channels) -> what the model answers."""
+        """Add the last layers of a head: (batch, channels) -> the output of the model."""
 
     def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
         """Return the loss of each example: (batch,)."""
@@ -104,10 +104,10 @@ class Target(Protocol):
         """Return the sum of `figure` over the examples of a batch."""
 
     def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Name what an exported model answers."""
+        """Return the outputs of an exported model by name."""
 
     def predictions(self, given: Mapping[str, Any]) -> list[Any]:
-        """Turn what an exported model answered into one prediction for each example."""
+        """Convert the outputs of an exported model to one prediction for every example."""
 
     def facts(self) -> dict[str, Any]:
         """Return the arguments, besides the labels, that build this target again."""
@@ -187,14 +187,14 @@ class Label(Target):
         return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(answer, -1), truth), tf.float32))
 
     def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Give `probabilities` (batch, classes), `label` (batch,), and the best few, `top_k_...` (batch, k)."""
+        """Return `probabilities` (batch, classes), `label` (batch,), and the best few, `top_k_...` (batch, k)."""
         import tensorflow as tf
 
         best = tf.gather(tf.constant(self.labels), tf.argmax(answer, -1))
         return {"probabilities": answer, "label": best, **ranked(answer, self.labels)}
 
     def predictions(self, given: Mapping[str, Any]) -> list[Prediction]:
-        """Give the most probable label of each example."""
+        """Return the most probable label of every example."""
         return [Prediction(*top[0], top) for top in tops(given)]
 
     def facts(self) -> dict[str, Any]:
@@ -274,11 +274,11 @@ class Tags(Target):
         return tf.reduce_sum(tf.reduce_mean(right, -1))
 
     def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Give `probabilities` (batch, tags), `chosen` (batch, tags), and the best few, `top_k_...` (batch, k)."""
+        """Return `probabilities` (batch, tags), `chosen` (batch, tags), and the best few, `top_k_...` (batch, k)."""
         return {"probabilities": answer, "chosen": answer >= THRESHOLD, **ranked(answer, self.labels)}
 
     def predictions(self, given: Mapping[str, Any]) -> list[TagsPrediction]:
-        """Give the tags of each example."""
+        """Return the tags of every example."""
         rows = np.asarray(given["probabilities"])
         order = [[place for place in np.argsort(-row, kind="stable") if row[place] >= THRESHOLD] for row in rows]
         chosen = [tuple(self.labels[place] for place in places) for places in order]
@@ -362,11 +362,11 @@ class Value(Target):
         return tf.reduce_sum(tf.abs(answer[..., 0] - truth))
 
     def served(self, answer: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Give `value` (batch,)."""
+        """Return `value` (batch,)."""
         return {"value": answer[..., 0]}
 
     def predictions(self, given: Mapping[str, Any]) -> list[ValuePrediction]:
-        """Give the number of each example."""
+        """Return the number of every example."""
         return [ValuePrediction(self.labels[0], float(value)) for value in np.asarray(given["value"])]
 
     def facts(self) -> dict[str, Any]:
@@ -375,10 +375,10 @@ class Value(Target):
 
 
 def of(labels: int | Iterable[str] | Target) -> Target:
-    """Return a target as it is; names, or a number n that stands for "0" to "n-1", as those of classes.
+    """Return a target unchanged; turn names, or a number n for the names "0" to "n-1", into a `Label`.
 
     Raises:
-        InputError: fewer than two classes, or a name that stands twice.
+        InputError: there are fewer than two classes, or a name occurs twice.
     """
     if hasattr(labels, "output_name"):
         return labels

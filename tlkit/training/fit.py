@@ -23,7 +23,7 @@ from tlkit.training.checkpoint import Keeper, restore
 from tlkit.training.planning import Plan, Request, Stage
 from tlkit.utils import environment
 from tlkit.utils.html_format import cell, concatenate, table
-from tlkit.utils.progress import Progress, Telling, examples_bar
+from tlkit.utils.progress import Progress, ProgressReporter, examples_bar
 
 if TYPE_CHECKING:
     import os
@@ -128,7 +128,7 @@ def fit(
     weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight, clf.spec.target)
     each_phase = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
     versions = options.views(views, how, phases)
-    request = Request(phases, how, versions, compute, each_phase, Telling(progress), tensorboard)
+    request = Request(phases, how, versions, compute, each_phase, ProgressReporter(progress), tensorboard)
     return _train(clf, data, request, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
 
@@ -170,7 +170,7 @@ def _estimate(clf: keras.Model, plan: Plan, keeper: Keeper) -> None:
     telling = plan.request.telling
     if telling.wanted and not plan.resumed and estimate.worth(plan):
         facts = estimate.measured(clf, plan, check=keeper.stop.check)
-        telling.tell("estimate", facts, estimate.text(facts))
+        telling.report("estimate", facts, estimate.text(facts))
 
 
 # === The frozen part ===
@@ -225,7 +225,7 @@ def _phases(
                 tell = _teller(phase, asked.target.figure, telling, log, keeper.over)
                 _phase(clf, phase, stage, features[stage.depth], asked, keeper, tell=tell)
                 records, summary = keeper.progress.done[-1]
-                telling.tell("phase", summary, _over(records, summary))
+                telling.report("phase", summary, _over(records, summary))
 
 
 def _phase(
@@ -252,7 +252,9 @@ def _phase(
     keeper.finish(found.records, summary, stage.tail)
 
 
-def _teller(phase: Phase, figure: str, telling: Telling, log: tensorboard.Log, over: int) -> Callable[[dict], None]:
+def _teller(
+    phase: Phase, figure: str, telling: ProgressReporter, log: tensorboard.Log, over: int
+) -> Callable[[dict], None]:
     """Return what tells of an epoch of a phase, before which so many epochs are over."""
 
     def tell(record: dict) -> None:

@@ -18,7 +18,7 @@ from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfrozen
 from tlkit.training import loop, options, steps
 from tlkit.training.checkpoint import Keeper
-from tlkit.utils.progress import Telling
+from tlkit.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     import os
@@ -49,7 +49,7 @@ class Request:
     views: Sequence[int]
     compute: Compute
     loop: loop.Options
-    telling: Telling
+    telling: ProgressReporter
     tensorboard: str | os.PathLike | None = None
 
     def settings(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What any program needs: files, downloads, progress, escaping. Knows nothing of learning; imports only errors."""
+"""Files, downloads, progress, escaping: what any program needs. Knows nothing of learning; imports only errors."""

@@ -1,4 +1,4 @@
-"""Digests of arrays and of plain values."""
+"""Digests of arrays and of JSON values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 
 def combined(facts: Mapping[str, Any]) -> str:
-    """Digest plain facts: SHA-256 in hexadecimal."""
+    """Return the SHA-256 of a mapping of JSON values, in hexadecimal."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 def array(values: np.ndarray) -> str:
-    """Digest an array: SHA-256 in hexadecimal."""
-    total = hashlib.sha256(f"{values.dtype} {values.shape}".encode())
-    total.update(np.ascontiguousarray(values).data)
-    return total.hexdigest()
+    """Return the SHA-256 of an array, its type and shape included, in hexadecimal."""
+    digest = hashlib.sha256(f"{values.dtype} {values.shape}".encode())
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()

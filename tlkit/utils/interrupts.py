@@ -1,4 +1,4 @@
-"""Ctrl-C, heard between two steps: the first asks to stop where nothing is lost, the second stops at once."""
+"""Stop cleanly on Ctrl-C: the first one after the current step, so that nothing is lost, the second at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tlkit.utils.progress import say
 
 
 class Stop:
-    """Tell whether somebody wants the work to stop.
+    """A flag that the user has asked the work to stop.
 
     Attributes:
         asked: set by the first Ctrl-C, or SIGTERM, while `listening`.
@@ -25,21 +25,21 @@ class Stop:
         self.asked = self.insisted = False
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt where a stop was asked for."""
+        """Raise KeyboardInterrupt if a stop was asked for."""
         if self.asked:
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def listening(stop: Stop) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM inside the block set `stop.asked` only; a second one acts as ever.
+    """Make the first Ctrl-C or SIGTERM inside the block only set `stop.asked`; a second one acts as usual.
 
-    What was ignored stays ignored, as Ctrl-C is under `nohup` and in the background of a shell. Python lets the main
-    thread alone handle signals; in any other thread the block changes nothing.
+    Ignored signals stay ignored, such as Ctrl-C under `nohup` or in a background job. Python handles signals in the
+    main thread only; in any other thread the block changes nothing.
 
     Raises:
-        KeyboardInterrupt: of the second one, also where TensorFlow, interrupted in the middle of compiling, made
-            another exception of it.
+        KeyboardInterrupt: at the second one, also if TensorFlow, interrupted while compiling, turned it into another
+            exception.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -47,19 +47,19 @@ def listening(stop: Stop) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
 
-    def hear(number: int, frame: Any) -> None:
+    def on_first(number: int, frame: Any) -> None:
         stop.asked = True
-        for each, handler in before.items():
-            signal.signal(each, insist if callable(handler) else handler)
-        _say("\nstopping after this step; once more stops at once\n")
+        for signal_number, handler in before.items():
+            signal.signal(signal_number, on_second if callable(handler) else handler)
+        _say("\nstopping after this step; press Ctrl-C again to stop at once\n")
 
-    def insist(number: int, frame: Any) -> None:
+    def on_second(number: int, frame: Any) -> None:
         stop.insisted = True
         before[number](number, frame)
 
     try:
         for number in before:
-            signal.signal(number, hear)
+            signal.signal(number, on_first)
         yield
     except Exception:
         if stop.insisted:
@@ -71,7 +71,7 @@ def listening(stop: Stop) -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    """Write to standard error, in the middle of another writing to it too, which its buffer refuses to hear of."""
+    """Write to standard error, even in the middle of another write, during which its buffer raises RuntimeError."""
     try:
         say(text, to=sys.stderr, end="", flush=True)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Import what "module:name" names when it is first used."""
+"""Import "module:name" on first use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def resolve(reference: str | Callable) -> Callable:
-    """Return what "module:attribute" names, or a callable as it is."""
+    """Return the function or class that "module:attribute" names; a callable is returned unchanged."""
     if callable(reference):
         return reference
     module, _, attribute = reference.partition(":")

@@ -1,4 +1,4 @@
-"""Folders and files, on this machine or at an address such as gs://bucket/folder, which TensorFlow's layer reads."""
+"""List and read local paths and cloud addresses such as gs://bucket/folder alike; the latter through TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from tlkit.errors import DataError
 from tlkit.utils import network, regular_files
 
-# Left behind by other programs, in no class of their own.
+# left behind by other programs
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Name one thing in a folder: its own name, its path, and whether it is a folder (a link to one counts)."""
+    """An entry of a folder: its name, its path, and whether it is a folder or a link to one."""
 
     name: str
     path: str
@@ -24,54 +24,54 @@ class Entry:
 
 
 def is_remote(path: str) -> bool:
-    """Tell an address from a path of this machine."""
+    """Return whether a path is an address such as gs://bucket/folder."""
     return "://" in path
 
 
 def is_folder(path: str) -> bool:
-    """Tell whether there is a folder.
+    """Return whether there is a folder at a path or address.
 
     Raises:
-        DataError: TensorFlow has no file system for such an address, or it does not answer.
+        DataError: TensorFlow has no file system for the address, or it does not answer.
     """
     return _remote("isdir", path) if is_remote(path) else os.path.isdir(path)
 
 
 def check_name(path: str) -> None:
-    """Raise DataError for a path that is no UTF-8, which TensorFlow does not take and no table or report can hold."""
+    """Raise DataError for a path that is not UTF-8, which TensorFlow, tables and reports cannot handle."""
     if not regular_files.is_utf8(path):
-        raise DataError(f"{regular_files.shown(path)} is no UTF-8; rename it")
+        raise DataError(f"{regular_files.shown(path)} is not UTF-8; rename it")
 
 
 def exists(path: str) -> bool:
-    """Tell whether there is anything; raises as `is_folder` does."""
+    """Return whether a path or address exists; raise DataError as `is_folder` does."""
     return _remote("exists", path) if is_remote(path) else os.path.lexists(path)
 
 
 def visible(folder: str) -> list[Entry]:
-    """List what lies in a folder, sorted by name, without hidden files and what other programs leave behind.
+    """List a folder, sorted by name, without hidden files and leftovers of other programs.
 
     Raises:
-        DataError: it cannot be listed.
+        DataError: the folder cannot be listed.
     """
     try:
-        found = list(_entries(folder))
+        entries = list(_entries(folder))
     except OSError as error:
         raise DataError(f"cannot list {folder}: {error.strerror}; check the path and its permissions") from error
-    found = [entry for entry in found if not entry.name.startswith(".") and entry.name.lower() not in _LITTER]
-    return sorted(found, key=lambda entry: entry.name)
+    entries = [entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in _LITTER]
+    return sorted(entries, key=lambda entry: entry.name)
 
 
 def below(folder: str) -> Iterator[str]:
-    """List the files below a folder at any depth, in order; a folder that links lead to again is entered once."""
+    """Yield the files below a folder at any depth, in order; a folder that links lead to again is entered once."""
     entered: set[str] = set()
 
-    def walk(place: str) -> Iterator[str]:
-        real = place if is_remote(place) else os.path.realpath(place)
+    def walk(path: str) -> Iterator[str]:
+        real = path if is_remote(path) else os.path.realpath(path)
         if real in entered:
             return
         entered.add(real)
-        for entry in visible(place):
+        for entry in visible(path):
             if entry.folder:
                 yield from walk(entry.path)
             else:
@@ -94,7 +94,7 @@ def _entries(folder: str) -> Iterator[Entry]:
 def _remote(function: str, path: str) -> bool | list[str]:
     import tensorflow as tf
 
-    network.address(path)
+    network.check_address(path)
     try:
         return getattr(tf.io.gfile, function)(path)
     except tf.errors.OpError as error:
@@ -105,14 +105,14 @@ def _remote(function: str, path: str) -> bool | list[str]:
 
 
 def content(path: str | Path) -> bytes:
-    """Return what a file holds, also at an address such as gs://bucket/a.jpg; raise DataError where it cannot be."""
+    """Read the bytes of a file, also at an address such as gs://bucket/a.jpg; raise DataError if that fails."""
     import tensorflow as tf
 
-    network.address(str(path))
+    network.check_address(str(path))
     try:
         if "://" in str(path):
             return tf.io.gfile.GFile(str(path), "rb").read()
-        return regular_files.content(path, most=regular_files.MOST_PICTURE)
+        return regular_files.content(path, most=regular_files.MAX_IMAGE_BYTES)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", error)
         raise DataError(f"cannot read {path}: {reason}; check the path and its permissions") from error

@@ -1,4 +1,4 @@
-"""Open files that anybody may have left there: regular ones only, within a bound, and never one that blocks.
+"""Open regular files of limited size only: no pipe or device that would block, no link that leads out of a folder.
 
 A pipe waits for a writer, `/dev/zero` never ends, and a link may lead to either. All readers of tlkit open by this
 module whatever they read with Python; what they cannot open they tell in one line.
@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-MOST_JSON = 64 << 20  # bytes; no file of tlkit comes near
-MOST_RECORDS = 1 << 30  # bytes of a table that a run writes, such as splits.csv: some millions of examples
-MOST_PICTURE = 1 << 30  # bytes of an encoded picture
-MOST_TABLE = 4 << 30  # bytes of a table or text of a person's own; all of it is held in memory
+MAX_JSON_BYTES = 64 << 20  # no file of tlkit comes near it
+MAX_RECORD_BYTES = 1 << 30  # of a table that a run writes, such as splits.csv: some millions of examples
+MAX_IMAGE_BYTES = 1 << 30  # of an encoded picture
+MAX_TABLE_BYTES = 4 << 30  # of a user's table or text; all of it is held in memory
 # Without O_NONBLOCK opening a pipe waits for its other end; without O_NOCTTY a terminal might become our own.
-FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
-KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
+SPECIAL_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 REASONS = {
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.ENAMETOOLONG: "the name is too long",
@@ -31,12 +31,12 @@ REASONS = {
 
 
 def why(error: BaseException) -> str:
-    """Return what a system error says, without its number and path."""
+    """Return the reason a system error gives, without its number and path."""
     return getattr(error, "strerror", None) or str(error)
 
 
 def shown(name: str | os.PathLike) -> str:
-    """Return a path with its bytes that are no UTF-8 written out, as in `caf\\xe9`, so that all can print it."""
+    """Return a path that any stream can print: bytes that are not UTF-8 are written out, as in `caf\\xe9`."""
     try:
         return os.fspath(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # halves of letters that stand for no byte; no file has such a name
@@ -44,7 +44,7 @@ def shown(name: str | os.PathLike) -> str:
 
 
 def is_utf8(name: str | os.PathLike) -> bool:
-    """Tell whether a path is sound Unicode; of one that is not, TensorFlow takes nothing and no text holds it."""
+    """Return whether a path is valid Unicode; TensorFlow and text files cannot handle any other."""
     try:
         os.fspath(name).encode()
     except UnicodeEncodeError:
@@ -53,7 +53,7 @@ def is_utf8(name: str | os.PathLike) -> bool:
 
 
 def fault(path: str | os.PathLike) -> str:
-    """Return why nothing can have such a path, or ""."""
+    """Return why no file can have this path, or ""."""
     try:
         if "\0" in os.fspath(path):
             return "a name cannot hold a NUL character"
@@ -65,45 +65,45 @@ def fault(path: str | os.PathLike) -> str:
 
 @contextlib.contextmanager
 def regular(
-    path: str | os.PathLike, *, most: int | None = MOST_JSON, within: str | os.PathLike | None = None
+    path: str | os.PathLike, *, most: int | None = MAX_JSON_BYTES, within: str | os.PathLike | None = None
 ) -> Iterator[BinaryIO]:
     """Open a regular file, or a link to one, and yield it.
 
     Args:
         path: the file.
-        most: bytes that it may have; None for any number, for what is not read as a whole.
+        most: the bytes it may have; None for no limit, if it is not read as a whole.
         within: a folder that a link must not lead out of.
 
     Raises:
         OSError: it cannot be opened, is a folder, a pipe, a device or a socket, is larger, or leads outside; `why`
-            tells which.
+            gives the reason.
     """
-    with _told(path):
+    with _plain_reasons(path):
         if within is not None and not _inside(path, within):
             raise OSError(errno.ELOOP, f"it is a link that leads out of {shown(within)}")
-        _check_kind(os.stat(path))  # before it is opened: that alone may move a device
-        with open(os.open(path, FLAGS), "rb") as file:
-            found = os.fstat(file.fileno())
-            _check_kind(found)  # of what was opened, whatever has taken its place meanwhile
-            if most is not None and found.st_size > most:
-                raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes, at most {most:,} are read")
+        _check_kind(os.stat(path))  # before opening it, which alone may set a device in motion
+        with open(os.open(path, OPEN_FLAGS), "rb") as file:
+            status = os.fstat(file.fileno())
+            _check_kind(status)  # again, as the path may lead to another file by now
+            if most is not None and status.st_size > most:
+                raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes, at most {most:,} are read")
             yield file
 
 
-def content(path: str | os.PathLike, *, most: int = MOST_JSON, within: str | os.PathLike | None = None) -> bytes:
-    """Return what a regular file holds; raises as `regular` does, also where the file grows beyond the bound."""
+def content(path: str | os.PathLike, *, most: int = MAX_JSON_BYTES, within: str | os.PathLike | None = None) -> bytes:
+    """Return the content of a regular file; raise OSError as `regular` does, also if it grows beyond the limit."""
     with regular(path, most=most, within=within) as file:
-        found = file.read(most + 1)
-        if len(found) > most:
+        data = file.read(most + 1)
+        if len(data) > most:
             raise OSError(errno.EFBIG, f"it has more than {most:,} bytes; no more are read")
-        return found
+        return data
 
 
 def parsed(text: str | bytes) -> Any:
-    """Read JSON in which a number that is not finite, as NaN or 1e999, stands for null.
+    """Parse JSON; a number that is not finite, such as NaN or 1e999, becomes None.
 
     Raises:
-        ValueError: it is no JSON, holds a whole number of thousands of digits, or is nested too deeply.
+        ValueError: it is not JSON, holds an integer of thousands of digits, or is nested too deeply.
     """
     try:
         return json.loads(text, parse_float=_finite, parse_constant=lambda _: None)
@@ -111,8 +111,8 @@ def parsed(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def read_json(path: str | os.PathLike, *, most: int = MOST_JSON, within: str | os.PathLike | None = None) -> Any:
-    """Read a regular file of JSON; raises OSError as `regular` and ValueError as `parsed` does."""
+def read_json(path: str | os.PathLike, *, most: int = MAX_JSON_BYTES, within: str | os.PathLike | None = None) -> Any:
+    """Read a regular JSON file; raise OSError as `regular` and ValueError as `parsed` does."""
     return parsed(content(path, most=most, within=within).decode("utf-8"))
 
 
@@ -122,8 +122,8 @@ def _finite(text: str) -> float | None:
 
 
 @contextlib.contextmanager
-def _told(path: str | os.PathLike) -> Iterator[None]:
-    """Let impossible names raise what the system raises of others, and word the rarer reasons plainly."""
+def _plain_reasons(path: str | os.PathLike) -> Iterator[None]:
+    """Raise OSError for impossible names too, and put the rarer reasons of the system in plain words."""
     if wrong := fault(path):
         raise OSError(errno.EINVAL, wrong)
     try:
@@ -134,12 +134,12 @@ def _told(path: str | os.PathLike) -> Iterator[None]:
         raise
 
 
-def _check_kind(found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode):
+def _check_kind(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
         raise OSError(errno.EISDIR, "it is a folder, not a file")
-    if not stat.S_ISREG(found.st_mode):
-        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise OSError(errno.EINVAL, f"it is no regular file but {kind}")
+    if not stat.S_ISREG(status.st_mode):
+        kind = SPECIAL_FILES.get(stat.S_IFMT(status.st_mode), "something else")
+        raise OSError(errno.EINVAL, f"it is not a regular file but {kind}")
 
 
 def _inside(path: str | os.PathLike, folder: str | os.PathLike) -> bool:

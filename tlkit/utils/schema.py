@@ -1,9 +1,8 @@
-"""Compare JSON values, which anybody may have written, with the form they should have.
+"""Validate JSON values against a schema.
 
-A form is a type or an annotation (`int`, `str | None`, `Literal["a", "b"]`, `Sequence[int]`), [the form of each item],
-(the form of the first item, of the second, ...), or {key: form}, where "*" stands for any key. Keys beyond a form are
-let be; a whole number passes for a float, and nothing else for anything else. No number is infinite, NaN or beyond 63
-bits.
+A schema is a type or an annotation (`int`, `str | None`, `Literal["a", "b"]`, `Sequence[int]`), [the schema of every
+item], (the schema of the first item, of the second, ...), or {key: schema}, where "*" stands for any key. Additional
+keys are allowed. An integer is valid as a float. No number may be infinite, NaN or of more than 63 bits.
 """
 
 from __future__ import annotations
@@ -14,26 +13,27 @@ from itertools import repeat
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-MOST = 2**63 - 1  # a whole number beyond it counts nothing, and becomes no float and no item of an array
+MAX_INTEGER = 2**63 - 1  # the largest that fits into an array
 
 
 def mismatches(value: Any, form: Any, where: str = "") -> Iterator[str]:
-    """Yield where a value differs from a form.
+    """Yield the points in which a value does not match a schema.
 
     Args:
-        value: what was read.
-        form: as above.
-        where: what the value is called.
+        value: the JSON value.
+        form: the schema, as described above.
+        where: the name of the value, for the sentences.
 
     Returns:
-        Sentences such as "labels[1] is of type int, not str", the first of which is to be relied on: what comes after
-        it may follow from it.
+        Sentences such as "labels[1] is of type int, not str". Rely on the first only: the others may follow from it.
     """
     kind = type(form) if isinstance(form, list | tuple | dict) else form
     if not _fits(value, list if kind is tuple else kind):
-        told = repr(value[:100]) if isinstance(value, str) and get_origin(kind) else f"of type {type(value).__name__}"
-        yield f"{where or 'it'} is {told}, not {_name(kind)}"
-    elif type(value) is int and not -MOST <= value <= MOST:
+        description = (
+            repr(value[:100]) if isinstance(value, str) and get_origin(kind) else f"of type {type(value).__name__}"
+        )
+        yield f"{where or 'it'} is {description}, not {_name(kind)}"
+    elif type(value) is int and not -MAX_INTEGER <= value <= MAX_INTEGER:
         yield f"{where or 'it'} is a number of more than 63 bits"
     elif type(value) is float and not math.isfinite(value):
         yield f"{where or 'it'} is not a finite number"
@@ -52,7 +52,7 @@ def mismatches(value: Any, form: Any, where: str = "") -> Iterator[str]:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Tell whether a value is of a type or an annotation."""
+    """Return whether a value is of a type or matches an annotation."""
     inner = get_args(kind)
     if (origin := get_origin(kind)) is Literal:
         return any(type(value) is type(one) and value == one for one in inner)
@@ -64,7 +64,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _name(kind: Any) -> str:
-    """Return what a person calls a type or an annotation."""
+    """Return a readable name of a type or an annotation."""
     inner = get_args(kind)
     if (origin := get_origin(kind)) is Literal:
         return " or ".join(map(repr, inner))

@@ -1,1 +1,1 @@
-"""One file for each kind of source that examples are read from. Imports what `data` imports, and `data`."""
+"""Readers of data sets, one file for each kind of source. Imports what `data` imports, and `data`."""

@@ -26,7 +26,7 @@ def arrays(
     splitting: Splitting | None = None,
     task: str = "label",
 ) -> Data:
-    """Make a data set of what is already in memory.
+    """Build a data set from arrays in memory.
 
     Args:
         x: pictures, (n, height, width), (n, height, width, 1) or (n, height, width, 3), 0..255; or n texts; or n pairs
@@ -62,13 +62,13 @@ def arrays(
     items, kind = _examples(x)
     if len(items) != len(values):
         raise errors.InputError(f"x has {len(items)} examples and y has {len(values)} labels; make them match")
-    seen, splitting = example_info.look(items, kind), settled(seed, splitting)
+    traits, splitting = example_info.look(items, kind), settled(seed, splitting)
     if groups is not None:
         if len(groups) != len(items):
             raise errors.InputError(f"x has {len(items)} examples and groups has {len(groups)} values; make them match")
-        seen = replace(seen, groups=example_info.strings([str(group) for group in groups]))
+        traits = replace(traits, groups=example_info.strings([str(group) for group in groups]))
         splitting = replace(splitting, group_by="groups")
-    return assemble({"train": Part(items, values, seen)}, About(kind, "arrays", task=task), splitting, labels=labels)
+    return assemble({"train": Part(items, values, traits)}, About(kind, "arrays", task=task), splitting, labels=labels)
 
 
 def _examples(x: Any) -> tuple[list[str] | np.ndarray, str]:

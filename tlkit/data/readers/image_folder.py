@@ -1,4 +1,4 @@
-"""Read pictures from folders, one folder for each class."""
+"""Read pictures in class folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tlkit.errors import DataError
 from tlkit.utils import files, paths, regular_files
 from tlkit.utils.progress import counted
 
-NAMED = 50  # letters of a file's name that go into that of its copy, which may be longer
+MAX_NAME_LETTERS = 50  # of a file name that are used in the name of its converted copy
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
@@ -64,58 +64,58 @@ def image_folder(path: str | Path, *, seed: int = 0, splitting: Splitting | None
     _same_classes(layout, root)
     parts, unreadable = {}, _astray(root, layout)
     for name, classes in layout.items():
-        found = [(file, label) for label, group in classes.items() for file in group]
-        odd = [file for file, _ in found if not regular_files.is_utf8(file)]
+        labelled = [(file, label) for label, group in classes.items() for file in group]
+        odd = [file for file, _ in labelled if not regular_files.is_utf8(file)]
         unreadable += [
-            (regular_files.shown(file.removeprefix(f"{root}/")), "its name is no UTF-8; rename it") for file in odd
+            (regular_files.shown(file.removeprefix(f"{root}/")), "its name is not UTF-8; rename it") for file in odd
         ]
-        found = [one for one in found if regular_files.is_utf8(one[0])]
-        sources, labels = [file for file, _ in found], [label for _, label in found]
+        labelled = [pair for pair in labelled if regular_files.is_utf8(pair[0])]
+        sources, labels = [file for file, _ in labelled], [label for _, label in labelled]
         names = [source.removeprefix(f"{root}/") for source in sources]
-        items, seen, reasons = pictures(sources, names)
+        items, traits, reasons = pictures(sources, names)
         unreadable += [(names[number], reason) for number, reason in reasons.items()]
-        kept = [label for number, label in enumerate(labels) if number not in reasons]
-        if items and (lost := sorted(set(classes) - set(kept))):
+        readable = [label for number, label in enumerate(labels) if number not in reasons]
+        if items and (lost := sorted(set(classes) - set(readable))):
             raise DataError(
                 f"no file of the class {lost[0]!r} in {root} can be read ({unreadable[-1][0]}: {unreadable[-1][1]}); "
                 f"replace them or remove the folder"
             )
-        parts[name] = Part(items, kept, seen)
-    about = About("image", str(path), unreadable=tuple(unreadable))
-    return assemble(parts, about, settled(seed, splitting), strict=strict)
+        parts[name] = Part(items, readable, traits)
+    info = About("image", str(path), unreadable=tuple(unreadable))
+    return assemble(parts, info, settled(seed, splitting), strict=strict)
 
 
 def pictures(
     sources: Sequence[str | bytes], names: Sequence[str] | None = None
 ) -> tuple[list[str | bytes], Traits, dict[int, str]]:
-    """Try to decode pictures, several at a time, and look at them.
+    """Decode pictures, several at a time, and compute their traits.
 
     Args:
         sources: paths or contents of files.
-        names: what they are called; their numbers by default.
+        names: their names; their numbers by default.
 
     Returns:
-        What can be read, in order: paths, contents, or paths of converted copies; what was seen of these; and
-        number -> reason for the rest.
+        The readable pictures in order, as paths, contents, or paths of converted copies; their traits; and
+        number -> reason for the others.
     """
     names = [str(number) for number in range(len(sources))] if names is None else names
-    kept, digests, looks, called, reasons = [], [], [], [], {}
+    readable, digests, looks, called, reasons = [], [], [], [], {}
     answers = example_info.in_blocks(_picture, sources)
     for number, answer in enumerate(counted(answers, "checking pictures", len(sources))):
         if isinstance(answer, DataError):
             reasons[number] = str(answer)
             continue
         item, digest, look = answer
-        kept.append(item)
+        readable.append(item)
         digests.append(digest)
         looks.append(look)
         called.append(names[number])
-    seen = Traits(example_info.strings(called), example_info.digests(digests), None, np.array(looks, LOOK))
-    return kept, seen, reasons
+    traits = Traits(example_info.strings(called), example_info.digests(digests), None, np.array(looks, LOOK))
+    return readable, traits, reasons
 
 
 def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataError:
-    """Return what is read in place of a source, its digest and its look; or why it cannot be read."""
+    """Return the item to read for a source, its digest and its look; or the reason why it cannot be read."""
     from tlkit.data import images
 
     try:
@@ -129,7 +129,11 @@ def _picture(source: str | bytes) -> tuple[str | bytes, bytes, tuple] | DataErro
     if ready is data:
         return source, *facts
     # In memory, a folder of converted photographs would take many times its size on disk.
-    copy = files.cache_home() / "pictures" / f"{Path(source).stem[:NAMED]}-{hashlib.sha256(data).hexdigest()[:16]}.png"
+    copy = (
+        files.cache_home()
+        / "pictures"
+        / f"{Path(source).stem[:MAX_NAME_LETTERS]}-{hashlib.sha256(data).hexdigest()[:16]}.png"
+    )
     if not copy.is_file():
         with files.atomic(copy) as temporary:
             temporary.write_bytes(ready)
@@ -144,11 +148,11 @@ def _folders(folder: str) -> dict[str, str]:
 
 
 def _layout(root: str) -> dict[str, list[str]]:
-    """Return, for each split, the folders that hold its class folders."""
+    """Return the folders of the class folders, by split."""
     inside = _folders(root)
     if not inside:
-        what = "files but no subfolders" if paths.visible(root) else "nothing"
-        raise DataError(f"{root} holds {what}; put the pictures of each class into a subfolder of its own")
+        content = "files but no subfolders" if paths.visible(root) else "nothing"
+        raise DataError(f"{root} holds {content}; put the pictures of each class into a subfolder of its own")
     splits: dict[str, list[str]] = {}
     for name in inside:
         if name.lower() in SPLIT_NAMES:
@@ -172,17 +176,17 @@ def _classes(folders: Sequence[str]) -> dict[str, list[str]]:
             raise DataError(f"{folder} has no subfolders; put the pictures of each class into a subfolder of its own")
         for name, path in inside.items():
             if not regular_files.is_utf8(name):
-                raise DataError(f"the class folder {regular_files.shown(path)} has a name that is no UTF-8; rename it")
+                raise DataError(f"the class folder {regular_files.shown(path)} has a name that is not UTF-8; rename it")
             classes.setdefault(name, []).extend(counted(paths.below(path), f"listing {name}"))
-    if empty := [name for name, found in classes.items() if not found]:
+    if empty := [name for name, pictures_ in classes.items() if not pictures_]:
         raise DataError(f"the class folder {empty[0]!r} in {folders[0]} is empty; add pictures or remove it")
     return classes
 
 
 def _astray(root: str, layout: dict[str, dict[str, list[str]]]) -> list[tuple[str, str]]:
-    """List pictures that lie beside the class folders."""
+    """Return the pictures that are in no class folder."""
     places = {root, *(entry.path for entry in paths.visible(root) if entry.folder and layout.keys() > {"train"})}
-    beside = [entry for place in sorted(places) for entry in paths.visible(place) if not entry.folder]
+    beside = [entry for folder in sorted(places) for entry in paths.visible(folder) if not entry.folder]
     named = [entry.path for entry in beside if Path(entry.name).suffix.lower() in SUFFIXES]
     return [
         (regular_files.shown(path.removeprefix(f"{root}/")), "it lies beside the class folders, in none of them")

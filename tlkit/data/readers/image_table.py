@@ -1,4 +1,4 @@
-"""Read pictures from a manifest: a table of their paths and labels."""
+"""Read pictures listed in a table with their paths and labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tlkit.config import Splitting
 from tlkit.data import example_info, label_parsing, table_file, table_labels
-from tlkit.data.assemble import SHOWN, About, assemble
+from tlkit.data.assemble import MAX_NAMES_SHOWN, About, assemble
 from tlkit.data.readers import image_folder, tabular
 from tlkit.data.readers.text_table import TEXT_COLUMNS
 from tlkit.data.splits import Data
@@ -24,7 +24,7 @@ IMAGE_COLUMNS = (
     *("image", "image_path", "image_file", "img", "img_path", "photo", "picture"),
     *("path", "filepath", "file_path", "file", "filename", "file_name"),
 )
-PEEK = 20  # rows that tell what a table holds
+ROWS_TO_GUESS_FROM = 20  # what a table holds
 
 
 def image_table(
@@ -66,18 +66,20 @@ def image_table(
     label = table_file.column(table, label_column, table_labels.COLUMNS[label_parsing.known(task)], "label_column")
     splitting = settled(seed, splitting)
     group = None if splitting.group_by is None else table_file.column(table, splitting.group_by, (), "group_by")
-    found, lost, note = table_labels.examples(table, label, group, lambda row: _path(row, image), task)
+    rows, lost, note = table_labels.examples(table, label, group, lambda row: _path(row, image), task)
     base = os.path.dirname(table.path) if root is None else os.fspath(root)
     paths.check_name(base)
-    pictures, repeated = _once(found, base)
+    pictures, repeated = _once(rows, base)
     pictures, missing = _present(pictures, table.path, base or ".")
-    items, seen, reasons = image_folder.pictures([one.place for one in pictures], [one.name for one in pictures])
+    items, traits, reasons = image_folder.pictures(
+        [picture.place for picture in pictures], [picture.name for picture in pictures]
+    )
     lost += missing + [(pictures[number].name, reason) for number, reason in reasons.items()]
-    kept = [one.row for number, one in enumerate(pictures) if number not in reasons]
-    _check_classes(found, kept, table.path, lost)
-    parts = table_labels.parts(kept, items, seen, grouped=group is not None)
-    about = About("image", str(path), f"{note} {repeated}".strip(), tuple(lost), task=task)
-    return assemble(parts, about, splitting, labels=[label] if task == "value" else None, strict=strict)
+    readable = [picture.row for number, picture in enumerate(pictures) if number not in reasons]
+    _check_classes(rows, readable, table.path, lost)
+    parts = table_labels.parts(readable, items, traits, grouped=group is not None)
+    info = About("image", str(path), f"{note} {repeated}".strip(), tuple(lost), task=task)
+    return assemble(parts, info, splitting, labels=[label] if task == "value" else None, strict=strict)
 
 
 def kind_of(
@@ -87,7 +89,7 @@ def kind_of(
     image_column: str | None = None,
     root: str | Path | None = None,
 ) -> Literal["image", "text", "table"]:
-    """Tell whether a table lists picture files or holds texts; a folder holds pictures.
+    """Return the kind of data in a table, "image", "text" or "table"; a folder holds pictures.
 
     A table lists pictures where it has a column of a name that `image_table` knows, most of whose first values end
     like picture files or exist, and none of a name that `text_table` knows. Without either, it is one for `table` where
@@ -106,7 +108,7 @@ def kind_of(
         return "image"
     if text_column is not None:
         return "text"
-    table = table_file.read(path, first=PEEK)
+    table = table_file.read(path, first=ROWS_TO_GUESS_FROM)
     image = table_file.guess(table, IMAGE_COLUMNS)
     if image is not None and table_file.guess(table, TEXT_COLUMNS) is None:
         base = os.path.dirname(table.path) if root is None else os.fspath(root)
@@ -128,7 +130,7 @@ class _Picture:
 
 
 def _path(row: dict[str, Any], image: str) -> tuple[str, str]:
-    """Return the path of a row, and why it has none."""
+    """Return the path of a row, and the reason if it has none."""
     value = row.get(image)
     if not isinstance(value, str) or not value.strip():
         return "", f"no path in the column {image!r}"
@@ -141,51 +143,56 @@ def _joined(base: str, value: str) -> str:
 
 
 def _like_picture(value: str, base: str) -> bool:
-    place = _joined(base, value.strip())
+    path = _joined(base, value.strip())
     return Path(value.strip()).suffix.lower() in image_folder.SUFFIXES or (
-        not paths.is_remote(place) and os.path.isfile(place)
+        not paths.is_remote(path) and os.path.isfile(path)
     )
 
 
-def _once(found: Sequence[Row], base: str) -> tuple[list[_Picture], str]:
-    """Return the pictures without rows that repeat another, each with a name of its own; and a note."""
-    kept, seen, names = [], set(), set()
-    for row in found:
-        place = _joined(base, row.value)
-        same = place if paths.is_remote(place) else os.path.normpath(place)
-        if (same, row.label, row.split) in seen:
+def _once(rows: Sequence[Row], base: str) -> tuple[list[_Picture], str]:
+    """Return the pictures without repeated rows, with unique names, and a note on the repeated ones."""
+    distinct, keys, names = [], set(), set()
+    for row in rows:
+        path = _joined(base, row.value)
+        same = path if paths.is_remote(path) else os.path.normpath(path)
+        if (same, row.label, row.split) in keys:
             continue
-        seen.add((same, row.label, row.split))
-        kept.append(_Picture(row, place, f"{row.value} (line {row.line})" if row.value in names else row.value))
+        keys.add((same, row.label, row.split))
+        distinct.append(_Picture(row, path, f"{row.value} (line {row.line})" if row.value in names else row.value))
         names.add(row.value)
-    repeats = len(found) - len(kept)
-    return kept, f"{repeats:,} rows list a picture again, with the same label, and were left out." if repeats else ""
+    repeats = len(rows) - len(distinct)
+    return (
+        distinct,
+        f"{repeats:,} rows list a picture again, with the same label, and were left out." if repeats else "",
+    )
 
 
 def _present(pictures: Sequence[_Picture], path: str, base: str) -> tuple[list[_Picture], list[tuple[str, str]]]:
-    """Return the pictures that exist, and name and reason of the others."""
-    there = list(example_info.in_blocks(lambda one: paths.exists(one.place), pictures))
-    missing = [one for one, is_there in zip(pictures, there, strict=True) if not is_there]
+    """Return the pictures that exist, and name and reason of the missing ones."""
+    existing = list(example_info.in_blocks(lambda picture: paths.exists(picture.place), pictures))
+    missing = [picture for picture, exists in zip(pictures, existing, strict=True) if not exists]
     if 2 * len(missing) > len(pictures):
-        shown = ", ".join([*(one.place for one in missing[:SHOWN]), *["..."] * (len(missing) > SHOWN)])
+        shown = ", ".join(
+            [*(picture.place for picture in missing[:MAX_NAMES_SHOWN]), *["..."] * (len(missing) > MAX_NAMES_SHOWN)]
+        )
         raise DataError(
             f"{len(missing):,} of the {len(pictures):,} pictures that {path} lists are not there: {shown}; relative "
             f"paths start from {base}, unless root= names another folder"
         )
-    kept = [one for one, is_there in zip(pictures, there, strict=True) if is_there]
-    return kept, [(one.name, f"there is no file {one.place}") for one in missing]
+    present = [picture for picture, exists in zip(pictures, existing, strict=True) if exists]
+    return present, [(picture.name, f"there is no file {picture.place}") for picture in missing]
 
 
-def _check_classes(found: Sequence[Row], kept: Sequence[Row], path: str, lost: Sequence[tuple[str, str]]) -> None:
-    if any(isinstance(row.label, float) for row in found):  # values
+def _check_classes(rows: Sequence[Row], readable: Sequence[Row], path: str, lost: Sequence[tuple[str, str]]) -> None:
+    if any(isinstance(row.label, float) for row in rows):  # values
         return
-    names = {row: row.label if isinstance(row.label, tuple) else (str(row.label),) for row in found}
-    gone = sorted({name for row in found for name in names[row]} - {name for row in kept for name in names[row]})
-    if not kept or not gone:
+    names = {row: row.label if isinstance(row.label, tuple) else (str(row.label),) for row in rows}
+    gone = sorted({name for row in rows for name in names[row]} - {name for row in readable for name in names[row]})
+    if not readable or not gone:
         return
-    one = next(row.value for row in found if gone[0] in names[row])
-    what = "tag" if isinstance(kept[0].label, tuple) else "class"
+    example = next(row.value for row in rows if gone[0] in names[row])
+    kind = "tag" if isinstance(readable[0].label, tuple) else "class"
     raise DataError(
-        f"no picture of the {what} {gone[0]!r} in {path} can be read ({one}: {dict(lost)[one]}); replace them or "
-        f"remove their rows"
+        f"no picture of the {kind} {gone[0]!r} in {path} can be read ({example}: {dict(lost)[example]}); replace them "
+        f"or remove their rows"
     )

@@ -1,4 +1,4 @@
-"""Read a table of numbers and categories, whose rows are the examples: CSV, TSV or JSON lines."""
+"""Read a table of numbers and categories: CSV, TSV or JSON lines, one example in every row."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tlkit.data.table_source import Source
 from tlkit.errors import DataError, InputError
 
 LABELS = (*table_labels.LABEL_COLUMNS, "fraud", "is_fraud", "isfraud", "anomaly", "is_anomaly", "outlier", "y")
-CATEGORIES = 100  # the most different texts of a column; more are names or remarks
-NUMBERS = 0.9  # share of the cells from which on a column is one of numbers, and the others are mistakes
+MAX_CATEGORIES = 100  # of a column; more different texts are names or remarks
+MIN_NUMERIC_SHARE = 0.9  # of the cells of a column of numbers; its other cells are mistakes
 
 
 def table(
@@ -71,26 +71,26 @@ def table(
     for name in (*ignore, *categorical):
         table_file.column(read, name, (), "ignore")
     taken = {label, group, table_file.guess(read, ["split"]), *ignore}
-    found = _like(read, like) if like is not None else _columns(read, taken, set(categorical))
-    parts, lost, note = _labelled(read, label, group, found)
-    others, more = _unlabeled(read, label, found)
+    columns = _like(read, like) if like is not None else _columns(read, taken, set(categorical))
+    parts, lost, note = _labelled(read, label, group, columns)
+    others, more = _unlabeled(read, label, columns)
     _check_varied([*(part.items for part in parts.values()), *([] if others is None else [others])], read.path)
     data = assemble(parts, About("table", str(path), note, (*lost, *more)), splitting, strict=strict)
-    return replace(data, columns=found, unlabeled=others)
+    return replace(data, columns=columns, unlabeled=others)
 
 
 def _labelled(
-    read: table_file.Table, label: str, group: str | None, found: Sequence[Column]
+    read: table_file.Table, label: str, group: str | None, columns: Sequence[Column]
 ) -> tuple[dict[str, Part], list[tuple[str, str]], str]:
-    """Return the rows with a label by split, name and reason of those that cannot be read, and a note."""
+    """Return the rows with a label by split, name and reason of the unreadable ones, and a note."""
     named = [(line, row) for line, row in read.rows if not table_columns.is_missing(row.get(label))]
     if not named:
         raise DataError(f"no row of {read.path} has a label in the column {label!r}; give some rows theirs")
-    known, lost, note = table_labels.examples(replace(read, rows=named), label, group, lambda row: _row(row, found))
-    items = _array([row.value for row in known], found)
-    seen = example_info.look(items, "table", [f"line {row.line}" for row in known])
-    parts = table_labels.parts(known, items, seen, grouped=group is not None)
-    return {name: replace(part, items=_array(part.items, found)) for name, part in parts.items()}, lost, note
+    known, lost, note = table_labels.examples(replace(read, rows=named), label, group, lambda row: _row(row, columns))
+    items = _array([row.value for row in known], columns)
+    traits = example_info.look(items, "table", [f"line {row.line}" for row in known])
+    parts = table_labels.parts(known, items, traits, grouped=group is not None)
+    return {name: replace(part, items=_array(part.items, columns)) for name, part in parts.items()}, lost, note
 
 
 def _check_varied(parts: Sequence[np.ndarray], path: str) -> None:
@@ -99,38 +99,38 @@ def _check_varied(parts: Sequence[np.ndarray], path: str) -> None:
         raise DataError(f"every column of {path} holds the same in all rows: there is nothing to learn from; add some")
 
 
-def _array(values: Sequence[Any], found: Sequence[Column]) -> np.ndarray:
-    return np.array(values, np.float32).reshape(len(values), len(found))
+def _array(values: Sequence[Any], columns: Sequence[Column]) -> np.ndarray:
+    return np.array(values, np.float32).reshape(len(values), len(columns))
 
 
 def _unlabeled(
-    read: table_file.Table, label: str, found: Sequence[Column]
+    read: table_file.Table, label: str, columns: Sequence[Column]
 ) -> tuple[np.ndarray | None, list[tuple[str, str]]]:
-    """Return the rows without a label, None for none, and name and reason of those that cannot be read."""
+    """Return the rows without a label (None if there are none), and name and reason of the unreadable ones."""
     items, lost = [], []
     for line, row in read.rows:
         if table_columns.is_missing(row.get(label)):
-            item, reason = _row(row, found)
+            item, reason = _row(row, columns)
             if reason:
                 lost.append((f"line {line}", reason))
             else:
                 items.append(item)
-    return (_array(items, found) if items else None), lost
+    return (_array(items, columns) if items else None), lost
 
 
-def _row(row: dict[str, Any], found: Sequence[Column]) -> tuple[list[float], str]:
-    """Return the numbers of a row, and why it has none."""
+def _row(row: dict[str, Any], columns: Sequence[Column]) -> tuple[list[float], str]:
+    """Return the numbers of a row, and the reason if it cannot be read."""
     try:
-        return [column.number(row.get(column.name)) for column in found], ""
+        return [column.number(row.get(column.name)) for column in columns], ""
     except InputError as error:
         return [], str(error)
 
 
 def is_numeric(read: table_file.Table) -> bool:
-    """Tell whether a table has labels, and nothing but numbers and missing cells beside them."""
+    """Return whether a table has labels, and besides them only numbers and missing cells."""
     label = table_file.guess(read, LABELS)
-    rest = set(read.columns) - {label, table_file.guess(read, ["split"])}
-    cells = [row.get(name) for _, row in read.rows for name in rest]
+    features = set(read.columns) - {label, table_file.guess(read, ["split"])}
+    cells = [row.get(name) for _, row in read.rows for name in features]
     known = [table_columns.as_number(cell) is not None for cell in cells if not table_columns.is_missing(cell)]
     return label is not None and bool(known) and all(known)
 
@@ -150,12 +150,12 @@ def _columns(read: table_file.Table, taken: set[str | None], categorical: set[st
         raise DataError(f"{read.path} has no column besides that of the labels; add what is to be learned from")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{read.path} has more than one column called {twice[0]!r}; give each a name of its own")
-    found = [_column(read, name, name in categorical) for name in names]
-    return tuple(found)
+    columns = [_column(read, name, name in categorical) for name in names]
+    return tuple(columns)
 
 
 def _column(read: table_file.Table, name: str, categorical: bool) -> Column:
-    """Tell numbers from categories.
+    """Return the typed column: numbers or categories.
 
     Raises:
         DataError: more different texts than categories may have, or lists in the cells.
@@ -167,12 +167,12 @@ def _column(read: table_file.Table, name: str, categorical: bool) -> Column:
             f"ignore=[{name!r}]"
         )
     texts = [cell for cell in cells if isinstance(cell, bool) or table_columns.as_number(cell) is None]
-    if not categorical and len(texts) <= (1 - NUMBERS) * len(cells):
+    if not categorical and len(texts) <= (1 - MIN_NUMERIC_SHARE) * len(cells):
         return Column(name)
     names = sorted({table_columns.written(cell) for cell in cells})
-    if len(names) > CATEGORIES:
+    if len(names) > MAX_CATEGORIES:
         raise DataError(
             f"the column {name!r} of {read.path} holds {len(names):,} different texts, such as {names[0][:40]!r} and "
-            f"{names[-1][:40]!r}; categories are {CATEGORIES} at most: leave it out with ignore=[{name!r}]"
+            f"{names[-1][:40]!r}; categories are {MAX_CATEGORIES} at most: leave it out with ignore=[{name!r}]"
         )
     return Column(name, tuple(names))

@@ -1,4 +1,4 @@
-"""Read pairs of texts to write from: prompts and replies, documents and summaries; or plain texts to continue."""
+"""Read dialogues and summaries for text generation, or plain texts to continue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROMPTS = ("prompt", "question", "instruction", "input", "user", "human", "conte
 REPLIES = ("response", "reply", "answer", "completion", "output", "assistant", "bot", "target")
 DOCUMENTS = ("document", "article", "text", "body", "content", "dialogue", "source")
 SUMMARIES = ("summary", "abstract", "tldr", "highlights", "headline", "target", "title")
-TASK = "tlkit: task"  # a column that every row is given, as a reader of labels wants one
+TASK = "tlkit: task"  # an added column, since the reader of tables needs a column of labels
 
 
 def dialogues(
@@ -51,11 +51,11 @@ def dialogues(
     Raises:
         DataError: no such file, no such column, or nothing to learn from.
     """
-    place = Path(path)
-    if place.suffix.lower() == ".txt" or (os.path.isdir(place) and any(place.glob("*.txt"))):
-        return _plain(place, settled(seed, splitting), strict)
+    source = Path(path)
+    if source.suffix.lower() == ".txt" or (os.path.isdir(source) and any(source.glob("*.txt"))):
+        return _plain(source, settled(seed, splitting), strict)
     columns = (prompt_column, PROMPTS, "prompt_column"), (reply_column, REPLIES, "reply_column")
-    return _pairs(place, columns, "reply", settled(seed, splitting), strict)
+    return _pairs(source, columns, "reply", settled(seed, splitting), strict)
 
 
 def summaries(
@@ -89,41 +89,41 @@ def _pairs(
     path: Path, columns: Sequence[tuple[str | None, Sequence[str], str]], task: str, splitting: Splitting, strict: bool
 ) -> Data:
     """Read the two columns of one table or of several."""
-    given: dict[str, list[Part]] = {}
+    parts_by_split: dict[str, list[Part]] = {}
     lost: list[tuple[str, str]] = []
     notes: list[str] = []
     for split, table in _tables(path).items():
         names = [table_file.column(table, *column) for column in columns]
         group = None if splitting.group_by is None else table_file.column(table, splitting.group_by, (), "group_by")
         table = replace(table, rows=[(line, {**row, TASK: task}) for line, row in table.rows])
-        found, broken, note = table_labels.examples(table, TASK, group, lambda row, names=names: _pair(row, names))
-        called = [f"{split} line {row.line}".strip() for row in found]
-        items = [row.value for row in found]
+        rows, broken, note = table_labels.examples(table, TASK, group, lambda row, names=names: _pair(row, names))
+        called = [f"{split} line {row.line}".strip() for row in rows]
+        items = [row.value for row in rows]
         for side, part in table_labels.parts(
-            found, items, example_info.look(items, "text", called), grouped=bool(group)
+            rows, items, example_info.look(items, "text", called), grouped=bool(group)
         ).items():
-            given.setdefault(split or side, []).append(part)
+            parts_by_split.setdefault(split or side, []).append(part)
         lost += [(f"{split} {name}".strip(), reason) for name, reason in broken]
         notes += [note] if note else []
-    about = About("text", str(path), " ".join(notes), tuple(lost), task=task)
-    return assemble({side: _joined(parts) for side, parts in given.items()}, about, splitting, strict=strict)
+    info = About("text", str(path), " ".join(notes), tuple(lost), task=task)
+    return assemble({side: _joined(parts) for side, parts in parts_by_split.items()}, info, splitting, strict=strict)
 
 
 def _tables(path: Path) -> Mapping[str, table_file.Table]:
-    """Read the tables, by the split that they hold; "" where a table itself tells."""
+    """Read the tables by their splits; the key is "" if a table has a column for them."""
     if str(path).startswith("tfds:"):
         return tfds.tables(str(path).removeprefix("tfds:"))
     if not os.path.isdir(path):
         return {"": table_file.read(path)}
     files = [file for file in sorted(path.iterdir()) if table_file.is_table(file.name)]
-    found = {SPLIT_NAMES.get(file.name.split(".")[0].lower(), ""): file for file in files}
-    if "train" not in found:
+    tables = {SPLIT_NAMES.get(file.name.split(".")[0].lower(), ""): file for file in files}
+    if "train" not in tables:
         raise DataError(f"{path} holds no table called train; name a table, or call them train, val and test")
-    return {split: table_file.read(file) for split, file in found.items() if split}
+    return {split: table_file.read(file) for split, file in tables.items() if split}
 
 
 def _pair(row: dict[str, Any], names: Sequence[str]) -> tuple[str, str]:
-    """Return the two texts of a row, and why it has none."""
+    """Return the two texts of a row, and the reason if it has none."""
     for name in names:
         value = row.get(name)
         if not isinstance(value, str) or not value.strip():
@@ -159,19 +159,21 @@ def _plain(path: Path, splitting: Splitting, strict: bool) -> Data:
             raise DataError(f"there is no file {path}; check it")
         texts = [text for text in _decoded(path).replace("\r\n", "\n").split("\n\n") if text.strip()]
         named = [(f"text {number}", text) for number, text in enumerate(texts, 1)]
-    kept = [(name, text.strip()) for name, text in named if text.strip() and not table_labels.unfit(text)]
+    usable = [(name, text.strip()) for name, text in named if text.strip() and not table_labels.unfit(text)]
     lost = broken + [
-        (name, table_labels.unfit(text) or "an empty text") for name, text in named if (name, text.strip()) not in kept
+        (name, table_labels.unfit(text) or "an empty text")
+        for name, text in named
+        if (name, text.strip()) not in usable
     ]
-    items = [text for _, text in kept]
-    part = Part(items, ["reply"] * len(items), example_info.look(items, "text", [name for name, _ in kept]))
-    about = About("text", str(path), unreadable=tuple(lost), task="reply")
-    return assemble({"train": part}, about, splitting, strict=strict)
+    items = [text for _, text in usable]
+    part = Part(items, ["reply"] * len(items), example_info.look(items, "text", [name for name, _ in usable]))
+    info = About("text", str(path), unreadable=tuple(lost), task="reply")
+    return assemble({"train": part}, info, splitting, strict=strict)
 
 
 def _decoded(path: Path) -> str:
     try:
-        data = regular_files.content(path, most=regular_files.MOST_TABLE)
+        data = regular_files.content(path, most=regular_files.MAX_TABLE_BYTES)
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {regular_files.why(error)}; check the path and its permissions"

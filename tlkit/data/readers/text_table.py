@@ -1,4 +1,4 @@
-"""Read texts and their labels from a table: CSV, TSV or JSON lines."""
+"""Read texts and labels from a table: CSV, TSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -68,22 +68,22 @@ def text_table(
     label = table_file.column(table, label_column, table_labels.COLUMNS[label_parsing.known(task)], "label_column")
     splitting = settled(seed, splitting)
     group = None if splitting.group_by is None else table_file.column(table, splitting.group_by, (), "group_by")
-    found, lost, note = table_labels.examples(table, label, group, lambda row: _text(row, columns, pairs), task)
-    texts = [row.value for row in found]
-    seen = example_info.look(texts, "text", [f"line {row.line}" for row in found])
-    parts = table_labels.parts(found, texts, seen, grouped=group is not None)
-    about = About("text", str(path), note, tuple(lost), task=task)
-    return assemble(parts, about, splitting, strict=strict, labels=[label] if task == "value" else None)
+    rows, lost, note = table_labels.examples(table, label, group, lambda row: _text(row, columns, pairs), task)
+    texts = [row.value for row in rows]
+    traits = example_info.look(texts, "text", [f"line {row.line}" for row in rows])
+    parts = table_labels.parts(rows, texts, traits, grouped=group is not None)
+    info = About("text", str(path), note, tuple(lost), task=task)
+    return assemble(parts, info, splitting, strict=strict, labels=[label] if task == "value" else None)
 
 
-def _text_columns(table: table_file.Table, given: str | Sequence[str] | None, pairs: bool) -> list[str]:
-    """Return the columns of the texts, which hold no numbers."""
-    if isinstance(given, str) and given not in table.columns and "," in given:
-        given = [name.strip() for name in given.split(",")]
-    names = [given] if given is None or isinstance(given, str) else list(given)
+def _text_columns(table: table_file.Table, text_column: str | Sequence[str] | None, pairs: bool) -> list[str]:
+    """Return the names of the text columns; raise DataError if they hold numbers."""
+    if isinstance(text_column, str) and text_column not in table.columns and "," in text_column:
+        text_column = [name.strip() for name in text_column.split(",")]
+    names = [text_column] if text_column is None or isinstance(text_column, str) else list(text_column)
     if not 1 <= len(names) <= 2:
         raise InputError(
-            f"text_column={given!r} names {len(names)} columns; name one, or two that are read as one text"
+            f"text_column={text_column!r} names {len(names)} columns; name one, or two that are read as one text"
         )
     if pairs and len(names) != 2:
         raise InputError(f"pairs of texts stand in two columns; name both, such as text_column={PAIR}")
@@ -108,7 +108,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _text(row: dict[str, Any], columns: Sequence[str], pairs: bool) -> tuple[str, str]:
-    """Return the text of a row, or its pair, and why it has none."""
+    """Return the text or pair of a row, and the reason if it has none."""
     where = " and ".join(map(repr, columns))
     where = f"the column {where}" if len(columns) == 1 else f"the columns {where}"
     values = [row.get(column) for column in columns]

@@ -1,4 +1,4 @@
-"""Read examples from a tf.data.Dataset, batched or not, whatever it was made of."""
+"""Read examples from a tf.data.Dataset, batched or not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def dataset(
     splitting: Splitting | None = None,
     task: str = "label",
 ) -> Data:
-    """Make a data set of a finite tf.data.Dataset of pairs (x, y), batched or not, by running through it once.
+    """Build a data set from a finite tf.data.Dataset of pairs (x, y), batched or not, by running through it once.
 
     All examples are held in memory: pictures of one size as one array of the pixels' own type, pictures of several
     sizes as PNG files, whose pixels are whole numbers. Where splits are drawn, a pipeline that shuffles anew each time
@@ -59,25 +59,25 @@ def dataset(
         InputError: no tf.data.Dataset, one without end, elements that are no pairs (x, y), or pixels outside 0..255.
         DataError: nothing to learn from, labels that no classifier learns, or a pipeline that fails.
     """
-    given = _given(ds)
-    read = {split: _read(one, where, label_parsing.known(task)) for split, (one, where) in given.items()}
-    items = [item for found, _ in read.values() for item in found]
+    sources = _given(ds)
+    read = {split: _read(one, where, label_parsing.known(task)) for split, (one, where) in sources.items()}
+    items = [item for split_items, _ in read.values() for item in split_items]
     kind, prepare = _form(items)
     parts, lost = {}, []
-    for split, (found, names) in read.items():
-        called = [f"{split} {number}" if isinstance(ds, Mapping) else str(number) for number in range(len(found))]
-        kept, seen, reasons = prepare(found, called)
+    for split, (split_items, names) in read.items():
+        called = [f"{split} {number}" if isinstance(ds, Mapping) else str(number) for number in range(len(split_items))]
+        readable, traits, reasons = prepare(split_items, called)
         lost += [(called[number], reason) for number, reason in reasons.items()]
-        parts[split] = Part(kept, [name for number, name in enumerate(names) if number not in reasons], seen)
-    labels = getattr(given["train"][0], "class_names", None) if labels is None else labels
+        parts[split] = Part(readable, [name for number, name in enumerate(names) if number not in reasons], traits)
+    labels = getattr(sources["train"][0], "class_names", None) if labels is None else labels
     if task != "label":
         parts, labels = _held(task, parts, labels)
-    about = About(kind, "a tf.data.Dataset", unreadable=tuple(lost), task=task)
-    return assemble(parts, about, settled(seed, splitting), labels=labels)
+    info = About(kind, "a tf.data.Dataset", unreadable=tuple(lost), task=task)
+    return assemble(parts, info, settled(seed, splitting), labels=labels)
 
 
 def _given(ds: Any) -> dict[str, tuple[tf.data.Dataset, str]]:
-    """Return the data set of each split, and what messages call it; check what is known before reading."""
+    """Return the data set of every split and its name in messages; check what can be checked before reading."""
     import tensorflow as tf
 
     named = {"train": (ds, "ds")}
@@ -95,13 +95,13 @@ def _given(ds: Any) -> dict[str, tuple[tf.data.Dataset, str]]:
         spec = one.element_spec
         if not (isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(part, tf.TensorSpec) for part in spec)):
             raise InputError(
-                f"the elements of {where} are no pairs (x, y) of tensors but {_told(spec)}; map them to pairs, as in "
-                f"ds.map(lambda element: (element['image'], element['label'])), and unbatch() ragged batches"
+                f"the elements of {where} are no pairs (x, y) of tensors but {_type_names(spec)}; map them to pairs, "
+                f"as in ds.map(lambda element: (element['image'], element['label'])), and unbatch() ragged batches"
             )
     return named
 
 
-def _told(spec: Any) -> str:
+def _type_names(spec: Any) -> str:
     if isinstance(spec, Mapping):
         return f"dictionaries of {', '.join(map(str, spec))}"
     if isinstance(spec, tuple):
@@ -138,10 +138,10 @@ def _held(task: str, parts: dict[str, Part], labels: Sequence[str] | None) -> tu
         rows = [np.asarray(row) for row in part.labels]
         if task == "tags" and rows and rows[0].dtype.kind in "OSU":
             rows = [[name.decode("utf-8", "replace") for name in row.tolist() if name] for row in rows]
-        found, names = label_parsing.held(
+        truths, names = label_parsing.held(
             task, [row.tolist() if isinstance(row, np.ndarray) else row for row in rows], labels
         )
-        made[split] = Part(part.items, found, part.traits)
+        made[split] = Part(part.items, truths, part.traits)
     return made, names
 
 
@@ -177,7 +177,7 @@ def _label(label: Any, where: str) -> str | int | bool:
 
 
 def _form(items: Sequence[Any]) -> tuple[str, Any]:
-    """Return the kind of data, and the function that makes items, traits and reasons of a split's examples."""
+    """Return the kind of data, and the function that turns a split's examples into items, traits and reasons."""
     encoded = [isinstance(item, bytes) for item in items]
     if any(encoded) and not all(encoded):
         raise InputError("one split holds strings and another arrays; give the examples of all splits in one form")
@@ -189,7 +189,7 @@ def _form(items: Sequence[Any]) -> tuple[str, Any]:
 
 
 def _pixels(items: Sequence[np.ndarray]) -> Any:
-    """Check all pictures; return the function that makes one array of a split's, or files where sizes differ."""
+    """Check all pictures; return the function that turns a split's into one array, or into files if sizes differ."""
     from tlkit.data import images
 
     for one in {(item.shape, item.dtype): item for item in items}.values():
@@ -198,10 +198,10 @@ def _pixels(items: Sequence[np.ndarray]) -> Any:
             raise InputError(f"a picture of the shape {one.shape} has no pixels; filter it out")
     extremes = np.array([[item.min() for item in items], [item.max() for item in items]])
     images.check_pixels(extremes[None])
-    form = np.stack if len({item.shape for item in items}) == 1 else lambda found: [_png(item) for item in found]
+    form = np.stack if len({item.shape for item in items}) == 1 else lambda arrays: [_png(item) for item in arrays]
 
-    def prepare(found: list[np.ndarray], called: list[str]) -> tuple[Any, example_info.Traits, dict[int, str]]:
-        made = form(found)
+    def prepare(arrays: list[np.ndarray], called: list[str]) -> tuple[Any, example_info.Traits, dict[int, str]]:
+        made = form(arrays)
         return made, example_info.look(made, "image", called), {}
 
     return prepare

@@ -52,7 +52,7 @@ def tfds(
 
 @network.guard()
 def tables(name: str) -> dict[str, table_file.Table]:
-    """Read what is text in a data set of TensorFlow Datasets, a table for each split.
+    """Read the text features of a data set of TensorFlow Datasets, as one table for every split.
 
     Args:
         name: "cnn_dailymail", "NAME/CONFIG" or "NAME:CONFIG".
@@ -64,21 +64,21 @@ def tables(name: str) -> dict[str, table_file.Table]:
     builder = _prepared(library, name, None)
     features = builder.info.features.items()
     columns = sorted(key for key, one in features if one.shape == () and np.dtype(one.np_dtype).kind == "O")
-    found: dict[str, table_file.Table] = {}
+    by_split: dict[str, table_file.Table] = {}
     for split in _splits(builder):
-        if place := SPLIT_NAMES.get(split):
+        if target_split := SPLIT_NAMES.get(split):
             examples = builder.as_dataset(split=split, shuffle_files=False).map(lambda row: [row[c] for c in columns])
             texts = ([cell.decode("utf-8", "replace") for cell in row] for row in examples.as_numpy_iterator())
             lines = [(number, dict(zip(columns, row, strict=True))) for number, row in enumerate(texts)]
-            found[place] = table_file.Table(f"tfds:{name}", columns, lines, [])
-    return found
+            by_split[target_split] = table_file.Table(f"tfds:{name}", columns, lines, [])
+    return by_split
 
 
 def _prepared(library: Any, name: str, data_dir: str | Path | None) -> Any:
-    """Return the builder of a data set that lies here, downloaded first where it does not."""
+    """Return the builder of a data set on this machine, after downloading it if needed."""
     if os.path.isdir(name):
         return library.builder_from_directory(Path(name))
-    network.address("" if data_dir is None else data_dir)
+    network.check_address("" if data_dir is None else data_dir)
     builder = _builder(library, name, data_dir)
     _prepare(library, builder, name)
     return builder
@@ -110,7 +110,7 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
     if builder.is_prepared():
         return
     remedy = f"prepare it on another machine and copy {builder.data_dir} here"
-    network.refuse(f"the data set {name} is not fetched", remedy)
+    network.refuse_if_offline(f"the data set {name} is not fetched", remedy)
     # A host that does not answer would be tried for minutes.
     for address in list(getattr(builder, "url_infos", None) or {})[:1]:
         if not download.reachable(address):
@@ -126,35 +126,35 @@ def _prepare(library: Any, builder: Any, name: str) -> None:
 
 
 def _read(library: Any, builder: Any, name: str, splitting: Splitting, strict: bool) -> Data:
-    what, label, kind = _keys(library, builder.info, name)
+    item_key, label, kind = _keys(library, builder.info, name)
     names = getattr(builder.info.features[label], "names", None)
-    decoders = {what: library.decode.SkipDecoding()} if kind == "image" else None
-    given: dict[str, Part] = {}
+    decoders = {item_key: library.decode.SkipDecoding()} if kind == "image" else None
+    parts: dict[str, Part] = {}
     unreadable, skipped = [], []
     for split in _splits(builder):
-        place = SPLIT_NAMES.get(split)
-        read = _examples(builder, split, (what, label), decoders) if place else ([], [])
+        target_split = SPLIT_NAMES.get(split)
+        read = _examples(builder, split, (item_key, label), decoders) if target_split else ([], [])
         if not read[1]:
             skipped.append(split)
             continue
         called = [f"{split} {number}" for number in range(len(read[1]))]
-        given[place], lost = _sound(*read, kind, called)
+        parts[target_split], lost = _sound(*read, kind, called)
         unreadable += [(called[number], reason) for number, reason in lost.items()]
     note = f"Not used, for want of a place or of labels: {', '.join(sorted(skipped))}." if skipped else ""
     licence = str(builder.info.redistribution_info.license or "")
-    about = About(kind, f"tfds:{name}", note, tuple(unreadable), licence=licence)
-    return assemble(given, about, splitting, labels=names, strict=strict)
+    info = About(kind, f"tfds:{name}", note, tuple(unreadable), licence=licence)
+    return assemble(parts, info, splitting, labels=names, strict=strict)
 
 
 def _keys(library: Any, info: Any, name: str) -> tuple[str, str, str]:
-    """Return the names of the example's and the label's feature, and the kind of data."""
+    """Return the names of the example feature and the label feature, and the kind of data."""
     features = library.features
     keys = info.supervised_keys
     if keys and len(keys) == 2 and all(isinstance(key, str) for key in keys):
-        what, label = (info.features[key] for key in keys)
+        item, label = (info.features[key] for key in keys)
         labelled = isinstance(label, features.ClassLabel) or np.dtype(label.np_dtype).kind in "iuO"
         for form, kind in ((features.Image, "image"), (features.Text, "text")):
-            if isinstance(what, form) and labelled and label.shape == ():
+            if isinstance(item, form) and labelled and label.shape == ():
                 return keys[0], keys[1], kind
     raise errors.DataError(
         f"{name} is not made of pictures or texts with one label each "
@@ -171,15 +171,15 @@ def _examples(builder: Any, split: str, keys: tuple[str, str], decoders: Mapping
     """Return items and labels of a split, without the examples that have no label (tfds writes -1)."""
     dataset = builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
     pairs = dataset.map(lambda example: (example[keys[0]], example[keys[1]])).as_numpy_iterator()
-    kept = [(item, label) for item, label in pairs if isinstance(label, bytes) or label >= 0]
-    labels = [label.decode() if isinstance(label, bytes) else int(label) for _, label in kept]
-    return [item for item, _ in kept], labels
+    labelled = [(item, label) for item, label in pairs if isinstance(label, bytes) or label >= 0]
+    labels = [label.decode() if isinstance(label, bytes) else int(label) for _, label in labelled]
+    return [item for item, _ in labelled], labels
 
 
 def _sound(items: list[bytes], labels: list, kind: str, called: Sequence[str]) -> tuple[Part, dict[int, str]]:
-    """Return texts as strings, or the pictures that can be read; and number -> reason for the others."""
+    """Return the examples that can be read, texts as strings, and number -> reason for the others."""
     if kind == "text":
         texts = [item.decode("utf-8", "replace") for item in items]
         return Part(texts, labels, example_info.look(texts, kind, called)), {}
-    kept, seen, reasons = image_folder.pictures(items, called)
-    return Part(kept, [label for number, label in enumerate(labels) if number not in reasons], seen), reasons
+    readable, traits, reasons = image_folder.pictures(items, called)
+    return Part(readable, [label for number, label in enumerate(labels) if number not in reasons], traits), reasons

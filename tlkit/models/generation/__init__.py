@@ -1,1 +1,1 @@
-"""Models that write: prompts, their tokenizer and decoding."""
+"""Models that generate text: prompts, their tokenizer and decoding."""

@@ -1,4 +1,4 @@
-"""Write texts: KerasHub's cached decoding, on the layers of a model of `tlkit.generator` or `tlkit.summarizer`."""
+"""Decode generated text: KerasHub's cached decoding on the layers of a generator or summarizer of tlkit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASKS = {"gpt2": "GPT2CausalLM", "bloom": "BloomCausalLM", "bart": "BartSeq2SeqL
 
 @dataclass(frozen=True)
 class Sampling:
-    """State how the next token is chosen.
+    """The choice of the next token.
 
     Args:
         sampler: "greedy" takes the likeliest, always the same; "top_k" draws among the `k` likeliest; "top_p" among
@@ -110,7 +110,7 @@ def generate(lm: keras.Model, prompts: str | Sequence[str], *, sampling: Samplin
 
 
 def answered(lm: keras.Model, prompts: Sequence[str], sampling: Sampling | None = None) -> list[TextPrediction]:
-    """Write as `generate` does, and tell of each prompt how much of it was not read."""
+    """Generate as `generate` does; also return the number of tokens of every prompt that were not read."""
     given = lm.spec.input.encode(prompts)[1]
     compiled, drawn = _compiled(lm, sampling or lm.spec.input.sampling)
     for variable, value in drawn:  # each call draws anew

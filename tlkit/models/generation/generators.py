@@ -1,4 +1,4 @@
-"""Build models that write: a decoder that replies to prompts, an encoder and decoder that summarize documents."""
+"""Build chat and summarization models: a decoder that replies to prompts, an encoder and decoder that summarize."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def _replying(backbone: str | os.PathLike | Backbone) -> Backbone:
     if isinstance(row.input, PromptInput):
         return row
     known = row.input.vocabulary if isinstance(row.input.vocabulary, Lexicon) else None
-    given = PromptInput(limit=row.input.limit, family=family, vocabulary=known)
-    return dataclasses.replace(row, input=given, phases=PHASES)
+    prompt_input = PromptInput(limit=row.input.limit, family=family, vocabulary=known)
+    return dataclasses.replace(row, input=prompt_input, phases=PHASES)
 
 
 def _summarizing(backbone: str | os.PathLike | Backbone) -> Backbone:
@@ -154,9 +154,9 @@ def generator(
         InputError: a backbone that does not write, or a number that does not suit it. WeightsError: as `classifier`.
     """
     row = find("reply", backbone, lora=lora)
-    given = dataclasses.replace(row.input, separator=separator, sampling=sampling or row.input.sampling)
-    given = given.sized(size, length)
-    return _build(row, given, next_token.Reply(size=given.size), weights, lora, name)
+    prompt_input = dataclasses.replace(row.input, separator=separator, sampling=sampling or row.input.sampling)
+    prompt_input = prompt_input.sized(size, length)
+    return _build(row, prompt_input, next_token.Reply(size=prompt_input.size), weights, lora, name)
 
 
 def summarizer(
@@ -185,24 +185,29 @@ def summarizer(
         InputError: a backbone that does not summarize, or a number that does not suit it. WeightsError: as there.
     """
     row = find("summary", backbone, lora=lora)
-    given = dataclasses.replace(row.input, sampling=sampling or row.input.sampling).sized(size, length)
-    return _build(row, given, next_token.Summary(size=given.length), weights, lora, name)
+    prompt_input = dataclasses.replace(row.input, sampling=sampling or row.input.sampling).sized(size, length)
+    return _build(row, prompt_input, next_token.Summary(size=prompt_input.length), weights, lora, name)
 
 
 def _build(
-    row: Backbone, given: PromptInput, target: next_token.NextToken, weights: Any, rank: int | None, name: str | None
+    row: Backbone,
+    prompt_input: PromptInput,
+    target: next_token.NextToken,
+    weights: Any,
+    rank: int | None,
+    name: str | None,
 ) -> keras.Model:
-    """Put `pre`, the backbone and a head that has nothing to learn together."""
+    """Build the model from `pre`, the backbone and a head without weights."""
     import keras
 
-    pre, body, origin = classifier.base(row, given, weights, given.features)
+    pre, body, origin = classifier.base(row, prompt_input, weights, prompt_input.features)
     if rank is not None:
         lora.enable(body, rank)
     scores = keras.Input(body.output["scores"].shape[1:], dtype=body.output["scores"].dtype, name="scores")
     head = keras.Model({"scores": scores}, target.output(scores), name="head")
-    raw = given.tensor()
+    raw = prompt_input.tensor()
     lm = keras.Model(raw, head(body(pre(raw))), name=name or f"{row.name}_{target.name}")
     ends = row.blocks(body) if callable(row.blocks) else row.blocks
     row = dataclasses.replace(row, blocks=tuple(ends), params=row.params or body.count_params())
     body.trainable = False  # additions too, until a phase opens them
-    return classifier.attach(lm, Spec(row, "tied", target, given, "crop", origin))
+    return classifier.attach(lm, Spec(row, "tied", target, prompt_input, "crop", origin))

@@ -1,4 +1,4 @@
-"""The input of models that write: pairs of texts to learn from, prompts to answer."""
+"""Prompt input: pairs of texts to learn from, prompts to answer."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ from tlkit.utils.lazy import resolve
 if TYPE_CHECKING:
     import tensorflow as tf
 
-LEAST = 8  # tokens
-OPENING = 5  # words of a text that stand for the prompt it lacks
+    from tlkit.data.splits import Split
+    from tlkit.models.weights import Found
+
+MIN_TOKENS = 8
+MAX_OPENING_WORDS = 5  # of a text without a prompt, which serve as its prompt
 
 
 @dataclass(frozen=True)
 class PromptInput:
-    """State what a model that writes takes: pairs of strings (batch, 2) to learn from, prompts (batch,) to answer.
+    """The input of a generator: pairs of strings (batch, 2) to learn from, prompts (batch,) to answer.
 
     Args:
         size: tokens of prompt and reply together, or of a document.
@@ -60,7 +63,7 @@ class PromptInput:
 
     @property
     def summarizes(self) -> bool:
-        """Whether an encoder reads the prompt."""
+        """True if an encoder reads the prompt."""
         return self.family in SEQ2SEQ
 
     def sized(self, size: int | None, length: int | None = None) -> PromptInput:
@@ -70,12 +73,14 @@ class PromptInput:
             InputError: more than the architecture has positions for, or no room for prompt and reply.
         """
         size = self.size if size is None else size
-        if not (isinstance(size, int) and LEAST <= size <= self.limit):
-            raise InputError(f"size {size!r} does not suit this backbone; give {LEAST} to {self.limit} tokens")
+        if not (isinstance(size, int) and MIN_TOKENS <= size <= self.limit):
+            raise InputError(f"size {size!r} does not suit this backbone; give {MIN_TOKENS} to {self.limit} tokens")
         length = (self.length if self.summarizes else size // 2) if length is None else length
-        most = self.limit if self.summarizes else size - LEAST // 2
-        if not (isinstance(length, int) and LEAST // 2 <= length <= most):
-            raise InputError(f"length {length!r} does not suit size={size}; give {LEAST // 2} to {most} tokens")
+        max_length = self.limit if self.summarizes else size - MIN_TOKENS // 2
+        if not (isinstance(length, int) and MIN_TOKENS // 2 <= length <= max_length):
+            raise InputError(
+                f"length {length!r} does not suit size={size}; give {MIN_TOKENS // 2} to {max_length} tokens"
+            )
         return dataclasses.replace(self, size=size, length=length)
 
     def paired(self) -> PromptInput:
@@ -86,7 +91,7 @@ class PromptInput:
         """Build the symbolic pairs (batch, 2)."""
         return keras.Input((2,), dtype="string", name="text")
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.layers.Layer, keras.Model]:
         """Build the tokenizing `pre` and the backbone (ids -> {"scores"}), whose layers are KerasHub's own.
 
         The token embedding is passed twice, the second time to compare with each token. It is so in one graph, as Keras
@@ -99,17 +104,17 @@ class PromptInput:
             known = self.vocabulary or text_presets.made_up(self.family, False)
             if found is not None:
                 text_input.load_file(bare, row, found.path)
-        if (most := bare.max_sequence_length if hasattr(bare, "max_sequence_length") else self.limit) < self.size:
-            raise InputError(f"size={self.size} is more than the {most} tokens these weights have positions for")
+        if (positions := bare.max_sequence_length if hasattr(bare, "max_sequence_length") else self.limit) < self.size:
+            raise InputError(f"size={self.size} is more than the {positions} tokens these weights have positions for")
         kind = SummaryTokens if self.summarizes else ReplyTokens
-        how = {"family": self.family, "separator": "" if self.summarizes else self.separator, "name": "pre"}
-        pre = kind(known.words, known.merges, self.size, self.length, **how)
+        options = {"family": self.family, "separator": "" if self.summarizes else self.separator, "name": "pre"}
+        pre = kind(known.words, known.merges, self.size, self.length, **options)
         output = bare.output["decoder_sequence_output"] if self.summarizes else bare.output
         logits = bare.token_embedding(output, reverse=True)
         return pre, keras.Model(bare.input, {"scores": logits}, name=row.name)
 
     def texts(self, items: Sequence[Any]) -> tf.data.Dataset:
-        """Give pairs one by one, as strings (2,).
+        """Return a data set of pairs, as strings (2,).
 
         Raises:
             InputError: an example that is no pair; a text alone is a reply to no prompt.
@@ -122,7 +127,7 @@ class PromptInput:
         raw = [list(text_pairs.parts(item)) if text_pairs.is_pair(item) else ["", str(item)] for item in items]
         return tf.data.Dataset.from_tensor_slices(tf.constant(raw, tf.string, (len(raw), 2)))
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as batches of pairs; texts have no augmented views."""
         items = list(split.items) if rows is None else [split.items[row] for row in rows]
         return self.texts(items).batch(reading.batch_size).prefetch(2)
@@ -173,7 +178,7 @@ class PromptInput:
         """List what an exported model is proved by: the logits of pairs, and the texts it writes to their prompts."""
         raw = [[part.encode() for part in text_pairs.parts(item)] if text_pairs.is_pair(item) else [b"", item.encode()]
                for item in samples]  # fmt: skip
-        prompts = [prompt.strip() or b" ".join(text.split()[:OPENING]) or b"a" for prompt, text in raw]
+        prompts = [prompt.strip() or b" ".join(text.split()[:MAX_OPENING_WORDS]) or b"a" for prompt, text in raw]
         return [("logits", "logits", raw), ("serving_default", "text", prompts)]
 
     def made_up(self) -> list[Any]:
@@ -183,6 +188,6 @@ class PromptInput:
 
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
-        own = {"kind": "prompt", "size": self.size, "limit": self.limit, "length": self.length}
-        own |= {"separator": self.separator, "family": self.family}
-        return own | {"sampling": dataclasses.asdict(self.sampling)}
+        arguments = {"kind": "prompt", "size": self.size, "limit": self.limit, "length": self.length}
+        arguments |= {"separator": self.separator, "family": self.family}
+        return arguments | {"sampling": dataclasses.asdict(self.sampling)}

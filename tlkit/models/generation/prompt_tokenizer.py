@@ -1,4 +1,4 @@
-"""Tokenization of pairs of texts for models that write: a prompt and its reply, a document and its summary.
+"""Tokenize pairs of prompt and reply, or of document and summary, for models that generate text.
 
 Importing this registers `ReplyTokens` and `SummaryTokens`, which loading the `model.keras` of such a model needs.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Turns(keras.layers.Layer):
-    """Hold a tokenizer of byte pairs, its vocabulary in the config, as `tlkit.models.text.tokenizer.Tokens` does."""
+    """A byte-pair tokenizer with its vocabulary in the config, as `tlkit.models.text.tokenizer.Tokens` does."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ReplyTokens(_Turns):
     decoder: start, prompt, separator, reply, end. Without a prompt there is no separator.
 
     A reply is cut at its end where it has more than `length` tokens and the prompt leaves no more; a prompt is cut at
-    its beginning, as what was said last counts most.
+    its beginning, since its end matters most.
 
     Args:
         vocabulary: byte pairs, in the order of their ids.
@@ -107,8 +107,8 @@ class ReplyTokens(_Turns):
         dense, mask = self._dense(ids)
         places = tf.range(tf.shape(dense)[1], dtype=tf.int64)
         spoken = (mask > 0) & (places >= first[:, None])
-        found = tf.where(spoken, tf.cast(dense, tf.int64), NONE)
-        return tf.pad(found[:, 1:], [[0, 0], [0, 1]], constant_values=NONE)
+        ids_to_write = tf.where(spoken, tf.cast(dense, tf.int64), NONE)
+        return tf.pad(ids_to_write[:, 1:], [[0, 0], [0, 1]], constant_values=NONE)
 
     def lengths(self, pairs: tf.Tensor) -> tf.Tensor:
         """Return how many tokens each pair has, however many are read: int64 (batch,)."""
@@ -201,8 +201,8 @@ class SummaryTokens(_Turns):
         import tensorflow as tf
 
         dense, mask = self._dense(self._summary(pairs))
-        found = tf.where(mask > 0, tf.cast(dense, tf.int64), NONE)
-        return tf.pad(found, [[0, 0], [1, 0]], constant_values=NONE)  # that the start follows the end is no news
+        ids_to_write = tf.where(mask > 0, tf.cast(dense, tf.int64), NONE)
+        return tf.pad(ids_to_write, [[0, 0], [1, 0]], constant_values=NONE)  # that the start follows the end is no news
 
     def lengths(self, pairs: tf.Tensor) -> tf.Tensor:
         """Return how many tokens each document has, however many are read: int64 (batch,)."""
@@ -243,14 +243,14 @@ class SummaryTokens(_Turns):
         return tf.tile(tf.constant([[self.end, self.start]]), [tf.shape(texts)[0], 1])
 
 
-def _first(ids: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:
+def _first(ids: tf.RaggedTensor, count: tf.Tensor) -> tf.RaggedTensor:
     """Keep the first so many ids of each row."""
-    return _where(ids, lambda place, rows: place < _of(most, rows))
+    return _where(ids, lambda position, rows: position < _of(count, rows))
 
 
-def _last(ids: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:
+def _last(ids: tf.RaggedTensor, count: tf.Tensor) -> tf.RaggedTensor:
     """Keep the last so many ids of each row."""
-    return _where(ids, lambda place, rows: place >= _of(ids.row_lengths() - most, rows))
+    return _where(ids, lambda position, rows: position >= _of(ids.row_lengths() - count, rows))
 
 
 def _of(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Pretrain an autoencoder on the rows of a table, labelled or not; its encoder is the backbone of a classifier.
+"""Pretrain an autoencoder on table rows, labelled or not; its encoder is the backbone of a classifier.
 
 A denoising autoencoder: some cells of each row are replaced by those of other rows, and the network is to give the row
 as it was. For that it has to know how the columns hang together, which no few labels can tell.
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     import keras
 
 BLOCKS, NAME, ABOUT = 3, "autoencoder.keras", "autoencoder.json"
-LEAST = 20  # rows, below which there is nothing to hold out
-HELD_OUT = 0.1  # share of the rows on which the reconstruction is judged
-FORM = {"input": FACTS, "width": int, "params": int, "rows": int, "losses": [float]}
-SCORED = 4096  # rows reconstructed at a time
+MIN_ROWS = 20  # with fewer, too few rows could be held out
+HELD_OUT_SHARE = 0.1  # of the rows, on which the reconstruction is evaluated
+SCHEMA = {"input": FACTS, "width": int, "params": int, "rows": int, "losses": [float]}
+ROWS_AT_ONCE = 4096  # reconstructed in one step
 
 
 @dataclasses.dataclass(frozen=True)
 class Pretraining:
-    """State how an autoencoder is pretrained.
+    """Settings for pretraining an autoencoder.
 
     Args:
         width: of the encoder's layers.
@@ -84,15 +84,15 @@ def pretrain_autoencoder(
     folder = _kept(data, rows, how) if out is None else Path(out)
     if out is None and os.path.isfile(folder / ABOUT):
         return autoencoder(folder)
-    given = TableInput.of(data.columns, rows)
+    table_input = TableInput.of(data.columns, rows)
     with seeding.seeded(how.seed):
-        network, losses = _trained(given, rows, how, progress)
+        network, losses = _trained(table_input, rows, how, progress)
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with files.atomic(folder / NAME) as path:
         network.save(path)
     params = sum(layer.count_params() for layer in network.layers if layer.name.startswith("encoder_"))
-    facts = {"input": given.facts(), "width": how.width, "params": params, "rows": len(rows), "losses": losses}
+    facts = {"input": table_input.facts(), "width": how.width, "params": params, "rows": len(rows), "losses": losses}
     files.write_json(folder / ABOUT, facts)  # last: it says that the weights are there
     return autoencoder(folder)
 
@@ -108,16 +108,16 @@ def autoencoder(folder: str | os.PathLike) -> Backbone:
         raise WeightsError(f"{path} holds no autoencoder; name a folder that tlkit.pretrain_autoencoder wrote")
     try:
         facts = files.read_json(path / ABOUT)
-        if fault := next(schema.mismatches(facts, FORM), None):
+        if fault := next(schema.mismatches(facts, SCHEMA), None):
             raise ValueError(fault)
         if fault := next(faults(facts["input"]), None):
             raise ValueError(fault)
-        given = TableInput(**facts["input"])
+        table_input = TableInput(**facts["input"])
     except (ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"{path / ABOUT} is damaged: {error}; pretrain again") from error
     return dataclasses.replace(
         TABULAR["autoencoder"],
-        input=given,
+        input=table_input,
         arguments=MappingProxyType({"width": facts["width"]}),
         weights=Local(path / NAME),
         params=facts["params"],
@@ -125,7 +125,7 @@ def autoencoder(folder: str | os.PathLike) -> Backbone:
 
 
 def reconstruction_errors(row: Backbone, items: Any) -> np.ndarray:
-    """Tell how badly an autoencoder gives rows back: float64 (n,), the higher the stranger the row.
+    """Return the reconstruction errors of rows, float64 (n,); the higher, the more unusual the row.
 
     It needs no label, and is what a classifier of anomalies has to beat.
 
@@ -141,14 +141,14 @@ def reconstruction_errors(row: Backbone, items: Any) -> np.ndarray:
         raise InputError(f"{row.name} is no pretrained autoencoder; give what tlkit.pretrain_autoencoder returns")
     network, pre = _read(row.weights.path), row.input.pre()
     rows, errors = row.input.rows(items), [np.zeros(0)]
-    for start in range(0, len(rows), SCORED):
-        z = pre(rows[start : start + SCORED])
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        z = pre(rows[start : start + ROWS_AT_ONCE])
         errors.append(np.mean(np.square(network(z) - z), axis=1, dtype=np.float64))
     return np.concatenate(errors)
 
 
 def prepared(row: Backbone, data: Data | None, weights: str | os.PathLike | None, progress: bool) -> Backbone:
-    """Fit the backbone to a table: pretrain it, read `weights` from where they were kept, or leave them random."""
+    """Fit the backbone to a table: pretrain it, load it from the folder `weights`, or leave its weights random."""
     if weights is None:
         return dataclasses.replace(row, input=TableInput.of(data.columns, _rows(data, Pretraining())))
     if weights == "pretrained":
@@ -158,21 +158,21 @@ def prepared(row: Backbone, data: Data | None, weights: str | os.PathLike | None
 
 
 def notes(row: Backbone, data: Data) -> tuple[str, ...]:
-    """Say what the errors of reconstruction alone reach on the test split, where one of two classes is wanted."""
+    """Return a note on the average precision of the reconstruction errors on the test split, for a rare class."""
     if not row.prepare or row.weights.path is None or len(data.labels) != 2:
         return ()
     from sklearn.metrics import average_precision_score
 
     rare = int(np.bincount(data.test.labels, minlength=2).argmin())
-    found = average_precision_score(data.test.labels == rare, reconstruction_errors(row, data.test.items))
-    return (f"without labels: the errors of reconstruction alone reach an average precision of {found:.3f}",)
+    precision = average_precision_score(data.test.labels == rare, reconstruction_errors(row, data.test.items))
+    return (f"without labels: the errors of reconstruction alone reach an average precision of {precision:.3f}",)
 
 
 # === Networks ===
 
 
 def encoder(*, size: int, width: int) -> keras.Model:
-    """Build the encoder: three dense layers; what each gives stands in the vector, as does the row itself."""
+    """Build the encoder: three dense layers, whose outputs are concatenated with the row itself."""
     import keras
 
     z = keras.Input((size,), name="row")
@@ -190,7 +190,7 @@ def _encoded(z: keras.KerasTensor, width: int) -> keras.KerasTensor:
 
 
 def _network(size: int, width: int) -> keras.Model:
-    """Build the whole autoencoder; what stands beside the last layer in the vector is not shown to the decoder."""
+    """Build the whole autoencoder; the decoder sees the output of the encoder's last layer only."""
     import keras
     from keras import layers
 
@@ -200,7 +200,7 @@ def _network(size: int, width: int) -> keras.Model:
 
 
 def load_encoder(model: keras.Model, path: Path) -> None:
-    """Give an encoder the weights of a saved autoencoder.
+    """Load the weights of a saved autoencoder into an encoder.
 
     Raises:
         WeightsError: the file is missing, damaged, or of other columns or another width.
@@ -226,60 +226,64 @@ def _read(path: str | Path) -> keras.Model:
 # === Pretraining ===
 
 
-def _rows(data: Data, how: Pretraining) -> np.ndarray:
-    """Return the rows to pretrain on; refuse data and settings that do not suit."""
+def _rows(data: Data, settings: Pretraining) -> np.ndarray:
+    """Return the rows to pretrain on; raise an error for unsuitable data or settings."""
     if data.kind != "table":
         raise InputError(f"an autoencoder is pretrained on tables of numbers and categories, not on {data.kind}s")
-    if not 0 < how.corruption < 1 or min(how.width, how.epochs, how.batch_size) < 1 or not how.learning_rate > 0:
-        raise InputError(f"{how}: give 0 < corruption < 1, and numbers above 0 for the others")
+    counts = min(settings.width, settings.epochs, settings.batch_size)
+    if not 0 < settings.corruption < 1 or counts < 1 or not settings.learning_rate > 0:
+        raise InputError(f"{settings}: give 0 < corruption < 1, and numbers above 0 for the others")
     rows = data.train.items if data.unlabeled is None else np.concatenate([data.train.items, data.unlabeled])
-    if len(rows) < LEAST:
-        raise DataError(f"{data.source} has {len(rows)} rows to pretrain on; at least {LEAST} are needed: add some")
+    if len(rows) < MIN_ROWS:
+        raise DataError(f"{data.source} has {len(rows)} rows to pretrain on; at least {MIN_ROWS} are needed: add some")
     return rows
 
 
-def _kept(data: Data, rows: np.ndarray, how: Pretraining) -> Path:
-    """Name the folder in the cache by all that the result depends on."""
+def _kept(data: Data, rows: np.ndarray, settings: Pretraining) -> Path:
+    """Return the cache folder of a result, named by a digest of everything it depends on."""
     columns = [(column.name, column.categories) for column in data.columns]
-    facts = {"columns": columns, "how": dataclasses.asdict(how), "code": cache_keys.code()}
+    facts = {"columns": columns, "how": dataclasses.asdict(settings), "code": cache_keys.code()}
     return files.cache_home() / "autoencoders" / digests.combined(facts | {"rows": digests.array(rows)})[:32]
 
 
-def _trained(given: TableInput, rows: np.ndarray, how: Pretraining, progress: bool) -> tuple[keras.Model, list[float]]:
+def _trained(
+    table_input: TableInput, rows: np.ndarray, settings: Pretraining, progress: bool
+) -> tuple[keras.Model, list[float]]:
     """Return the network with its best weights, and the loss on the rows held out after each epoch."""
-    rng = np.random.default_rng(how.seed)
-    order, held = rng.permutation(len(rows)), max(1, round(HELD_OUT * len(rows)))
-    pre, (val, train) = given.pre(), (rows[order[:held]], rows[order[held:]])
-    network = _network(pre.output.shape[-1], how.width)
-    epoch_of = _compiled(network, how, -(-len(train) // how.batch_size))
-    clean, judged, spoiled = _through(pre, train), _through(pre, val), _through(pre, _corrupted(val, how, rng))
+    rng = np.random.default_rng(settings.seed)
+    order, held = rng.permutation(len(rows)), max(1, round(HELD_OUT_SHARE * len(rows)))
+    pre, (val, train) = table_input.pre(), (rows[order[:held]], rows[order[held:]])
+    network = _network(pre.output.shape[-1], settings.width)
+    epoch_of = _compiled(network, settings, -(-len(train) // settings.batch_size))
+    clean, judged, spoiled = _through(pre, train), _through(pre, val), _through(pre, _corrupted(val, settings, rng))
     losses, best, weights = [], np.inf, network.get_weights()
-    for epoch in range(1, how.epochs + 1):
-        epoch_of(_through(pre, _corrupted(train, how, rng)), clean, rng.permutation(len(train)))
+    for epoch in range(1, settings.epochs + 1):
+        epoch_of(_through(pre, _corrupted(train, settings, rng)), clean, rng.permutation(len(train)))
         losses.append(float(np.mean(np.square(_through(network, spoiled) - judged))))
         if losses[-1] < best:
             best, weights = losses[-1], network.get_weights()
-        if progress and (epoch % 10 == 0 or epoch == how.epochs):
-            say(f"autoencoder {epoch:>3}/{how.epochs}  reconstruction {losses[-1]:.4f}  best {best:.4f}")
-        if epoch - 1 - int(np.argmin(losses)) >= how.patience:
+        if progress and (epoch % 10 == 0 or epoch == settings.epochs):
+            say(f"autoencoder {epoch:>3}/{settings.epochs}  reconstruction {losses[-1]:.4f}  best {best:.4f}")
+        if epoch - 1 - int(np.argmin(losses)) >= settings.patience:
             break
     network.set_weights(weights)
     return network, losses
 
 
-def _compiled(network: keras.Model, how: Pretraining, steps: int) -> Callable:
-    """Compile an epoch: (spoiled rows, rows as they were, their order)."""
+def _compiled(network: keras.Model, settings: Pretraining, steps: int) -> Callable:
+    """Compile a function that trains one epoch: (corrupted rows, original rows, their order)."""
     import keras
     import tensorflow as tf
 
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(how.learning_rate, how.epochs * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * steps)
+    optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(network.trainable_variables)
     rows = tf.TensorSpec((None, network.input.shape[-1]), tf.float32)
 
     @tf.function(input_signature=[rows, rows, tf.TensorSpec((None,), tf.int64)])
     def epoch(spoiled: tf.Tensor, clean: tf.Tensor, order: tf.Tensor) -> None:
-        for start in tf.range(0, tf.shape(order)[0], how.batch_size):
-            batch = order[start : start + how.batch_size]
+        for start in tf.range(0, tf.shape(order)[0], settings.batch_size):
+            batch = order[start : start + settings.batch_size]
             with tf.GradientTape() as tape:
                 answer = network(tf.gather(spoiled, batch), training=True)
                 loss = tf.reduce_mean(tf.square(answer - tf.gather(clean, batch)))
@@ -289,11 +293,13 @@ def _compiled(network: keras.Model, how: Pretraining, steps: int) -> Callable:
 
 
 def _through(pre: keras.Model, rows: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.asarray(pre(rows[start : start + SCORED])) for start in range(0, len(rows), SCORED)])
+    return np.concatenate(
+        [np.asarray(pre(rows[start : start + ROWS_AT_ONCE])) for start in range(0, len(rows), ROWS_AT_ONCE)]
+    )
 
 
-def _corrupted(rows: np.ndarray, how: Pretraining, rng: np.random.Generator) -> np.ndarray:
+def _corrupted(rows: np.ndarray, settings: Pretraining, rng: np.random.Generator) -> np.ndarray:
     """Replace cells by those of the same column in other rows, drawn at random."""
     others = rng.integers(len(rows), size=rows.shape)
     swapped = rows[others, np.arange(rows.shape[1])]
-    return np.where(rng.random(rows.shape) < how.corruption, swapped, rows)
+    return np.where(rng.random(rows.shape) < settings.corruption, swapped, rows)

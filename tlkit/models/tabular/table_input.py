@@ -1,4 +1,4 @@
-"""Tables of numbers and categories: the input of their backbones, and the TABULAR table of these."""
+"""Table input, and TABULAR, the table of tabular backbones."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-BINS = 8  # of a column
+    from tlkit.data.splits import Split
+    from tlkit.models.attribution import Asked, Words
+    from tlkit.models.weights import Found
+
+MAX_BINS = 8  # of a column
 
 # === Input ===
 
 
 @dataclass(frozen=True)
 class TableInput:
-    """State what rows a backbone takes: float32 (batch, columns), numbers and codes of categories, NaN where missing.
+    """The rows that a backbone takes: float32 (batch, columns), numbers and codes of categories, NaN where missing.
 
     What brings them near 0 and 1 is part of the model. A number becomes its distance from the mean in standard
     deviations and, for each of at most 8 bins that hold as many rows each, how far it has come through the bin, 0..1: a
@@ -123,17 +127,17 @@ class TableInput:
         from keras import ops
 
         raw = keras.Input((self.size,), dtype="float32", name="raw_table")
-        used = [place for place, scale in enumerate(self.scales) if scale]
-        numbers = [place for place in used if not self.categories[place]]
-        pairs = [(place, code) for place in used for code in range(len(self.categories[place]))]
-        holes = [place for place, gap in enumerate(self.gaps) if gap]
+        used = [index for index, scale in enumerate(self.scales) if scale]
+        numbers = [index for index in used if not self.categories[index]]
+        pairs = [(index, code) for index in used for code in range(len(self.categories[index]))]
+        holes = [index for index, gap in enumerate(self.gaps) if gap]
         parts = []
         if numbers:
-            spread = [[self.means[place] for place in numbers], [self.scales[place] ** 2 for place in numbers]]
+            spread = [[self.means[index] for index in numbers], [self.scales[index] ** 2 for index in numbers]]
             layer = keras.layers.Normalization(mean=spread[0], variance=spread[1], name="standardise")
             x = layer(ops.take(raw, numbers, axis=1))
             parts.append(ops.where(ops.isnan(x), ops.zeros_like(x), x))
-        bins = [(place, *pair) for place in numbers for pair in itertools.pairwise(self.edges[place])]
+        bins = [(index, *pair) for index in numbers for pair in itertools.pairwise(self.edges[index])]
         if bins:
             places, lows, highs = zip(*bins, strict=True)
             widths = [(high - low) ** 2 for low, high in zip(lows, highs, strict=True)]
@@ -141,13 +145,13 @@ class TableInput:
             parts.append(ops.clip(ops.where(ops.isnan(x), ops.zeros_like(x), x), 0.0, 1.0))
         if pairs:
             codes = keras.layers.Rescaling(1.0, [-float(code) for _, code in pairs], name="codes")
-            apart = codes(ops.take(raw, [place for place, _ in pairs], axis=1))
+            apart = codes(ops.take(raw, [index for index, _ in pairs], axis=1))
             parts.append(ops.cast(ops.equal(apart, ops.zeros_like(apart)), "float32"))
         if holes:
             parts.append(ops.cast(ops.isnan(ops.take(raw, holes, axis=1)), "float32"))
         return keras.Model(raw, ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0], name="pre")
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.Model, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.Model, keras.Model]:
         """Build `pre` and the encoder (channels -> {"vector"}), with the weights of `found`.
 
         Raises:
@@ -166,7 +170,7 @@ class TableInput:
             resolve(row.loader)(model, found.path)
         return pre, keras.Model(model.inputs[0], {"vector": model.outputs[0]}, name=row.name)
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as batches of rows (batch, columns); there are no augmented views.
 
         Raises:
@@ -197,21 +201,21 @@ class TableInput:
         }
 
     def _parsed(self, cells: tf.Tensor) -> tf.Tensor:
-        """Turn written cells (batch, columns) into numbers, in the graph; a text in a column of numbers is an error."""
+        """Parse text cells (batch, columns) as numbers, in the graph; a text in a column of numbers is an error."""
         import tensorflow as tf
 
         cells = tf.strings.strip(cells)
         empty = tf.reduce_any(tf.equal(tf.strings.lower(cells)[..., None], tf.constant(MISSING)), -1)
-        found = []
-        for place, categories in enumerate(self.categories):
-            cell, gap = cells[:, place], empty[:, place]
+        columns = []
+        for index, categories in enumerate(self.categories):
+            cell, gap = cells[:, index], empty[:, index]
             if categories:
                 same = tf.equal(cell[:, None], tf.constant(categories))
                 value, gap = tf.cast(tf.argmax(same, -1), tf.float32), gap | ~tf.reduce_any(same, -1)
             else:
                 value = tf.strings.to_number(tf.where(gap, "0", cell))
-            found.append(tf.where(gap, float("nan"), value))
-        return tf.stack(found, 1)
+            columns.append(tf.where(gap, float("nan"), value))
+        return tf.stack(columns, 1)
 
     def rows(self, items: Any) -> np.ndarray:
         """Turn raw examples into rows, float32 (n, columns).
@@ -230,12 +234,12 @@ class TableInput:
         if rows.shape[1] != self.size:
             raise InputError(table_columns.unlike("each row", rows.shape[1], self.columns))
         if np.isinf(rows).any():
-            row, place = np.argwhere(np.isinf(rows))[0]
-            raise InputError(f"row {row}: the column {self.columns[place]!r} is infinite; give a finite number or NaN")
+            row, index = np.argwhere(np.isinf(rows))[0]
+            raise InputError(f"row {row}: the column {self.columns[index]!r} is infinite; give a finite number or NaN")
         return rows.astype(np.float32)
 
     def alone(self, items: Any) -> bool:
-        """Tell one row from several; an array (n, columns) is n rows, a list is a list of them."""
+        """Return whether an input is a single row; an array (n, columns) is n rows, a list is a list of rows."""
         return isinstance(items, str | Mapping) or (isinstance(items, np.ndarray) and items.ndim == 1)
 
     def encode(self, items: Any) -> tuple[str, tf.Tensor]:
@@ -245,12 +249,13 @@ class TableInput:
         return "serve_array", tf.constant(self.rows(items))
 
     def served(self, items: Any) -> list[list[bytes]]:
-        """Write raw examples as the cells that `serving_default` takes."""
+        """Convert raw examples to the cells that `serving_default` takes."""
         table = self.table
-        return [[own.cell(cell).encode() for own, cell in zip(table, row, strict=True)] for row in self.rows(items)]
+        rows = self.rows(items)
+        return [[column.cell(cell).encode() for column, cell in zip(table, row, strict=True)] for row in rows]
 
-    def explain(self, asked: Any, items: Any) -> list[Any]:
-        """Tell which cells of rows the scores come from: a `Words` each."""
+    def explain(self, asked: Asked, items: Any) -> list[Words]:
+        """Return the cells of rows that the scores come from, one `Words` for each row."""
         from tlkit.models import attribution
 
         return [attribution.cells(asked, row, self.table) for row in self.rows(items)]
@@ -266,13 +271,13 @@ class TableInput:
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
         lists = {name: list(getattr(self, name)) for name in ("columns", "means", "scales", "gaps")}
-        return lists | {name: [list(each) for each in getattr(self, name)] for name in ("categories", "edges")}
+        return lists | {name: [list(values) for values in getattr(self, name)] for name in ("categories", "edges")}
 
 
 def _edges(cells: np.ndarray) -> tuple[float, ...]:
-    """Return the edges of bins that hold as many rows each, as far as values differ."""
+    """Return the edges of bins with equal numbers of rows, as far as values differ."""
     known = cells[~np.isnan(cells)].astype(np.float64)
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_BINS + 1)))
     # Keras takes no deviation below 1e-7 for what it is
     edges = edges[np.concatenate([[True], np.diff(edges) > 1e-6])]
     return tuple(edges.tolist()) if len(edges) > 2 else ()

@@ -1,4 +1,4 @@
-"""The families of text backbones: which classes of KerasHub they are, how their texts are packed and pooled."""
+"""Text model families (BERT, RoBERTa, ...): their KerasHub classes, and the packing and pooling of texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Family:
-    """State what all text backbones of one kind have in common.
+    """The properties that all text backbones of one kind share.
 
     Args:
         backbone: its class in `keras_hub.models`.
@@ -35,9 +35,9 @@ class Family:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """Name what its texts become, with the types: ids and mask, and segment ids where the backbone takes them."""
-        own = {"segment_ids": "int32"} if self.pooled == "pooler" else {}
-        return {"token_ids": "int32", "padding_mask": "bool", **own}
+        """The names and types of the tokenizer's outputs: ids, mask, and segment ids if the backbone takes them."""
+        segments = {"segment_ids": "int32"} if self.pooled == "pooler" else {}
+        return {"token_ids": "int32", "padding_mask": "bool", **segments}
 
 
 LAYER, DROPOUT = "transformer_layer_", "embeddings_dropout"

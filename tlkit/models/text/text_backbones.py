@@ -1,4 +1,4 @@
-"""Texts: the TEXT table of text backbones.
+"""TEXT: the table of text backbones.
 
 Importing this registers `Tokens`, which is what loading the `model.keras` of a text classifier needs.
 """
@@ -143,46 +143,53 @@ def layer_blocks(backbone: keras.Model) -> tuple[str, ...]:
 
 
 def _preset(line: str) -> Backbone:
-    """Write the row of a pretrained backbone of KerasHub."""
+    """Return the row of a pretrained KerasHub backbone."""
     family, name, *numbers = line.split()
     layers, heads, width, words, params, version = map(int, numbers)
     licence, limit = TERMS[family]
-    given = TextInput(limit=limit, family=family, lowercase="uncased" in name)
+    text_input = TextInput(limit=limit, family=family, lowercase="uncased" in name)
     if "uncased" in name and FAMILIES[family].splits == "words":
-        given = dataclasses.replace(given, vocabulary=UNCASED)
+        text_input = dataclasses.replace(text_input, vocabulary=UNCASED)
     arguments = _architecture(family, layers, heads, width, words)
     if family == "albert":
         arguments["embedding_dim"] = ALBERT
     if family == "electra":
         arguments["embedding_dim"] = ELECTRA[name.split("_")[1]]
     handle = f"kaggle://keras/{family}/keras/{name}/{version}"
-    return _row(name, given, arguments, Preset(handle, size=4 * params), licence=licence, params=params)
+    return _row(name, text_input, arguments, Preset(handle, size=4 * params), licence=licence, params=params)
 
 
 def _embedder(line: str) -> Backbone:
-    """Write the row of a backbone that others trained further, to compare sentences."""
+    """Return the row of a backbone that was trained further to compare sentences."""
     group, family, name, *numbers = line.split()
     layers, heads, width, words, params, version, limit = map(int, numbers)
-    given = TextInput(limit=limit, family=family, lowercase=True, vocabulary=UNCASED if words == 30_522 else None)
+    text_input = TextInput(limit=limit, family=family, lowercase=True, vocabulary=UNCASED if words == 30_522 else None)
     arguments = {**_architecture(family, layers, heads, width, words), "max_sequence_length": limit}
     weights = Preset(f"kaggle://keras/{group}/keras/{name}/{version}", size=4 * params)
     paper = PAPERS.get(name, PAPERS[group])
-    return _row(name, given, arguments, weights, licence="MIT", params=params, source=paper)
+    return _row(name, text_input, arguments, weights, licence="MIT", params=params, source=paper)
 
 
 def _row(
-    name: str, given: TextInput, arguments: dict[str, Any], weights: Any, *, licence: str, params: int, source: str = ""
+    name: str,
+    text_input: TextInput,
+    arguments: dict[str, Any],
+    weights: Any,
+    *,
+    licence: str,
+    params: int,
+    source: str = "",
 ) -> Backbone:
-    family = FAMILIES[given.family]
+    family = FAMILIES[text_input.family]
     return Backbone(
         name,
         f"keras_hub.models:{family.backbone}",
-        given,
-        ("group_0_inner_layer_0",) if given.family == "albert" else layer_blocks,
+        text_input,
+        ("group_0_inner_layer_0",) if text_input.family == "albert" else layer_blocks,
         stem=family.stem,
         arguments=MappingProxyType(arguments),
         weights=weights,
-        phases=SHARED_PHASES if given.family == "albert" else BERT_PHASES,
+        phases=SHARED_PHASES if text_input.family == "albert" else BERT_PHASES,
         licence=licence,
         params=params,
         source=source or family.source,
@@ -249,17 +256,17 @@ def _of_preset(preset: str) -> Backbone | None:
     if not (matching := [family for family, kind in classes.items() if preset in kind.presets]):
         return None
     family = max(matching, key=lambda family: len(classes[family].__mro__))  # a class has the presets of its subclasses
-    told = classes[family].presets[preset]
-    params = told.get("metadata", {}).get("params", 0)
-    return _derived(preset, family, {}, Preset(told["kaggle_handle"], size=4 * params), params)
+    facts = classes[family].presets[preset]
+    params = facts.get("metadata", {}).get("params", 0)
+    return _derived(preset, family, {}, Preset(facts["kaggle_handle"], size=4 * params), params)
 
 
 def _derived(name: str, family: str, arguments: dict[str, Any], weights: Preset | Local, params: int = 0) -> Backbone:
     limit = arguments.get("max_sequence_length", TERMS[family][1])
-    given = TextInput(size=min(128, limit), limit=limit, family=family)
+    text_input = TextInput(size=min(128, limit), limit=limit, family=family)
     # Keras takes no slash in a name, nor TensorFlow a blank
     plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
-    row = _row(plain.lstrip("._-") or family, given, arguments, weights, licence="", params=params)
+    row = _row(plain.lstrip("._-") or family, text_input, arguments, weights, licence="", params=params)
     return row if arguments else dataclasses.replace(row, builder=_unknown)
 
 

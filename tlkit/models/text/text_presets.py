@@ -1,4 +1,4 @@
-"""KerasHub preset folders and Hugging Face folders of text backbones: what they are, and what is in them."""
+"""Read text backbones and vocabularies from KerasHub preset folders and Hugging Face folders."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tlkit.utils import files, regular_files
 if TYPE_CHECKING:
     import keras
 
-MOST_HOLES = 10_000  # ids below the highest that no token has
-LETTERS = string.printable[:95]
+MAX_UNUSED_IDS = 10_000  # ids below the highest that no token has
+PRINTABLE = string.printable[:95]
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Hold what a tokenizer knows.
+    """The vocabulary of a tokenizer.
 
     Args:
         words: WordPieces or byte pairs, in the order of their ids.
@@ -46,20 +46,20 @@ class Lexicon:
 
 
 def family_of(folder: Path) -> str | None:
-    """Return the family of the text backbone that a folder holds, by its config.json; None where it holds none.
+    """Return the family of the text backbone in a folder, by its config.json; None if there is none.
 
     Raises:
         WeightsError: the config.json cannot be read.
     """
     config = _config(folder)
-    own = config.get("class_name")
-    return families.of_class(str(own)) if own else families.of_model_type(str(config.get("model_type")))
+    class_name = config.get("class_name")
+    return families.of_class(str(class_name)) if class_name else families.of_model_type(str(config.get("model_type")))
 
 
 def arguments(folder: Path) -> dict[str, Any]:
     """Return the arguments that build the bare backbone of a KerasHub folder; of a Hugging Face folder, none."""
-    given = _config(folder).get("config", {})
-    return {key: value for key, value in given.items() if key not in ("name", "trainable", "dtype")}
+    arguments_ = _config(folder).get("config", {})
+    return {key: value for key, value in arguments_.items() if key not in ("name", "trainable", "dtype")}
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
-    """Read the backbone of a folder and what its tokenizer knows.
+    """Read the backbone and the vocabulary of a folder.
 
     Args:
         folder: a KerasHub preset folder or a Hugging Face folder.
@@ -87,14 +87,14 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
     import keras_hub
 
     try:
-        if (found := family_of(folder)) not in (family, None):
+        if (actual := family_of(folder)) not in (family, None):
             raise WeightsError(
-                f"{folder} holds a {KINDS[found].backbone}, but {row} is a {KINDS[family].backbone}; give the "
+                f"{folder} holds a {KINDS[actual].backbone}, but {row} is a {KINDS[family].backbone}; give the "
                 f"folder as backbone="
             )
         keras_configs.check_folder(folder, "config.json")
         hdf5.check_folder(folder)
-        bare = keras_hub.models.Backbone.from_preset(files.unmistakable(folder))
+        bare = keras_hub.models.Backbone.from_preset(files.absolute_path(folder))
     except (*hdf5.FAULTS, SafetensorError) as error:
         raise _unreadable(folder, error) from error
     if type(bare).__name__ != KINDS[family].backbone:
@@ -103,7 +103,7 @@ def read(folder: Path, family: str, row: str) -> tuple[keras.Model, Lexicon]:
 
 
 def lexicon(folder: Path, family: str) -> Lexicon:
-    """Read what the tokenizer of a folder knows.
+    """Read the vocabulary of a folder.
 
     Raises:
         WeightsError: it cannot be read, or is of another kind.
@@ -114,7 +114,7 @@ def lexicon(folder: Path, family: str) -> Lexicon:
         keras_configs.check_folder(folder, "config.json", "tokenizer.json")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # KerasHub leaves the file of sentencepieces to be closed
-            tokenizer = keras_hub.models.Tokenizer.from_preset(files.unmistakable(folder))
+            tokenizer = keras_hub.models.Tokenizer.from_preset(files.absolute_path(folder))
     except hdf5.FAULTS as error:
         raise _unreadable(folder, error) from error
     return _lexicon(tokenizer, family, folder)
@@ -126,7 +126,7 @@ def _unreadable(folder: Path, error: Exception) -> WeightsError:
 
 
 def _lexicon(tokenizer: Any, family: str, folder: Path) -> Lexicon:
-    """Take out of a tokenizer what it knows."""
+    """Return the vocabulary of a tokenizer."""
     if type(tokenizer).__name__ != KINDS[family].tokenizer or getattr(tokenizer, "add_prefix_space", False):
         raise WeightsError(
             f"{folder} brings a {type(tokenizer).__name__} that this version does not read; it reads a "
@@ -137,8 +137,10 @@ def _lexicon(tokenizer: Any, family: str, folder: Path) -> Lexicon:
     if KINDS[family].splits == "words":
         return Lexicon(tuple(tokenizer.get_vocabulary()), lowercase=bool(tokenizer.lowercase))
     ids = {number: word for word, number in tokenizer.vocabulary.items()}
-    if (holes := max(ids) + 1 - len(ids)) > MOST_HOLES:
-        raise WeightsError(f"{folder} has a vocabulary with {holes:,} ids that no token has; at most {MOST_HOLES:,}")
+    if (holes := max(ids) + 1 - len(ids)) > MAX_UNUSED_IDS:
+        raise WeightsError(
+            f"{folder} has a vocabulary with {holes:,} ids that no token has; at most {MAX_UNUSED_IDS:,}"
+        )
     words = tuple(ids.get(number, HOLE.format(number)) for number in range(max(ids) + 1))
     return Lexicon(words, tuple(merge for merge in tokenizer.merges if not merge.startswith("#version:")))
 
@@ -147,10 +149,10 @@ def _lexicon(tokenizer: Any, family: str, folder: Path) -> Lexicon:
 
 
 def made_up(family: str, lowercase: bool) -> Lexicon:
-    """Make a vocabulary of letters, or of bytes, for random weights, which know nothing of words anyway."""
+    """Return a vocabulary of letters or bytes for random weights, which have no knowledge of words."""
     splits = KINDS[family].splits
     if splits == "words":
-        letters = LETTERS.replace(" ", "")
+        letters = PRINTABLE.replace(" ", "")
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         return Lexicon((*special, *letters, *(f"##{letter}" for letter in letters)), lowercase=lowercase)
     if splits == "bytes":
@@ -161,7 +163,7 @@ def made_up(family: str, lowercase: bool) -> Lexicon:
 
 
 def _letters() -> bytes:
-    """Make a sentencepiece model in which every letter is a piece."""
+    """Return a sentencepiece model in which every letter is a piece."""
     from sentencepiece import sentencepiece_model_pb2 as form
 
     model = form.ModelProto()
@@ -169,7 +171,7 @@ def _letters() -> bytes:
     special = [("[CLS]", kinds.CONTROL), ("[SEP]", kinds.CONTROL), ("[MASK]", kinds.USER_DEFINED)]
     special = [("<unk>", kinds.UNKNOWN), ("<s>", kinds.CONTROL), ("</s>", kinds.CONTROL), *special]
     special += [("<pad>", kinds.CONTROL), ("[PAD]", kinds.CONTROL)]
-    for piece, kind in [*special, *((letter, kinds.NORMAL) for letter in "\u2581" + LETTERS.replace(" ", ""))]:
+    for piece, kind in [*special, *((letter, kinds.NORMAL) for letter in "\u2581" + PRINTABLE.replace(" ", ""))]:
         model.pieces.add(piece=piece, score=0.0 if kind != kinds.NORMAL else -1.0, type=kind)
     model.trainer_spec.model_type = form.TrainerSpec.CHAR
     model.normalizer_spec.name = "identity"

@@ -1,4 +1,4 @@
-"""Tokenization as a layer of the model. Importing this registers `Tokens`, which loading a `model.keras` needs.
+"""Tokenizer as a Keras layer. Importing this registers `Tokens`, which loading a `model.keras` needs.
 
 The tokenizers are KerasHub's, in the form that runs in a TensorFlow graph, eagerly too: their other form, in Python,
 splits some texts otherwise, and training would then differ from serving.
@@ -139,7 +139,7 @@ def build_tokenizer(layer: Tokens) -> Any:
 
 
 def _packer(family: Any, tokenizer: Any, length: int) -> Callable:
-    """Build what puts special tokens around and between texts, cuts them to a length and pads them with PADDING.
+    """Build the packer, which adds special tokens, cuts texts to a length and pads them with PADDING.
 
     A decoder's texts get no end token: what it says of the last token of a text is about what may follow it.
     """

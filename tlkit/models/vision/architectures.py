@@ -1,4 +1,4 @@
-"""The networks of image backbones: how each architecture is built and how its weights files are read."""
+"""Build each architecture of the image backbones and read its weights files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _read_weights(model: keras.Model, row: Backbone, path: Any) -> None:
 
 
 def _copy_weights(path: str, model: keras.Model) -> None:
-    """Take the arrays out of a `.keras` file that holds this backbone, alone or as a layer of a classifier.
+    """Copy the arrays from a `.keras` file that holds this backbone, alone or as a layer of a classifier.
 
     The model that the file describes is not built.
     """
@@ -71,7 +71,7 @@ def _copy_weights(path: str, model: keras.Model) -> None:
         hdf5.check_archive(Path(path))  # of what it declares, only what has this network's shapes is read
         with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
             whole, part = Path(folder, ARRAYS), Path(folder, f"part.{ARRAYS}")
-            archives.take(Path(path), ARRAYS, whole, size=0)
+            archives.extract(Path(path), ARRAYS, whole, size=0)
             with h5py.File(whole, "r") as file:
                 group = _part_with(file, _shapes(model))
                 with h5py.File(part, "w") as copy:
@@ -99,12 +99,12 @@ def _part_with(file: Any, wanted: list[tuple[int, ...]]) -> Any:
     while waiting:
         group = waiting.pop()
         for name in group:
-            found = group[name]
-            if isinstance(found, h5py.Group):
-                waiting.append(found)
-                groups.append(found)
-            elif "seed_generator" not in found.name and not found.name.startswith("/optimizer/"):
-                arrays[found.name] = tuple(found.shape)
+            member = group[name]
+            if isinstance(member, h5py.Group):
+                waiting.append(member)
+                groups.append(member)
+            elif "seed_generator" not in member.name and not member.name.startswith("/optimizer/"):
+                arrays[member.name] = tuple(member.shape)
     models = [group for group in groups if group is file or "layers" in group]
     for group in models:
         inside = group.name.rstrip("/") + "/"

@@ -1,4 +1,4 @@
-"""Make a backbone of KerasHub or keras-cv one flat graph that can be cut between its blocks, and find its blocks."""
+"""Flatten nested backbones of KerasHub and keras-cv into one graph, and find the ends of its blocks."""
 
 from __future__ import annotations
 

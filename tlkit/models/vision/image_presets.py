@@ -1,4 +1,4 @@
-"""Image backbones that stand in no table: presets of KerasHub and keras-cv by name, and folders with a network.
+"""Image backbones from KerasHub and keras-cv presets, by name or from a folder.
 
 `keras_hub:NAME` and `keras_cv:NAME` name presets; a folder is one of KerasHub or keras-cv (as `save_to_preset` writes
 it), of Hugging Face, or of timm, as far as KerasHub converts them. Their row is derived from what lies in the folder.
@@ -50,7 +50,7 @@ def find(name: str | os.PathLike) -> Backbone | None:
     library, colon, preset = text.partition(":")
     if colon and library in LIBRARIES:
         return _preset(library, preset)
-    path = Path(files.unmistakable(environment.expanded(text, "backbone")))
+    path = Path(files.absolute_path(environment.expanded(text, "backbone")))
     if os.path.isdir(path):
         row = Backbone(
             f"folder_{_plain(path.resolve().name)}", BUILDER, ImageInput("none"), flattening.ends, loader=LOADER
@@ -64,12 +64,12 @@ def find(name: str | os.PathLike) -> Backbone | None:
 
 
 def _plain(name: str) -> str:
-    """Keep of a folder's name what a layer may be called."""
+    """Return a folder's name without the characters that a layer name cannot hold."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name).strip("_.-") or "unnamed"
 
 
 def _preset(library: str, name: str) -> Backbone:
-    """Return the row of a preset, which is fetched: what it takes stands in its files."""
+    """Return the row of a preset, after downloading the files that describe its input."""
     known = LIBRARIES[library]()
     if name not in known:
         raise _unread(library, name, known)
@@ -97,7 +97,7 @@ def _preset(library: str, name: str) -> Backbone:
 
 
 def _unread(library: str, name: str, known: Mapping[str, Any]) -> InputError:
-    """Return the error of a name that is no preset, or one of a backbone that is not read."""
+    """Return the error for an unknown preset, or for one of an unsupported backbone."""
     everything = known
     if library == "keras_hub":
         import keras_hub
@@ -119,16 +119,16 @@ def keras_hub_presets() -> dict[str, tuple[str, int]]:
 
 def keras_cv_presets() -> dict[str, tuple[str, int]]:
     """Return keras-cv's presets of image backbones: name -> (address, parameters)."""
-    found = {}
+    presets = {}
     for name in dir(_keras_cv().models):
         kind = getattr(_keras_cv().models, name)
         if name.endswith("Backbone") and name not in ("VideoSwinBackbone", "Backbone"):
-            found |= {
+            presets |= {
                 key: (facts["kaggle_handle"], facts["metadata"].get("params", 0))
                 for key, facts in kind.presets.items()
                 if "kaggle_handle" in facts
             }
-    return found
+    return presets
 
 
 def _keras_cv() -> Any:
@@ -158,7 +158,7 @@ BUILDER, LOADER = "tlkit.models.vision.image_presets:build", "tlkit.models.visio
 
 @contextlib.contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn what reading a folder raises into one error that names it."""
+    """Turn all errors of reading a folder into one that names the folder."""
     try:
         yield
     except (*hdf5.FAULTS, SafetensorError) as error:
@@ -180,14 +180,14 @@ def _is_keras_cv(config: dict[str, Any]) -> bool:
 
 
 def _class(folder: Path, config: dict[str, Any]) -> type:
-    """Return the class of the backbone in a folder, which must be one of pictures."""
+    """Return the class of the backbone in a folder; raise an error if it is not an image backbone."""
     import keras
 
     if _is_keras_cv(config):
         _keras_cv()
         keras_configs.check_folder(folder, "config.json")
         return keras.saving.get_registered_object(config["registered_name"])
-    kind = kerashub.backbone_class(files.unmistakable(folder))
+    kind = kerashub.backbone_class(files.absolute_path(folder))
     if kind not in _image_backbones():
         raise InputError(
             f"{folder} holds a {kind.__name__}, which is no image backbone; give the folder of one, "
@@ -205,9 +205,9 @@ def _derived(row: Backbone, folder: Path) -> Backbone:
         inner = config.get("config") if isinstance(config.get("config"), dict) else {}
         token = kind.__name__ in CLASS_TOKEN and inner.get("use_class_token", True)
         metadata = _config(folder, "metadata.json") if (folder / "metadata.json").is_file() else {}
-    given = ImageInput("none", size, min(32, size), features=("map", "pooled") if token else ("map",))
+    image_input = ImageInput("none", size, min(32, size), features=("map", "pooled") if token else ("map",))
     params = row.params or int(metadata.get("parameter_count", 0))
-    return dataclasses.replace(row, input=given, params=params, arguments={"folder": str(folder)})
+    return dataclasses.replace(row, input=image_input, params=params, arguments={"folder": str(folder)})
 
 
 def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
@@ -226,7 +226,7 @@ def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
     import keras_hub
 
     keras_configs.check_folder(folder, "config.json", "image_converter.json")
-    converter = keras_hub.layers.ImageConverter.from_preset(files.unmistakable(folder))
+    converter = keras_hub.layers.ImageConverter.from_preset(files.absolute_path(folder))
     if converter is None:
         raise InputError(f"{folder} does not say how pixels are scaled: its config.json has no pretrained_cfg")
     inner = config["config"] if "registered_name" in config else {}
@@ -235,7 +235,7 @@ def _scaling(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
 
 
 def _huggingface(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
-    """Read the scaling from the file in which Hugging Face has it; KerasHub does so for some networks only."""
+    """Read the scaling from Hugging Face's file; KerasHub does so for some networks only."""
     if not (folder / "preprocessor_config.json").is_file():
         raise InputError(f"{folder} has no preprocessor_config.json, so it does not say how pixels are scaled; add it")
     facts = _config(folder, "preprocessor_config.json")
@@ -249,7 +249,7 @@ def _huggingface(folder: Path, config: dict[str, Any]) -> tuple[Any, Any, int]:
 
 
 def _side(shape: Any) -> int:
-    """Return the side that a shape, a size or a mapping of them states; 0 where it states none."""
+    """Return the side in a shape, a size or a mapping of them; 0 if there is none."""
     if isinstance(shape, dict):
         shape = shape.get("height") or shape.get("shortest_edge")
     if isinstance(shape, list | tuple):
@@ -287,7 +287,7 @@ def build(*, folder: str, size: int, trained: bool = False) -> keras.Model:
     takes = inspect.signature(kind.__init__).parameters
     shape = {"image_shape" if "image_shape" in takes else "input_shape": (size, size, 3)}
     try:
-        bare = kind.from_preset(files.unmistakable(path), load_weights=trained, **shape)
+        bare = kind.from_preset(files.absolute_path(path), load_weights=trained, **shape)
     except (*hdf5.FAULTS, SafetensorError) as error:
         reason = hdf5.reason(error)[:200]
         if size == own or isinstance(error, SafetensorError):

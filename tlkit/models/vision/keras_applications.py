@@ -1,4 +1,4 @@
-"""The networks of Keras Applications as data: what each was trained on, where its weights are, where it can be cut.
+"""Facts about the Keras Applications networks: training, weights files, and the ends of their blocks.
 
 Addresses and digests are those of Keras 3.15's own source, `keras/src/applications`. Licences are those of the weights:
 as the documentation of Keras 2 told them for what it had ported; of MobileNetV3, EfficientNet, EfficientNetV2 and
@@ -22,7 +22,7 @@ Blocks = tuple[str, ...] | Callable[[Any], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Family:
-    """State what the networks of one paper share.
+    """The facts that the networks of one paper share.
 
     Args:
         normalise: as `image_input.NORMALISATION` has it, and as `preprocess_input` of the family does it; "none" where
@@ -44,7 +44,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Application:
-    """State one network of Keras Applications, without its classification layers.
+    """A network of Keras Applications, without its classification layers.
 
     Args:
         family: what it shares with others.
@@ -80,7 +80,7 @@ def _stages(pattern: str, *counts: int, first: int = 1) -> tuple[str, ...]:
 
 
 def _mbconv(*repeats: int, depth: float = 1.0, alone: str = "project_bn") -> tuple[str, ...]:
-    """Name the stages of an EfficientNet: of each the last of its lettered blocks, which adds where it is not alone."""
+    """Name the last lettered block of every stage of an EfficientNet; it ends in an addition unless it is alone."""
     counts = [math.ceil(depth * count) for count in repeats]
     ends = [f"{chr(96 + count)}_add" if count > 1 else f"a_{alone}" for count in counts]
     return tuple(f"block{stage}{end}" for stage, end in enumerate(ends, 1))

@@ -1,4 +1,4 @@
-"""Read the tensors of an old-style PyTorch file (before PyTorch 1.6) without PyTorch, and without running the file.
+"""Read tensors from old-style PyTorch pickles (before PyTorch 1.6) without PyTorch and without running the file.
 
 Such a file is five pickles (magic number, protocol, system, tensors, storage keys), then for each key the number of
 elements and the raw numbers. A pickle is a program; here a small interpreter of our own takes only the instructions
@@ -25,7 +25,7 @@ from tlkit.utils import regular_files
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-MOST_INSTRUCTIONS = 1_000_000  # one byte of pickle may make an object of 64; a tensor takes about 20 instructions
+MAX_INSTRUCTIONS = 1_000_000  # one byte of pickle may make an object of 64; a tensor takes about 20 instructions
 _DTYPES = {"torch FloatStorage": np.dtype("<f4"), "torch LongStorage": np.dtype("<i8")}
 _ORDERED, _REBUILD = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
 
@@ -61,7 +61,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 class _Refused(Exception):
-    """Something that a state dictionary does not need."""
+    """A pickle instruction or object that a state dictionary does not need."""
 
 
 def _read(data: mmap.mmap) -> dict[str, np.ndarray]:
@@ -141,7 +141,7 @@ def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _T
 
 @dataclass(frozen=True)
 class _Name:
-    """A global the file asked for; it stands for itself and is never imported."""
+    """A global that the file names; it is recorded and never imported."""
 
     text: str
 
@@ -158,7 +158,7 @@ class _Machine:
 
     def run(self) -> Any:
         # A memory map never reads past the file's end, so no announced length makes it allocate more than the file.
-        for _ in range(MOST_INSTRUCTIONS + 1):
+        for _ in range(MAX_INSTRUCTIONS + 1):
             if not (code := self.data.read(1)):
                 raise ValueError("it ends too early")
             opcode = pickletools.code2op.get(code.decode("latin-1"))
@@ -169,7 +169,7 @@ class _Machine:
             if opcode.name not in _STEPS:  # its argument is not even read
                 raise _Refused(f"the pickle instruction {opcode.name}")
             _STEPS[opcode.name](self, opcode.arg and opcode.arg.reader(self.data))
-        raise _Refused(f"more than {MOST_INSTRUCTIONS} pickle instructions")
+        raise _Refused(f"more than {MAX_INSTRUCTIONS} pickle instructions")
 
     def since_mark(self) -> list[Any]:
         mark = self.marks.pop()
