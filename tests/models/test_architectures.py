@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import tlkit
-from tests.helpers import tiny_models
+from tests.helpers import onnx_messages, tiny_models
 from tlkit.errors import WeightsError
-from tlkit.models.backbone import Backbone
+from tlkit.models.backbone import Backbone, SecondSource
 from tlkit.models.vision import architectures
 from tlkit.models.vision.image_input import ImageInput
+from tlkit.utils.download import File, Wheel
 
 ROW = Backbone("tiny", tiny_models.tiny_backbone, ImageInput("tf", 16, 8), ("end1", "end2", "end3"), stem="stem")
 
@@ -130,3 +131,108 @@ def test_efficientnet_lite_pads_as_its_weights_were_trained() -> None:
     assert len(depthwise) == 16 and {layer.padding for layer in depthwise} == {"same"}
     assert not any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in model.layers)
     assert model.output_shape == (None, 1, 1, 1280)
+
+
+# === Copies from second sources ===
+
+
+def small_vgg() -> Any:
+    """Return two convolutions under the names of VGG16's, with random weights and biases."""
+    layers = [
+        keras.layers.Conv2D(filters, 3, name=name, bias_initializer="random_normal")
+        for name, filters in (("block1_conv1", 4), ("block1_conv2", 5))
+    ]
+    return keras.Sequential([keras.Input((8, 8, 3)), *layers, keras.layers.MaxPooling2D(name="block1_pool")])
+
+
+def copied_row(file: str, loader: str) -> Backbone:
+    wheel = Wheel("a-package==1.0", (File(f"a_package/{file}", ""),))
+    source = SecondSource(wheel, f"tlkit.models.vision.architectures:{loader}", "a copy")
+    return dataclasses.replace(ROW, second_source=source)
+
+
+VGG_ROW = copied_row("vgg.onnx", "load_vgg_from_onnx")
+WHOLE_ROW = copied_row("whole.model", "load_from_whole_hdf5")
+
+
+def onnx_tensors(model: Any) -> dict[str, np.ndarray]:
+    """Return the weights of a VGG as tf2onnx stores them."""
+    tensors = {}
+    for layer in (layer for layer in model.layers if layer.weights):
+        kernel, bias = map(np.asarray, layer.weights)
+        tensors[f"functional_1/{layer.name}_1/convolution/ReadVariableOp:0"] = kernel.transpose(3, 2, 0, 1)
+        tensors[f"functional_1/{layer.name}_1/Squeeze:0"] = bias
+    return tensors
+
+
+def write_onnx(path: Path, tensors: dict[str, np.ndarray]) -> Path:
+    path.write_bytes(onnx_messages.model(*(onnx_messages.tensor(name, array) for name, array in tensors.items())))
+    return path
+
+
+def test_the_convolutions_of_a_vgg_in_an_onnx_file(tmp_path: Path) -> None:
+    trained, fresh = small_vgg(), small_vgg()
+    others = {"functional_1/dense_1/Cast/ReadVariableOp:0": np.ones((3, 4), np.float32)}
+    path = write_onnx(tmp_path / "vgg.onnx", others | onnx_tensors(trained))
+    assert not alike(trained, fresh)
+    architectures.load_weights(fresh, VGG_ROW, path)
+    assert alike(trained, fresh)
+
+
+def test_an_onnx_file_that_does_not_fit(tmp_path: Path) -> None:
+    tensors = onnx_tensors(small_vgg())
+    name = "functional_1/block1_conv2_1/convolution/ReadVariableOp:0"
+    for other in (tensors[name][:, :, :2], tensors[name][0]):
+        path = write_onnx(tmp_path / "vgg.onnx", tensors | {name: other})
+        with pytest.raises(WeightsError, match=r"vgg\.onnx does not fit backbone 'tiny': .*or weights=None to start"):
+            architectures.load_weights(small_vgg(), VGG_ROW, path)
+    del tensors[name]
+    with pytest.raises(WeightsError, match=r"it holds 3 of 4 tensors and lacks 'functional_1/block1_conv2_1/convol"):
+        architectures.load_weights(small_vgg(), VGG_ROW, write_onnx(path, tensors))
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> tuple[Any, Path]:
+    """Return a network and a classifier around it, saved as a whole HDF5 file with its optimizer."""
+    inner = tiny_models.tiny_backbone(16)
+    outer = keras.Model(inner.input, keras.layers.Dense(2, name="answer")(keras.layers.Flatten()(inner.output)))
+    outer.compile("adam", "mse")
+    outer.train_on_batch(np.ones((2, 16, 16, 3), np.float32), np.ones((2, 2), np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras calls the format old
+        outer.save(tmp_path / "whole.h5")
+    return inner, (tmp_path / "whole.h5").rename(tmp_path / "whole.model")
+
+
+def test_a_backbone_in_a_whole_hdf5_file(whole: tuple[Any, Path]) -> None:
+    trained, path = whole
+    fresh = tiny_models.tiny_backbone(16)
+    assert not alike(trained, fresh)
+    architectures.load_weights(fresh, WHOLE_ROW, path)
+    assert alike(trained, fresh)
+
+
+def test_a_whole_hdf5_file_that_does_not_fit(whole: tuple[Any, Path]) -> None:
+    import h5py
+
+    _, path = whole
+    with h5py.File(path, "r+") as file:
+        name = next(name for name in file["model_weights"] if "conv" in name)
+        kernel = file[f"model_weights/{name}"].attrs["weight_names"][0]
+        shape = file[f"model_weights/{name}"][kernel].shape
+        del file[f"model_weights/{name}"][kernel]
+        file[f"model_weights/{name}"].create_dataset(kernel, data=np.zeros((*shape[:-1], 7), np.float32))
+    with pytest.raises(WeightsError, match=rf"whole\.model does not fit backbone 'tiny': the weights of layer {name}"):
+        architectures.load_weights(tiny_models.tiny_backbone(16), WHOLE_ROW, path)
+    with h5py.File(path, "r+") as file:
+        del file[f"model_weights/{name}"]
+    with pytest.raises(WeightsError, match=rf"it holds no weights of layer {name}"):
+        architectures.load_weights(tiny_models.tiny_backbone(16), WHOLE_ROW, path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(WeightsError, match="it is no HDF5 file that can be read"):
+        architectures.load_weights(tiny_models.tiny_backbone(16), WHOLE_ROW, path)
+
+
+def test_a_copy_under_another_name_is_not_read(whole: tuple[Any, Path], tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"this backbone reads \.h5, \.weights\.h5 and \.keras files"):
+        architectures.load_weights(tiny_models.tiny_backbone(16), WHOLE_ROW, whole[1].rename(tmp_path / "a.pth"))

