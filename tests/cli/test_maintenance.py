@@ -42,6 +42,8 @@ def test_weights_get_and_verify(ask: object, refused: object, tmp_path: Path, mo
     found = weights.Found(tmp_path, "cache", "the note", "sha256:0")
     monkeypatch.setattr(weights, "find", lambda row, **_: found)
     assert ask("weights", "get", "vgg16")[1] == "the note\n"
+    found = weights.Found(tmp_path, "cache", "the note", "sha256:0", "the package a==1: of a classifier")
+    assert ask("weights", "get", "vgg16")[1] == "the note\na copy, from the package a==1: of a classifier\n"
 
     here = weights.Status("vgg16", True, tmp_path, 1, "", "")
     monkeypatch.setattr(

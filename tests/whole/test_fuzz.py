@@ -25,7 +25,7 @@ import pytest
 from hypothesis import strategies as st
 
 import tlkit
-from tests.helpers import checkpoint_arrays, manifest_facts, torch_pickles
+from tests.helpers import checkpoint_arrays, manifest_facts, onnx_messages, torch_pickles
 from tests.helpers.fuzzing import (
     CANARY,
     JSON,
@@ -46,7 +46,7 @@ from tlkit.artifacts import graph_scan, manifest
 from tlkit.config import Splitting
 from tlkit.errors import TlkitError
 from tlkit.features import shards
-from tlkit.models.vision import torch_pickle
+from tlkit.models.vision import onnx_file, torch_pickle
 from tlkit.runs import record
 from tlkit.training import checkpoint
 from tlkit.utils import archives
@@ -129,6 +129,30 @@ def read_torch_file(folder: Path, data: bytes) -> None:
     for array in torch_pickle.read(folder / "a.pth").values():
         assert array.nbytes <= len(data)
         array.tobytes()
+
+
+# === ONNX files ===
+
+
+def onnx_files() -> Strategy:
+    """Write files with a few bytes changed, and tensors of any shape, kind and field."""
+    array = np.arange(6, dtype="<f4")
+    kept = (onnx_messages.tensor("a", array, shape=(2, 3)), onnx_messages.tensor("b", array, field=onnx_file.FLOATS))
+    sides = st.lists(st.sampled_from((0, 1, 2, 3, 6, 2**31, 2**63, 2**64, 2**70)), max_size=9)
+    odd = st.builds(
+        functools.partial(onnx_messages.tensor, array=array),
+        st.sampled_from(("a", "b", "c", "")),
+        shape=sides,
+        kind=st.sampled_from((1, 1, 1, 0, 7, 2**63)),
+        field=st.sampled_from((onnx_file.RAW, onnx_file.RAW, onnx_file.FLOATS, onnx_file.EXTERNAL, onnx_file.NAME)),
+    )
+    return mutated([onnx_messages.model(*kept)]) | st.builds(onnx_messages.model, odd | st.sampled_from(kept), odd)
+
+
+def read_onnx_file(folder: Path, data: bytes) -> None:
+    (folder / "a.onnx").write_bytes(data)
+    for array in onnx_file.read(folder / "a.onnx", ["a", "b"]).values():
+        assert array.dtype == np.float32 and array.nbytes <= len(data)
 
 
 # === Tables ===
@@ -626,6 +650,7 @@ def read_archive(folder: Path, data: bytes) -> None:
 
 TARGETS = {
     "torchfile": Target(torch_files, read_torch_file),
+    "onnx": Target(onnx_files, read_onnx_file),
     "text_table": Target(text_tables, read_text_table),
     "image_table": Target(picture_tables, read_picture_table),
     "splits": Target(splits_files, read_splits_file),

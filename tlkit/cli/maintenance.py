@@ -65,6 +65,8 @@ def _weights_get(options: argparse.Namespace) -> None:
     rows = generators.rows()
     found = weights.find(rows.get(options.name) or find_backbone(options.name), rows=rows.values())
     say_line(found.note if found else f"{options.name} has no pretrained weights")
+    if found and found.copied_from:
+        say_line(f"a copy, from {found.copied_from}")
 
 
 def _weights_verify(_: argparse.Namespace) -> None:
