@@ -292,8 +292,8 @@ def test_another_run_is_set_aside_and_not_shown(learned: dict, tmp_path: Path) -
     (tmp_path / "tlkit.json").write_text("{}")
     made = tlkit.export(**learned, out=tmp_path, overwrite=True)
     assert not any(text in shown(tmp_path) for text in OTHERS)
-    assert not (tmp_path / "run.json").exists() and files.read_json(tmp_path / export.ASIDE) == before
-    assert export.ASIDE not in json.loads((tmp_path / "tlkit.json").read_text())["files"]
+    assert not (tmp_path / "run.json").exists() and files.read_json(tmp_path / export.EARLIER_RUN_FILE) == before
+    assert export.EARLIER_RUN_FILE not in json.loads((tmp_path / "tlkit.json").read_text())["files"]
     assert record.runs(tmp_path) == [] and made.report.n == learned["report"].n
     with pytest.raises(RunError, match=r"holds no run of tlkit \(no run\.json\)"):
         record.load(tmp_path)

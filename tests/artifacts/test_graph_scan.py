@@ -250,7 +250,7 @@ def test_a_graph_of_tensorflow_1_or_several_are_refused(change: Callable, tmp_pa
 
 
 def test_a_huge_graph_is_not_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_scan, "MOST_BYTES", 1000)
+    monkeypatch.setattr(graph_scan, "MAX_GRAPH_BYTES", 1000)
     with pytest.raises(ArtifactError, match=r"has [\d,]+ bytes; at most 1,000 are read\. Export a smaller model"):
         graph_scan.scan(saved)
 

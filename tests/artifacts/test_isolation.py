@@ -258,7 +258,7 @@ def test_one_that_never_stops_writing_or_reading_nothing(tmp_path: Path, monkeyp
 
 
 def test_one_that_is_never_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "LOADING", 0.2)
+    monkeypatch.setattr(isolation, "LOADING_SECONDS", 0.2)
     with pytest.raises(ArtifactError, match=r"loading took longer than 0\.2 s and was stopped; try again when"):
         ask("time.sleep(999)", tmp_path, monkeypatch)
 
@@ -356,7 +356,11 @@ def test_commands_refuse_limits_that_cannot_be(told: Any, name: tuple, exported:
 def test_a_whole_command_that_takes_too_long_or_crashes(tmp_path: Path) -> None:
     for code, allowed, message in (
         ("import time; time.sleep(999)", isolation.Limits(0.2), r"^it took longer than 0\.2 s and was stopped; raise"),
-        (f"import sys; sys.exit({isolation.FULL})", isolation.Limits(9, 10**9), "^it needs more memory than 1,000,000"),
+        (
+            f"import sys; sys.exit({isolation.OUT_OF_MEMORY_CODE})",
+            isolation.Limits(9, 10**9),
+            "^it needs more memory than 1,000,000",
+        ),
         ("import os; os.abort()", isolation.Limits(99), r"^it was ended by a crash of its process \(SIGABRT\)"),
     ):
         with pytest.raises(ArtifactError, match=message):
@@ -382,7 +386,7 @@ def test_a_command_in_a_process_of_its_own_starts_a_function_that_exists(monkeyp
     monkeypatch.setattr(isolation, "run", lambda words, *_: started.append(words) or 0)
     assert commands.main(["evaluate", "artifact", "data", "--isolate", "--timeout", "9"]) == 0
     _, safe, option, code, memory, *arguments = started[0]
-    assert (safe, option, int(memory), arguments[0]) == ("-P", "-c", isolation.MEMORY, "evaluate")
+    assert (safe, option, int(memory), arguments[0]) == ("-P", "-c", isolation.DEFAULT_MEMORY, "evaluate")
     names: dict[str, object] = {}
     exec(code.rpartition(";")[0], names)
     assert names["limited"] is commands.limited

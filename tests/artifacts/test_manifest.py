@@ -250,7 +250,7 @@ def test_a_list_of_what_is_not_exported(place: Path, name: str) -> None:
         load(write(place, changed("files", FACTS["files"] | {name: sha(b"")})))
 
 
-@pytest.mark.parametrize("name", [*manifest.VITAL, SHARD])
+@pytest.mark.parametrize("name", [*manifest.REQUIRED_FILES, SHARD])
 def test_a_list_that_omits_what_matters(place: Path, name: str) -> None:
     with pytest.raises(ArtifactError, match=f"it lists no digest of {name}; export the model again"):
         load(write(place, changed("files", {key: digest for key, digest in FACTS["files"].items() if key != name})))

@@ -420,11 +420,11 @@ def test_export_shows_a_run_in_its_directory_alone(trained: Path, ask: object, r
     assert ask("export", run, "--out", other, "--overwrite")[0] == 0
     for name in ("README.md", "report.html"):
         assert "tlkit train" not in (other / name).read_text()
-    assert files.read_json(other / export.ASIDE)["command"] == "tlkit train OTHER"
+    assert files.read_json(other / export.EARLIER_RUN_FILE)["command"] == "tlkit train OTHER"
     assert not (other / "run.json").exists()
 
     (other / "tlkit.json").unlink()
-    (other / export.ASIDE).rename(other / "run.json")
+    (other / export.EARLIER_RUN_FILE).rename(other / "run.json")
     for further in ((), ("--overwrite",)):
         assert "is there and no artifact of tlkit" in refused("export", run, "--out", other, *further)
     assert (other / "run.json").exists()

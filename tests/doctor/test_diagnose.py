@@ -106,7 +106,7 @@ def test_features_come_in_the_order_of_the_examples(untrained: None) -> None:
 
 
 def test_more_examples_than_are_judged(colours: tlkit.Data, telling: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnose, "MOST", 112)
+    monkeypatch.setattr(diagnose, "MAX_EXAMPLES_JUDGED", 112)
     (finding,) = [finding for finding in diagnose.diagnose(colours).findings if finding.code == "suspect_label"]
     assert "labels of 112 examples, drawn from 120 are probably wrong" in finding.title
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import tiny_data
-from tlkit.doctor.diagnosis import WIDTH, Diagnosis
+from tlkit.doctor.diagnosis import SCREEN_WIDTH, Diagnosis
 from tlkit.errors import RunError
 from tlkit.reporting.findings import Finding
 
@@ -92,7 +92,7 @@ def test_screen_shows_three_examples_of_a_group() -> None:
 
 def test_long_titles_are_wrapped_under_their_beginning() -> None:
     lines = str(diagnosis(Finding("x", "warning", "word " * 60, "remedy " * 60))).splitlines()[9:]
-    assert len(lines) > 4 and all(len(line) <= WIDTH for line in lines)
+    assert len(lines) > 4 and all(len(line) <= SCREEN_WIDTH for line in lines)
     assert lines[0].startswith("warning  word") and all(line.startswith(" " * 9) for line in lines[1:])
 
 

@@ -195,7 +195,7 @@ def test_large_data_is_fitted_on_in_part_and_judged_whole(monkeypatch: pytest.Mo
         sizes.append((len(part), len(np.unique(classes))))
         return original(part, classes)
 
-    monkeypatch.setattr(label_errors, "FITTED", 60)
+    monkeypatch.setattr(label_errors, "MAX_FITTED", 60)
     monkeypatch.setattr(label_errors, "CHUNK", 7)
     monkeypatch.setattr(label_errors, "_fit", fit)
     found = label_errors.find(features, given)
@@ -215,7 +215,7 @@ def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_that_has_not_settled_is_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_errors, "STEPS", 2)
+    monkeypatch.setattr(label_errors, "MAX_SOLVER_STEPS", 2)
     features, labels = clusters()
     given, which = changed(labels, 0.05)
     assert shares(label_errors.find(features, given), which)[0] > 0.8

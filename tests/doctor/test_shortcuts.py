@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import tiny_data
 from tlkit.data.examples import gather
-from tlkit.doctor.shortcuts import BAR, BINS, LEAST, MOST, accuracy, binned, shortcuts
+from tlkit.doctor.shortcuts import MAX_BINS, MAX_CLUES, MIN_ACCURACY, MIN_EXAMPLES, accuracy, binned, shortcuts
 from tlkit.reporting.findings import Finding
 
 RNG = np.random.default_rng(1)
@@ -71,7 +71,7 @@ def test_a_tendency_is_no_shortcut() -> None:
     share = np.where(LABELS == 2, 0.6, 0.3) > RNG.uniform(size=300)
     labels = LABELS.copy()
     assert found(format=dict.fromkeys(np.flatnonzero(share).tolist(), b"PNG")) == []
-    assert 0.55 < accuracy(share.astype(int), labels, 3)[2] < BAR
+    assert 0.55 < accuracy(share.astype(int), labels, 3)[2] < MIN_ACCURACY
 
 
 def test_of_two_classes_one_is_told() -> None:
@@ -95,11 +95,11 @@ def test_of_very_many_classes_some_are_told() -> None:
     labels = np.arange(26 * 25) % 26
     widths = {number: 100 + label for number, label in enumerate(labels.tolist())}
     (finding,) = shortcuts(gather(tiny_data.altered(tiny_data.pictures(labels, ["train"] * len(labels)), width=widths)))
-    assert finding.count == MOST
+    assert finding.count == MAX_CLUES
 
 
 def test_classes_of_few_examples_are_not_judged() -> None:
-    for size, judged in ((LEAST - 1, False), (LEAST, True)):
+    for size, judged in ((MIN_EXAMPLES - 1, False), (MIN_EXAMPLES, True)):
         labels = np.repeat([0, 1, 2], [100, 100, size])
         data = tiny_data.altered(tiny_data.pictures(labels, ["train"] * len(labels)), format=of(2, b"PNG", labels))
         assert bool(shortcuts(gather(data))) == judged
@@ -146,7 +146,7 @@ def test_accuracy_does_not_learn_single_values_by_heart() -> None:
 def test_common_values_keep_a_bin_of_their_own() -> None:
     labels = np.repeat([0, 1], 200)
     values = np.array([f"rare {number}" for number in range(200)] + ["common"] * 200)
-    assert len(set(values)) > BINS and (accuracy(binned(values), labels, 2) > 0.9).all()
+    assert len(set(values)) > MAX_BINS and (accuracy(binned(values), labels, 2) > 0.9).all()
 
 
 def test_a_class_without_examples() -> None:

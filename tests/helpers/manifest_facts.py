@@ -8,7 +8,7 @@ from tlkit.artifacts import manifest
 
 SHARD = f"{manifest.ROOT}/variables/variables.data-00000-of-00001"
 FINGERPRINT = f"{manifest.ROOT}/fingerprint.pb"
-CONTENTS = {name: name.encode() for name in (*manifest.VITAL, SHARD, FINGERPRINT, "README.md")}
+CONTENTS = {name: name.encode() for name in (*manifest.REQUIRED_FILES, SHARD, FINGERPRINT, "README.md")}
 
 
 def sha(data: bytes) -> str:

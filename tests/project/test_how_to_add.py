@@ -150,7 +150,10 @@ def test_add_an_export_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     body = function_in(tree, "export").body
     after = next(number for number, node in enumerate(body) if "clf.save(path)" in ast.unparse(node))
     body[after + 1 : after + 1] = ast.parse(written_after).body
-    for statements, name, more in ((tree.body, "OWN", own), (function_in(tree, "_digests").body, "own", digested)):
+    for statements, name, more in (
+        (tree.body, "ARTIFACT_FILES", own),
+        (function_in(tree, "_digests").body, "paths", digested),
+    ):
         listed = next(node.value for node in statements if assigns(node, name))
         listed.elts += ast.parse(more, mode="eval").body.elts
     function_in(tree, "_prove").body = ast.parse(
@@ -162,7 +165,9 @@ def test_add_an_export_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     stored = load_file(tmp_path / "out" / format_module.NAME)
     assert len(stored) == len(clf.variables)
     assert all(np.array_equal(stored[variable.path], variable.numpy()) for variable in clf.variables)
-    assert format_module.NAME in new.OWN and format_module.NAME in tlkit.load(tmp_path / "out").facts["files"]
+    assert (
+        format_module.NAME in new.ARTIFACT_FILES and format_module.NAME in tlkit.load(tmp_path / "out").facts["files"]
+    )
     with (tmp_path / "out" / format_module.NAME).open("ab") as file:
         file.write(b"more")
     with pytest.raises(tlkit.ArtifactError, match=r"model\.safetensors was changed"):

@@ -1,1 +1,1 @@
-"""Export, manifest, graph scan, reload check and load. Imports reporting, evaluation and below; never doctor."""
+"""Export models as artifacts, and check and load them. Imports reporting, evaluation and below; never doctor."""

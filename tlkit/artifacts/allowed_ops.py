@@ -1,4 +1,4 @@
-"""The operations that a SavedModel may hold for `tlkit.load` to load it, as plain data.
+"""Allow-list of the TensorFlow operations that a SavedModel may contain, so that `tlkit.load` loads it.
 
 The list was made from TensorFlow's registry (2.21, with tensorflow_text 2.21) by leaving out what could reach beyond
 the model's own tensors, and was then read through name by name. Left out are all operations that read, write or name

@@ -1,4 +1,4 @@
-"""Load an exported classifier and ask it."""
+"""Load an exported classifier and predict with it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ INPUTS = {
 
 
 class Artifact:
-    """An exported classifier, ready to be asked. `tlkit.load` makes it.
+    """An exported classifier that can predict; `tlkit.load` returns it.
 
     Attributes:
         path: its directory.
-        facts: what its `tlkit.json` says.
+        facts: the contents of its `tlkit.json`.
         labels: the names of the classes or tags, or of the number.
-        target: what it answers.
+        target: the target that it predicts.
     """
 
     def __init__(self, path: Path, facts: dict[str, Any], limits: isolation.Limits | None = None) -> None:
@@ -75,7 +75,7 @@ class Artifact:
 
     @property
     def spec(self) -> Spec:
-        """What the classifier was made of."""
+        """The backbone, head, target and input of the classifier."""
         row, facts = self.facts["backbone"], self.facts
         known = table().get(row["name"], Backbone(row["name"], "", self.input, ()))
         backbone = dataclasses.replace(known, blocks=tuple(row["blocks"]), stem=row["stem"])
@@ -84,7 +84,7 @@ class Artifact:
         )
 
     def predict(self, items: Any, *, batch_size: int = 32, threshold: float | None = None) -> list[Any]:
-        """Answer raw examples with the SavedModel.
+        """Predict raw examples with the SavedModel.
 
         Args:
             items: one or several: for pictures paths, encoded bytes, or pixel arrays (height, width[, 1 or 3]),
@@ -107,12 +107,12 @@ class Artifact:
         if threshold is not None and (self.target.name != "label" or not 0 <= threshold <= 1):
             raise InputError(f"threshold={threshold}: give a probability, 0 to 1, to a model of one label each")
         items = listed(items, self.input)
-        found: list[Any] = []
+        predictions: list[Any] = []
         for start in range(0, len(items), batch_size):
             name, encoded = self.input.encode(items[start : start + batch_size])
-            about = {"target": self.target.name, "count": len(encoded), "folder": self.path / manifest.ROOT}
-            found += saved_model.predictions(self.target.predictions, self._answer(name, encoded), **about)
-        return found if threshold is None else [each.unless_below(threshold) for each in found]
+            options = {"target": self.target.name, "count": len(encoded), "folder": self.path / manifest.ROOT}
+            predictions += saved_model.predictions(self.target.predictions, self._answer(name, encoded), **options)
+        return predictions if threshold is None else [prediction.unless_below(threshold) for prediction in predictions]
 
     def close(self) -> None:
         """End the process of an artifact that was loaded with `isolate`; the next question starts another.
@@ -142,14 +142,14 @@ class Artifact:
 
 
 def _target(facts: dict[str, Any]) -> Target:
-    known = dict(facts["target"])
-    return registry.target(known.pop("name"))(tuple(facts["labels"]), **known)
+    options = dict(facts["target"])
+    return registry.target(options.pop("name"))(tuple(facts["labels"]), **options)
 
 
 def _input(facts: dict[str, Any]) -> Any:
-    known = dict(facts["input"])
-    known.pop("resize")
-    return resolve(INPUTS[known.pop("kind")])(**known)
+    options = dict(facts["input"])
+    options.pop("resize")
+    return resolve(INPUTS[options.pop("kind")])(**options)
 
 
 def load(

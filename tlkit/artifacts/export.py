@@ -1,4 +1,4 @@
-"""Export a classifier as a SavedModel that takes raw input, and prove it in a fresh process."""
+"""Export a classifier as a SavedModel that takes raw input, and compare it with the Keras model in a fresh process."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import numpy as np
 from tlkit.artifacts import graph_scan, reload_check
 from tlkit.artifacts.artifact import Artifact, load
 from tlkit.artifacts.manifest import SCHEMA
+from tlkit.data.splits import Data
 from tlkit.errors import ArtifactError
 from tlkit.evaluation.report_base import Measured
 from tlkit.models import lora
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-OWN = ("saved_model", "model.keras", "README.md", "report.json", report_page.NAME)  # what an artifact writes
-ASIDE = "earlier_run.json"  # the new name of a run.json whose artifact is replaced
+ARTIFACT_FILES = (
+    "saved_model",
+    "model.keras",
+    "README.md",
+    "report.json",
+    report_page.NAME,
+)  # files that an export writes
+EARLIER_RUN_FILE = "earlier_run.json"  # the new name of a run.json whose artifact is replaced
 TOLERANCE = 1e-5  # the most an answer of the SavedModel may differ from the Keras model's, of the largest beyond 1
 
 
@@ -39,7 +46,7 @@ def export(
     out: str | os.PathLike,
     *,
     report: Measured | None = None,
-    data: Any = None,
+    data: Data | None = None,
     history: Any = None,
     overwrite: bool = False,
     record: Mapping[str, Any] | None = None,
@@ -79,7 +86,7 @@ def export(
         ['README.md', 'model.keras', 'report.json']
     """
     environment.check()
-    out = _opened(Path(out), overwrite, record)
+    out = _prepared(Path(out), overwrite, record)
     lora.merge(clf)
     samples = list(report.samples) if report is not None else []
     with files.atomic(out / "saved_model") as folder:
@@ -91,23 +98,23 @@ def export(
         clf.save(path)
     if record is None:
         _set_aside(out)
-    told = _tell(clf, out, report, data, history, record or {})
+    story = _write_report(clf, out, report, data, history, record or {})
     facts = _facts(clf, report, parity)
-    files.write_text(out / "README.md", model_card.write(facts, told))
+    files.write_text(out / "README.md", model_card.write(facts, story))
     facts["files"] = _digests(out)
     files.write_json(out / "tlkit.json", facts)  # last: it says that all else is there
     return load(out)
 
 
-def _opened(out: Path, overwrite: bool, record: Mapping[str, Any] | None) -> Path:
-    """Make the directory, or refuse one that holds something else; with a record, the caller holds its run."""
+def _prepared(out: Path, overwrite: bool, record: Mapping[str, Any] | None) -> Path:
+    """Create the directory, or refuse one with other contents; with a record, the caller holds the lock of its run."""
     if not regular_files.is_utf8(out):
         raise ArtifactError(f"{regular_files.shown(out)} is no UTF-8, which TensorFlow needs; choose another directory")
     if os.path.exists(out / "tlkit.json") and not overwrite:
         raise ArtifactError(f"{out} already holds an artifact; give overwrite=True or another directory")
-    strange = [name for name in (*OWN, files.RUN_FILE) if os.path.lexists(out / name)]
-    if strange and not overwrite:
-        raise ArtifactError(f"{out} holds a {strange[0]} of something else; choose another directory or overwrite=True")
+    foreign = [name for name in (*ARTIFACT_FILES, files.RUN_FILE) if os.path.lexists(out / name)]
+    if foreign and not overwrite:
+        raise ArtifactError(f"{out} holds a {foreign[0]} of something else; choose another directory or overwrite=True")
     with files.writing(out):
         if record is None and files.is_locked(out / files.RUN_FILE):
             raise ArtifactError(f"in {out} a run is being written; wait until it ends, or choose another directory")
@@ -116,23 +123,23 @@ def _opened(out: Path, overwrite: bool, record: Mapping[str, Any] | None) -> Pat
 
 
 def _set_aside(out: Path) -> None:
-    """Rename the run.json of an earlier run: whoever read it would take the new artifact for that run's."""
+    """Rename the run.json of an earlier run, since it does not describe the new artifact."""
     with files.writing(out):
         if os.path.lexists(out / files.RUN_FILE):
-            os.replace(out / files.RUN_FILE, out / ASIDE)
+            os.replace(out / files.RUN_FILE, out / EARLIER_RUN_FILE)
 
 
-def _tell(
-    clf: keras.Model, out: Path, report: Measured | None, data: Any, history: Any, record: Mapping[str, Any]
+def _write_report(
+    clf: keras.Model, out: Path, report: Measured | None, data: Data | None, history: Any, record: Mapping[str, Any]
 ) -> report_page.Story | None:
-    """Write the report and its page, or remove the page of an earlier one; return what the page tells."""
+    """Write the report and its page, or remove an earlier page; return the contents of the page."""
     (out / report_page.NAME).unlink(missing_ok=True)
     if report is None:
         return None
     report.save(out)
-    told = report_page.Story(report, clf, data, history, record, record.get("amounts", ()))
-    report_page.write(told, out / report_page.NAME)
-    return told
+    story = report_page.Story(report, clf, data, history, record, record.get("amounts", ()))
+    report_page.write(story, out / report_page.NAME)
+    return story
 
 
 def answers(clf: keras.Model) -> tuple[Callable, Callable]:
@@ -141,7 +148,7 @@ def answers(clf: keras.Model) -> tuple[Callable, Callable]:
     target = clf.spec.target
 
     def answer(value: tf.Tensor) -> dict[str, tf.Tensor]:
-        # of words more is to be said than the answers alone tell
+        # targets of words derive their answers from more than the logits
         return target.read(clf, value) if hasattr(target, "read") else target.served(clf(value, training=False))
 
     def embed(value: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -176,14 +183,14 @@ def _write_saved_model(clf: keras.Model, folder: Path) -> None:
 
     archive = keras.export.ExportArchive()
     archive.track(clf)
-    named, variables = endpoints(clf)
+    signatures, variables = endpoints(clf)
     if variables:
         archive.add_variable_collection("drawn", variables)
-    for name, (function, signature) in named.items():
+    for name, (function, signature) in signatures.items():
         archive.add_endpoint(name, function, input_signature=signature)
     logger = logging.getLogger("tensorflow")
     level = logger.level
-    logger.setLevel(logging.WARNING)  # it tells of a temporary folder that will be gone
+    logger.setLevel(logging.WARNING)  # it would print a temporary folder that is removed afterwards
     try:
         archive.write_out(str(folder), verbose=False)
     finally:
@@ -194,28 +201,28 @@ def _write_saved_model(clf: keras.Model, folder: Path) -> None:
 
 
 def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, Any]:
-    """Let a fresh process answer samples, real ones where there are any, and compare; the facts are kept.
+    """Answer samples in a fresh process, real ones if there are any, and compare; return the facts about parity.
 
     Raises:
         ArtifactError: the process failed, or an answer differs by more than TOLERANCE.
     """
     import tensorflow as tf
 
-    given, real = clf.spec.input, bool(samples)
-    samples, (named, _) = samples or given.made_up(), endpoints(clf)
+    model_input, real = clf.spec.input, bool(samples)
+    samples, (signatures, _) = samples or model_input.made_up(), endpoints(clf)
     difference = spread = 0.0
-    for endpoint, output, raw in _asked(clf, samples):
-        function, signature = named[endpoint]
+    for endpoint, output, raw in _comparisons(clf, samples):
+        function, signature = signatures[endpoint]
         expected = tf.function(function, input_signature=signature)(tf.constant(raw))[output].numpy()
-        found = _ask_fresh_process(folder, given.ops, raw, output, endpoint)
+        reloaded = _ask_fresh_process(folder, model_input.ops, raw, output, endpoint)
         if expected.dtype.kind == "O":
-            if different := int((expected.astype("S") != found).sum()):
+            if different := int((expected.astype("S") != reloaded).sum()):
                 raise ArtifactError(
                     f"the exported model writes another text than the Keras model for {different} of {len(raw)} "
                     f"samples; nothing was written, please report this"
                 )
             continue
-        difference = float(np.abs(expected - found).max())
+        difference = float(np.abs(expected - reloaded).max())
         spread = float(np.ptp(expected, axis=0).max())
         if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise ArtifactError(
@@ -225,8 +232,8 @@ def _prove(clf: keras.Model, folder: Path, samples: Sequence[Any]) -> dict[str, 
     return {"samples": len(samples), "real": real, "max_difference": difference, "spread": spread}
 
 
-def _asked(clf: keras.Model, samples: Sequence[Any]) -> list[tuple[str, str, list[Any]]]:
-    """List what both have to agree in: an endpoint, its output and what it is given."""
+def _comparisons(clf: keras.Model, samples: Sequence[Any]) -> list[tuple[str, str, list[Any]]]:
+    """List the outputs to compare: each with its endpoint, its name and the input."""
     if hasattr(clf.spec.input, "asked"):
         return clf.spec.input.asked(samples)
     return [("serving_default", clf.spec.target.output_name, clf.spec.input.served(samples))]
@@ -236,29 +243,31 @@ def _ask_fresh_process(
     folder: Path, ops: Sequence[str], samples: Sequence[Any], output: str, endpoint: str = "serving_default"
 ) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="tlkit-") as scratch:
-        request, given = Path(scratch, "request.json"), Path(scratch, "answers.npy")
-        wanted = {"ops": list(ops), "endpoint": endpoint, "output": output, "samples": _encoded(samples)}
-        request.write_text(json.dumps(wanted))
-        command = [sys.executable, "-I", reload_check.__file__, str(folder), str(request), str(given)]
+        request_path, answers_path = Path(scratch, "request.json"), Path(scratch, "answers.npy")
+        request = {"ops": list(ops), "endpoint": endpoint, "output": output, "samples": _encoded(samples)}
+        request_path.write_text(json.dumps(request))
+        command = [sys.executable, "-I", reload_check.__file__, str(folder), str(request_path), str(answers_path)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
         if done.returncode:
             reason = done.stderr.strip().split("\n")[-1][:300]
             raise ArtifactError(f"a fresh process cannot load the exported model: {reason}")
-        return np.load(given)
+        return np.load(answers_path)
 
 
 def _encoded(samples: Any) -> Any:
-    """Write bytes, or lists of them, for JSON."""
-    return base64.b64encode(samples).decode() if isinstance(samples, bytes) else [_encoded(each) for each in samples]
+    """Encode bytes, or nested lists of them, as base64 for JSON."""
+    return (
+        base64.b64encode(samples).decode() if isinstance(samples, bytes) else [_encoded(sample) for sample in samples]
+    )
 
 
 # === Facts ===
 
 
 def _facts(clf: keras.Model, report: Measured | None, parity: dict[str, Any]) -> dict[str, Any]:
-    """Gather what `tlkit.json` says."""
+    """Collect the facts that `tlkit.json` contains."""
     spec: Spec = clf.spec
-    row = spec.backbone
+    backbone = spec.backbone
     metrics = None
     if report is not None:
         metrics = {"split": report.split, "examples": report.n, **report.figures}
@@ -267,9 +276,14 @@ def _facts(clf: keras.Model, report: Measured | None, parity: dict[str, Any]) ->
         "labels": list(spec.labels),
         "target": {"name": spec.target.name, **spec.target.facts()},
         "input": {"kind": spec.input.kind, "resize": spec.resize, **spec.input.facts()},
-        "backbone": {"name": row.name, "blocks": list(row.blocks), "stem": row.stem, "params": row.params},
+        "backbone": {
+            "name": backbone.name,
+            "blocks": list(backbone.blocks),
+            "stem": backbone.stem,
+            "params": backbone.params,
+        },
         "head": spec.head,
-        "weights": {"origin": spec.weights, "licence": row.licence, "source": row.source},
+        "weights": {"origin": spec.weights, "licence": backbone.licence, "source": backbone.source},
         "metrics": metrics,
         "parity": parity,
         "versions": environment.versions(),
@@ -278,6 +292,6 @@ def _facts(clf: keras.Model, report: Measured | None, parity: dict[str, Any]) ->
 
 def _digests(out: Path) -> dict[str, str]:
     """Digest the artifact's own files; the run's ledger and checkpoints are not among them."""
-    own = [out / "model.keras", out / "README.md", out / "report.json"]
-    own += sorted(path for path in (out / "saved_model").rglob("*") if path.is_file())
-    return {path.relative_to(out).as_posix(): files.digest(path) for path in own if path.exists()}
+    paths = [out / "model.keras", out / "README.md", out / "report.json"]
+    paths += sorted(path for path in (out / "saved_model").rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): files.digest(path) for path in paths if path.exists()}

@@ -1,4 +1,4 @@
-"""Look through a SavedModel before TensorFlow loads it.
+"""Scan the graph of a SavedModel before TensorFlow loads it.
 
 A SavedModel is a program: loading runs its initializers, asking it runs its signatures, and either may hold operations
 that read and write files or call Python. So every operation of its graph and of all its functions, called or not, has
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tensorflow.core.framework.node_def_pb2 import NodeDef
     from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, TensorInfo
 
-MOST_BYTES = 512_000_000  # of saved_model.pb, which is held in memory; variables are not in it
+MAX_GRAPH_BYTES = 512_000_000  # of saved_model.pb, which is held in memory; variables are not in it
 
 
 def scan(folder: Path) -> None:
@@ -59,19 +59,19 @@ def _parse(path: Path) -> MetaGraphDef:
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise ArtifactError(f"{path} has {size:,} bytes; at most {MOST_BYTES:,} are read. Export a smaller model")
-    found = SavedModel()
+    if (size := path.stat().st_size) > MAX_GRAPH_BYTES:
+        raise ArtifactError(f"{path} has {size:,} bytes; at most {MAX_GRAPH_BYTES:,} are read. Export a smaller model")
+    saved_model = SavedModel()
     try:
-        found.ParseFromString(path.read_bytes())
+        saved_model.ParseFromString(path.read_bytes())
     except DecodeError as error:
         raise ArtifactError(f"{path} is damaged ({error}); export the model again") from error
-    if len(found.meta_graphs) != 1 or not found.meta_graphs[0].HasField("object_graph_def"):
+    if len(saved_model.meta_graphs) != 1 or not saved_model.meta_graphs[0].HasField("object_graph_def"):
         raise ArtifactError(
-            f"{path} is damaged or of TensorFlow 1: it holds {len(found.meta_graphs)} graphs and not one with its "
-            f"objects; export the model again"
+            f"{path} is damaged or of TensorFlow 1: it holds {len(saved_model.meta_graphs)} graphs and not one with "
+            f"its objects; export the model again"
         )
-    return found.meta_graphs[0]
+    return saved_model.meta_graphs[0]
 
 
 def _nodes(meta: MetaGraphDef) -> Iterator[tuple[str, NodeDef]]:
@@ -88,14 +88,14 @@ def _nodes(meta: MetaGraphDef) -> Iterator[tuple[str, NodeDef]]:
 
 def _savers(meta: MetaGraphDef) -> dict[str, frozenset[str]]:
     """Return the functions that may save or restore, with the operations each of them may hold."""
-    own = {_node(meta.saver_def.save_tensor_name): SAVING, _node(meta.saver_def.restore_op_name): RESTORING}
+    saver_nodes = {_node(meta.saver_def.save_tensor_name): SAVING, _node(meta.saver_def.restore_op_name): RESTORING}
     named = set(_named_by_objects(meta))
     touched = set(_touched(meta))
     called: dict[str, frozenset[str]] = {}
     for function, node in _nodes(meta):
         names = [node.op, *_functions(node.attr)]
-        if not function and node.name in own and node.name not in touched:
-            called |= dict.fromkeys(names, own[node.name])
+        if not function and node.name in saver_nodes and node.name not in touched:
+            called |= dict.fromkeys(names, saver_nodes[node.name])
         else:
             named.update(names)
     return {name: operations for name, operations in called.items() if name not in named}
@@ -107,7 +107,7 @@ def _node(tensor: str) -> str:
 
 
 def _functions(attributes: dict[str, AttrValue]) -> Iterator[str]:
-    """Yield the functions that the attributes of a node name, and those that these are to be given."""
+    """Yield the functions that the attributes of a node name, and those in the attributes of these functions."""
     for value in attributes.values():
         kind = value.WhichOneof("value")
         for function in (value.func,) if kind == "func" else value.list.func if kind == "list" else ():

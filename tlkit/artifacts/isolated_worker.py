@@ -1,4 +1,4 @@
-"""Answer with a SavedModel in a process of its own; run as a program, it imports nothing of tlkit.
+"""Run a SavedModel in a separate process; this file is run as a program and imports nothing of tlkit.
 
     python isolated_worker.py
 
@@ -26,17 +26,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-MOST_HEADER = 1_000_000  # bytes
-MOST_ARRAYS = 64
-MOST_RANK = 8
+MAX_HEADER_BYTES = 1_000_000  # bytes
+MAX_ARRAYS = 64
+MAX_RANK = 8
 STRINGS = "bytes"
 NUMBERS = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
-PIECE = 1 << 20  # bytes read at a time: what was announced takes no memory before it is there
-ARENAS = 128 << 20  # bytes of addresses that glibc reserves for each thread that allocates; hardly any is used
+CHUNK_BYTES = 1 << 20  # bytes read at a time: what was announced takes no memory before it is there
+ARENA_BYTES = 128 << 20  # bytes of addresses that glibc reserves for each thread that allocates; hardly any is used
 
 
 class Malformed(ValueError):
-    """What was read is no message."""
+    """An error in the format of a message."""
 
 
 # === Messages ===
@@ -46,19 +46,19 @@ def send(stream: BinaryIO, facts: Mapping[str, Any], arrays: Mapping[str, np.nda
     """Write a message.
 
     Args:
-        stream: where to.
-        facts: what JSON can hold.
+        stream: the stream to write to.
+        facts: values that JSON can represent.
         arrays: name -> array of numbers, or of objects that are bytes.
 
     Raises:
         Malformed: an array of another type.
     """
     parts = {name: _packed(name, np.asarray(array)) for name, array in (arrays or {}).items()}
-    about = [
+    descriptions = [
         {"name": name, "dtype": dtype, "shape": list(np.shape(arrays[name])), "bytes": len(content)}
         for name, (dtype, content) in parts.items()
     ]
-    header = json.dumps({"facts": dict(facts), "arrays": about}).encode()
+    header = json.dumps({"facts": dict(facts), "arrays": descriptions}).encode()
     for content in (len(header).to_bytes(4, "big"), header, *(content for _, content in parts.values())):
         view = memoryview(content)
         while view:
@@ -69,7 +69,7 @@ def send(stream: BinaryIO, facts: Mapping[str, Any], arrays: Mapping[str, np.nda
 def _packed(name: str, array: np.ndarray) -> tuple[str, bytes]:
     if array.dtype.kind == "O":
         strings = array.ravel().tolist()
-        if not all(isinstance(each, bytes) for each in strings):
+        if not all(isinstance(string, bytes) for string in strings):
             raise Malformed(f"{name} holds something that is neither a number nor a string")
         return STRINGS, np.array(list(map(len, strings)), "<i8").tobytes() + b"".join(strings)
     if array.dtype.name not in NUMBERS:
@@ -78,10 +78,10 @@ def _packed(name: str, array: np.ndarray) -> tuple[str, bytes]:
 
 
 def receive(stream: BinaryIO, most: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read a message from somebody who is not trusted.
+    """Read a message from an untrusted process.
 
     Args:
-        stream: where from.
+        stream: the stream to read from.
         most: bytes that its arrays may have together.
 
     Returns:
@@ -89,36 +89,36 @@ def receive(stream: BinaryIO, most: int) -> tuple[dict[str, Any], dict[str, np.n
 
     Raises:
         EOFError: the other side has gone.
-        Malformed: what is there is no message, or larger than that.
+        Malformed: the bytes are not a message, or the arrays are larger than `most`.
     """
     length = int.from_bytes(_exactly(stream, 4), "big")
-    if length > MOST_HEADER:
-        raise Malformed(f"a header of {length:,} bytes, at most {MOST_HEADER:,} are read")
+    if length > MAX_HEADER_BYTES:
+        raise Malformed(f"a header of {length:,} bytes, at most {MAX_HEADER_BYTES:,} are read")
     try:
         header = json.loads(_exactly(stream, length))
-        facts, about = header["facts"], header["arrays"]
+        facts, descriptions = header["facts"], header["arrays"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise Malformed(f"a header that is none ({type(error).__name__})") from None
-    if not isinstance(facts, dict) or not isinstance(about, list) or len(about) > MOST_ARRAYS:
+    if not isinstance(facts, dict) or not isinstance(descriptions, list) or len(descriptions) > MAX_ARRAYS:
         raise Malformed("a header that is none")
-    found: dict[str, np.ndarray] = {}
-    for each in about:
-        name, dtype, shape, size = _checked(each)
-        if name in found or size > most:
+    received: dict[str, np.ndarray] = {}
+    for description in descriptions:
+        name, dtype, shape, size = _checked(description)
+        if name in received or size > most:
             raise Malformed(f"the array {name[:50]!r} twice, or more than {most:,} bytes of arrays")
         most -= size
-        found[name] = _unpacked(_exactly(stream, size), dtype, shape)
-    return facts, found
+        received[name] = _unpacked(_exactly(stream, size), dtype, shape)
+    return facts, received
 
 
-def _checked(about: Any) -> tuple[str, str, tuple[int, ...], int]:
+def _checked(description: Any) -> tuple[str, str, tuple[int, ...], int]:
     """Return name, dtype, shape and size of an array whose description agrees with itself."""
-    if not isinstance(about, dict) or set(about) != {"name", "dtype", "shape", "bytes"}:
+    if not isinstance(description, dict) or set(description) != {"name", "dtype", "shape", "bytes"}:
         raise Malformed("an array without its description")
-    name, dtype, shape, size = (about[key] for key in ("name", "dtype", "shape", "bytes"))
+    name, dtype, shape, size = (description[key] for key in ("name", "dtype", "shape", "bytes"))
     if not isinstance(name, str) or not isinstance(dtype, str) or dtype not in (*NUMBERS, STRINGS):
         raise Malformed("an array of an unknown type")
-    if not isinstance(shape, list) or len(shape) > MOST_RANK or type(size) is not int:
+    if not isinstance(shape, list) or len(shape) > MAX_RANK or type(size) is not int:
         raise Malformed("an array of an impossible shape")
     if not all(type(side) is int and 0 <= side < 2**40 for side in shape):
         raise Malformed("an array of an impossible shape")
@@ -134,36 +134,36 @@ def _unpacked(content: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         if dtype == "bool":  # any byte but 0 is true; NumPy itself believes that there are only two
             return (np.frombuffer(content, "uint8") != 0).reshape(shape)
         if dtype != STRINGS:
-            own = np.dtype(dtype)
-            return np.frombuffer(content, own.newbyteorder("<")).astype(own).reshape(shape)
+            native = np.dtype(dtype)
+            return np.frombuffer(content, native.newbyteorder("<")).astype(native).reshape(shape)
         count = math.prod(shape)
         lengths, strings = np.frombuffer(content, "<i8", count).tolist(), content[8 * count :]
         if min(lengths, default=0) < 0 or sum(lengths) != len(strings):
             raise Malformed("strings of impossible lengths")
-        found, start = np.empty(count, object), 0
+        unpacked, start = np.empty(count, object), 0
         for number, length in enumerate(lengths):
-            found[number] = strings[start : start + length]
+            unpacked[number] = strings[start : start + length]
             start += length
-        return found.reshape(shape)
+        return unpacked.reshape(shape)
     except ValueError as error:  # too large a shape, of an array without elements
         raise Malformed(str(error)) from None
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:
-    found = bytearray()
-    while len(found) < count:
-        piece = stream.read(min(PIECE, count - len(found)))
+    content = bytearray()
+    while len(content) < count:
+        piece = stream.read(min(CHUNK_BYTES, count - len(content)))
         if not piece:
             raise EOFError("the other side has gone")
-        found += piece
-    return bytes(found)
+        content += piece
+    return bytes(content)
 
 
 # === Limits ===
 
 
 def limit(memory: int | None) -> None:
-    """Let this process take so much more memory than it has now, and leave no picture of it when it crashes.
+    """Limit how much more memory this process may take than it has now, and disable core dumps.
 
     Linux alone knows how much memory a process has asked for in a way that can be limited.
 
@@ -181,22 +181,22 @@ def limit(memory: int | None) -> None:
         held = {line.split()[0]: int(line.split()[1]) * 1024 for line in file if line.startswith("Vm")}
     _lower(resource.RLIMIT_DATA, held["VmData:"] + memory)
     # what is shared or only reserved is not in the first limit
-    _lower(resource.RLIMIT_AS, held["VmSize:"] + memory + ARENAS * 4 * (os.cpu_count() or 1))
+    _lower(resource.RLIMIT_AS, held["VmSize:"] + memory + ARENA_BYTES * 4 * (os.cpu_count() or 1))
 
 
-def _lower(kind: int, wanted: int) -> None:
+def _lower(resource_kind: int, wanted: int) -> None:
     import resource
 
-    hard = resource.getrlimit(kind)[1]
+    hard = resource.getrlimit(resource_kind)[1]
     value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(kind, (value, value))
+    resource.setrlimit(resource_kind, (value, value))
 
 
 def end_with(descriptor: int) -> None:
-    """End this process when nobody holds the other end of a pipe any more, as happens when who started it dies."""
+    """End this process when the other end of a pipe is closed, as it is when the parent process dies."""
 
     def listen() -> None:
-        while os.read(descriptor, PIECE):  # not by a file object, whose lock a program cannot take when it ends
+        while os.read(descriptor, CHUNK_BYTES):  # not by a file object, whose lock a program cannot take when it ends
             pass
         os._exit(1)
 
@@ -204,18 +204,18 @@ def end_with(descriptor: int) -> None:
 
 
 def reason(error: BaseException) -> dict[str, str]:
-    """Describe an error as a message tells it."""
+    """Return the facts of the message that reports an error."""
     return {"error": type(error).__name__, "message": str(error)[:1000]}
 
 
 # === The process ===
 
 
-def _listen(stream: BinaryIO, wanted: queue.SimpleQueue) -> None:
-    """Pass messages on until there are no more; then end the process, as nobody waits for what it computes."""
+def _listen(stream: BinaryIO, requests: queue.SimpleQueue) -> None:
+    """Put messages into the queue until stdin ends; then end the process, as nobody waits for its results."""
     try:
         while True:
-            wanted.put(receive(stream, sys.maxsize))
+            requests.put(receive(stream, sys.maxsize))
     finally:
         os._exit(0)
 
@@ -224,20 +224,20 @@ def main() -> None:
     """Serve until stdin ends."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever else is printed is no answer
-    wanted: queue.SimpleQueue = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, wanted), daemon=True).start()
-    facts, _ = wanted.get()
+    requests: queue.SimpleQueue = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
+    facts, _ = requests.get()
     try:
         loaded = _loaded(**facts)
-    except Exception as error:  # whatever it is, the other side tells it
+    except Exception as error:  # of any kind: the other side reports it
         send(answers, reason(error))
         os._exit(1)
     send(answers, {"ready": True})
     while True:
-        facts, arrays = wanted.get()
+        facts, arrays = requests.get()
         try:
-            given = _answered(loaded, facts["signature"], arrays["items"])
-            send(answers, {}, given)
+            outputs = _answered(loaded, facts["signature"], arrays["items"])
+            send(answers, {}, outputs)
         except Exception as error:  # as above
             send(answers, reason(error))
 
@@ -261,8 +261,8 @@ def _loaded(folder: str, ops: list[str], memory: int | None) -> Any:
 def _answered(loaded: Any, signature: str, items: np.ndarray) -> dict[str, np.ndarray]:
     import tensorflow as tf
 
-    given = loaded.signatures[signature](tf.constant(items, tf.string if items.dtype.kind == "O" else None))
-    return {name: tensor.numpy() for name, tensor in given.items()}
+    outputs = loaded.signatures[signature](tf.constant(items, tf.string if items.dtype.kind == "O" else None))
+    return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Answer with an artifact in a process of its own, within limits of time and memory.
+"""Run an artifact in a separate process, within limits of time and memory.
 
 An artifact whose operations all compute (`graph_scan`) may still never come to an end, or ask for more memory than
 there is. So a person may have it answer in another process, which is ended where it takes too long, and which the
@@ -26,18 +26,18 @@ import numpy as np
 from tlkit.artifacts import isolated_worker
 from tlkit.errors import ArtifactError, InputError
 
-LOADING = 300.0  # seconds in which TensorFlow must be imported and the model be loaded
-GRACE = 5.0  # seconds in which a command that is stopped may tidy up
-LONGEST = 1_000_000.0  # seconds
-MEMORY, LEAST_MEMORY = 4_000_000_000, 100_000_000  # bytes: of itself, and with less TensorFlow does not answer
-MOST_ANSWER = 1 << 28  # bytes of what is answered at once
-NO_MEMORY = ("ResourceExhaustedError", "MemoryError")  # what TensorFlow and NumPy call it
-FULL = 77  # the exit code of a command that was refused memory
+LOADING_SECONDS = 300.0  # seconds in which TensorFlow must be imported and the model be loaded
+GRACE_SECONDS = 5.0  # seconds in which a command that is stopped may tidy up
+MAX_TIMEOUT = 1_000_000.0  # seconds
+DEFAULT_MEMORY, MIN_MEMORY = 4_000_000_000, 100_000_000  # bytes: of itself, and with less TensorFlow does not answer
+MAX_ANSWER_BYTES = 1 << 28  # bytes of what is answered at once
+MEMORY_ERRORS = ("ResourceExhaustedError", "MemoryError")  # what TensorFlow and NumPy call it
+OUT_OF_MEMORY_CODE = 77  # the exit code of a command that was refused memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """State what a process may take.
+    """Limits of the time and memory of a process.
 
     Args:
         timeout: the most seconds of one answer, of up to `batch_size` items; None for no limit.
@@ -50,7 +50,7 @@ class Limits:
 
 
 def limits(isolate: bool = False, timeout: float | None = None, memory: int | None = None) -> Limits | None:
-    """Check what was asked for.
+    """Check the options of isolation and return the limits.
 
     Args:
         isolate: whether to use a process of its own; either limit alone means that, too.
@@ -58,7 +58,7 @@ def limits(isolate: bool = False, timeout: float | None = None, memory: int | No
         memory: bytes, at least 100,000,000; 4,000,000,000 by default. Linux only.
 
     Returns:
-        The limits, or None where nothing is isolated.
+        The limits, or None if nothing is to be isolated.
 
     Raises:
         InputError: a limit that cannot be, or one of memory where the system has none.
@@ -71,20 +71,20 @@ def limits(isolate: bool = False, timeout: float | None = None, memory: int | No
     """
     if not isolate and timeout is None and memory is None:
         return None
-    known = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if timeout is not None and not (known and math.isfinite(timeout) and 0 < timeout <= LONGEST):
-        raise InputError(f"timeout={timeout!r}: give seconds, more than 0 and at most {LONGEST:,.0f}")
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and math.isfinite(timeout) and 0 < timeout <= MAX_TIMEOUT):
+        raise InputError(f"timeout={timeout!r}: give seconds, more than 0 and at most {MAX_TIMEOUT:,.0f}")
     if memory is None:
-        return Limits(timeout, MEMORY if sys.platform == "linux" else None)
+        return Limits(timeout, DEFAULT_MEMORY if sys.platform == "linux" else None)
     if sys.platform != "linux":
         raise InputError(f"memory={memory!r}: only Linux limits memory; leave it out, a limit of time works here")
-    if not isinstance(memory, int) or isinstance(memory, bool) or not LEAST_MEMORY <= memory < 2**60:
-        raise InputError(f"memory={memory!r}: give bytes, at least {LEAST_MEMORY:,}, with which TensorFlow can answer")
+    if not isinstance(memory, int) or isinstance(memory, bool) or not MIN_MEMORY <= memory < 2**60:
+        raise InputError(f"memory={memory!r}: give bytes, at least {MIN_MEMORY:,}, with which TensorFlow can answer")
     return Limits(timeout, memory)
 
 
 class Worker:
-    """Ask a SavedModel in a process of its own, which starts when it is first asked and after it was ended.
+    """Run a SavedModel in a separate process, which starts at the first question, and again after it was ended.
 
     Args:
         path: the artifact, for messages.
@@ -99,7 +99,7 @@ class Worker:
 
     def __init__(self, path: Path, folder: Path, ops: Sequence[str], allowed: Limits) -> None:
         self.path, self.allowed = path, allowed
-        self._about = {"folder": str(folder.resolve()), "ops": list(ops), "memory": allowed.memory}
+        self._setup = {"folder": str(folder.resolve()), "ops": list(ops), "memory": allowed.memory}
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._end: Any = None
@@ -108,11 +108,11 @@ class Worker:
         """Answer one batch.
 
         Args:
-            signature: the name of one.
-            items: what it takes: numbers, or bytes as objects, (batch, ...).
+            signature: the name of a signature.
+            items: its input: numbers, or bytes as objects, (batch, ...).
 
         Returns:
-            The arrays that it answers with, by name.
+            The output arrays by name.
 
         Raises:
             ArtifactError: it took longer or more memory than allowed, failed, crashed, or answered what is no answer.
@@ -143,36 +143,36 @@ class Worker:
             env={**os.environ, **quiet},
         )
         self._end = weakref.finalize(self, _end, self._process)
-        self._exchange(self._about, {}, "loading", LOADING)
+        self._exchange(self._setup, {}, "loading", LOADING_SECONDS)
 
     def _exchange(self, facts: dict, arrays: dict, what: str, seconds: float | None) -> dict[str, np.ndarray]:
         """Send a message and wait for the answer, in a thread: no pipe is waited for with a limit on every system."""
-        process, found = self._process, []
+        process, received = self._process, []
 
         def talk() -> None:
             try:
                 isolated_worker.send(process.stdin, facts, arrays)
-                found.append(isolated_worker.receive(process.stdout, MOST_ANSWER))
-            except Exception as error:  # whatever the other side did, the one that waits tells it
-                found.append(error)
+                received.append(isolated_worker.receive(process.stdout, MAX_ANSWER_BYTES))
+            except Exception as error:  # of any kind: the waiting thread reports it
+                received.append(error)
 
         thread = threading.Thread(target=talk, daemon=True)
         thread.start()
         try:
             thread.join(seconds)
-            if not found:
+            if not received:
                 raise self._late(what, seconds)
-            if isinstance(found[0], Exception):
-                raise self._broken(what, found[0], process)
+            if isinstance(received[0], Exception):
+                raise self._broken(what, received[0], process)
         except BaseException:
             self.close()
             raise
-        told, given = found[0]
-        if "error" in told:
-            raise self._failed(what, str(told["error"]), str(told.get("message")))
-        return given
+        reply, outputs = received[0]
+        if "error" in reply:
+            raise self._failed(what, str(reply["error"]), str(reply.get("message")))
+        return outputs
 
-    # === What is told ===
+    # === Error messages ===
 
     def _late(self, what: str, seconds: float | None) -> ArtifactError:
         if what == "loading":
@@ -198,7 +198,7 @@ class Worker:
     def _failed(self, what: str, kind: str, message: str) -> ArtifactError:
         if what == "loading":
             self.close()
-        if kind in NO_MEMORY:
+        if kind in MEMORY_ERRORS:
             return ArtifactError(f"{self.path}: {what} {full(self.allowed)}")
         return ArtifactError(
             f"{self.path}: {what} failed in its own process: {_plain(kind)[:50]}: {_plain(message)}; export the model "
@@ -221,25 +221,26 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def full(allowed: Limits) -> str:
-    """Say that a process was refused memory, and what helps."""
-    more = "there is" if allowed.memory is None else f"{allowed.memory:,} bytes"
+    """Return the message that a process ran out of memory, with the remedy."""
+    available = "there is" if allowed.memory is None else f"{allowed.memory:,} bytes"
     return (
-        f"needs more memory than {more}; raise --memory (memory=), give fewer items at a time, or do not use this model"
+        f"needs more memory than {available}; raise --memory (memory=), give fewer items at a time, "
+        "or do not use this model"
     )
 
 
 def crashed(code: int | None, allowed: Limits) -> str:
-    """Say how a process ended that nobody ended, and what helps."""
-    how = f"exit code {code}"
+    """Return the message that a process crashed, with the exit code or signal and the remedy."""
+    ending = f"exit code {code}"
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
-            how = signal.Signals(-code).name
-    perhaps = "" if allowed.memory is None else f"; perhaps {allowed.memory:,} bytes of memory, --memory, were too few"
-    return f"was ended by a crash of its process ({how}){perhaps}. Do not use this model if it happens again"
+            ending = signal.Signals(-code).name
+    hint = "" if allowed.memory is None else f"; perhaps {allowed.memory:,} bytes of memory, --memory, were too few"
+    return f"was ended by a crash of its process ({ending}){hint}. Do not use this model if it happens again"
 
 
 def _plain(text: str) -> str:
-    """Return what somebody else wrote as one short line without codes for the terminal."""
+    """Return untrusted text as one short line without terminal codes."""
     return "".join(letter if letter.isprintable() else " " for letter in text)[:300].strip()
 
 
@@ -252,9 +253,9 @@ def run(command: Sequence[str], about: str, allowed: Limits) -> int:
     Its output is this program's. The process gets a pipe as stdin, whose end tells it that this program has gone.
 
     Args:
-        command: what to run; it limits its memory itself, by `isolated_worker.limit`, and exits with `FULL` where it
-            was refused some.
-        about: what it does and with what, for messages.
+        command: what to run; it limits its memory itself, by `isolated_worker.limit`, and exits with
+            `OUT_OF_MEMORY_CODE` if it was refused memory.
+        about: a description of the command, for messages.
         allowed: the limits; the one of time is for all of it.
 
     Raises:
@@ -281,7 +282,7 @@ def run(command: Sequence[str], about: str, allowed: Limits) -> int:
         raise
     finally:
         _end(process)
-    if code == FULL:
+    if code == OUT_OF_MEMORY_CODE:
         raise ArtifactError(f"{about} {full(allowed)}")
     if code < 0:
         raise ArtifactError(f"{about} {crashed(code, allowed)}")
@@ -289,7 +290,7 @@ def run(command: Sequence[str], about: str, allowed: Limits) -> int:
 
 
 def _ask_to_stop(process: subprocess.Popen) -> None:
-    """Give a command a moment to remove what it has half written; one that computes in a graph does not hear it."""
+    """Terminate a command and wait briefly, to let it remove unfinished files; one inside a graph does not react."""
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE)
+        process.wait(GRACE_SECONDS)

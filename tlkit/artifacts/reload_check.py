@@ -1,4 +1,4 @@
-"""Answer samples with a SavedModel in a process of its own; run as a program, it imports nothing of tlkit.
+"""Answer samples with a SavedModel in a fresh process; this file is run as a program and imports nothing of tlkit.
 
     python reload_check.py SAVED_MODEL REQUEST ANSWERS
 
@@ -16,18 +16,18 @@ import sys
 
 
 def main(saved_model: str, request: str, answers: str) -> None:
-    """Load the model as a stranger would and keep what it answers."""
+    """Load the model without tlkit and save its answers."""
     import numpy as np
     import tensorflow as tf
 
     with open(request, encoding="utf-8") as file:
-        wanted = json.load(file)
-    for module in wanted["ops"]:
+        options = json.load(file)
+    for module in options["ops"]:
         importlib.import_module(module)
     loaded = tf.saved_model.load(saved_model)
-    samples = tf.constant(_decoded(wanted["samples"]))
-    given = loaded.signatures[wanted["endpoint"]](samples)[wanted["output"]].numpy()
-    np.save(answers, given.astype("S") if given.dtype.kind == "O" else given)
+    samples = tf.constant(_decoded(options["samples"]))
+    outputs = loaded.signatures[options["endpoint"]](samples)[options["output"]].numpy()
+    np.save(answers, outputs.astype("S") if outputs.dtype.kind == "O" else outputs)
 
 
 def _decoded(sample: str | list) -> bytes | list:

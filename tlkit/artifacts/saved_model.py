@@ -1,14 +1,19 @@
-"""Ask a SavedModel of somebody else: whatever goes wrong within it is told as one error that names the artifact."""
+"""Load and call an untrusted SavedModel; whatever fails in it becomes an ArtifactError that names the artifact."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import ArtifactError
 from tlkit.tasks import registry
 from tlkit.tasks.answers import COUNTS, FRACTIONS, WORDS
+
+if TYPE_CHECKING:
+    import keras
+
+    from tlkit.models.classifier import Spec
 
 REMEDY = "export the model again"
 
@@ -27,14 +32,14 @@ def load(folder: Path) -> Any:
         raise ArtifactError(f"{folder} cannot be loaded: {_reason(error)}; {REMEDY}") from error
 
 
-def answer(loaded: Any, endpoint: str, given: Any, folder: Path) -> dict[str, Any]:
-    """Ask one endpoint of a loaded SavedModel.
+def answer(loaded: Any, endpoint: str, examples: Any, folder: Path) -> dict[str, Any]:
+    """Call an endpoint of a loaded SavedModel.
 
     Args:
-        loaded: what `load` returned.
+        loaded: the SavedModel that `load` returned.
         endpoint: such as "serving_default".
-        given: the tensor that it takes.
-        folder: where the SavedModel lies, for messages.
+        examples: the tensor that it takes.
+        folder: the folder of the SavedModel, for messages.
 
     Returns:
         Its outputs by name, as arrays.
@@ -42,13 +47,13 @@ def answer(loaded: Any, endpoint: str, given: Any, folder: Path) -> dict[str, An
     Raises:
         ArtifactError: there is no such endpoint, it takes something else, or fails; says why.
     """
-    known = getattr(loaded, "signatures", {})
-    if endpoint not in known:
+    signatures = getattr(loaded, "signatures", {})
+    if endpoint not in signatures:
         raise ArtifactError(
-            f"{folder} has no endpoint {endpoint!r}, only {', '.join(map(repr, known))[:200] or 'none'}; {REMEDY}"
+            f"{folder} has no endpoint {endpoint!r}, only {', '.join(map(repr, signatures))[:200] or 'none'}; {REMEDY}"
         )
     try:
-        return {name: tensor.numpy() for name, tensor in known[endpoint](given).items()}
+        return {name: tensor.numpy() for name, tensor in signatures[endpoint](examples).items()}
     except Exception as error:  # its graph may fail in any way
         raise ArtifactError(f"{folder} does not answer: {_reason(error)}; {REMEDY}") from error
 
@@ -62,8 +67,8 @@ def predictions(
         read: a target's `predictions`.
         answers: the outputs by name.
         target: the target's name.
-        count: the examples that were asked about.
-        folder: where the SavedModel lies, for messages.
+        count: the number of examples.
+        folder: the folder of the SavedModel, for messages.
 
     Raises:
         ArtifactError: an output that is missing, of another type or shape, or text that is no UTF-8.
@@ -74,13 +79,13 @@ def predictions(
                 f"{folder} has no output {name!r}, which the target {target} needs, only "
                 f"{', '.join(map(repr, answers))[:200] or 'none'}; {REMEDY}"
             )
-        found = answers[name]
-        if found.dtype.kind not in kinds or found.ndim != rank or len(found) != count or 0 in found.shape[1:]:
-            if target == "entities" and found.dtype.kind in kinds and found.shape == (count, 0):
+        array = answers[name]
+        if array.dtype.kind not in kinds or array.ndim != rank or len(array) != count or 0 in array.shape[1:]:
+            if target == "entities" and array.dtype.kind in kinds and array.shape == (count, 0):
                 continue  # texts without words
             wanted = {WORDS: "strings", FRACTIONS: "floats", COUNTS: "whole numbers"}[kinds]
             raise ArtifactError(
-                f"the output {name!r} of {folder} is {found.dtype} {found.shape}, not {wanted} of rank {rank} for "
+                f"the output {name!r} of {folder} is {array.dtype} {array.shape}, not {wanted} of rank {rank} for "
                 f"{count} examples; {REMEDY}"
             )
     try:
@@ -95,27 +100,29 @@ def predictions(
         raise ArtifactError(f"the answers of {folder} cannot be read: {_reason(error)}; {REMEDY}") from error
 
 
-def fitting(model: Any, spec: Any) -> Any:
-    """Return a Keras model whose input and output are those that its spec tells.
+def fitting(model: keras.Model, spec: Spec) -> keras.Model:
+    """Return a Keras model after checking that its input and output match its spec.
 
     Raises:
-        ValueError: they are others; says which.
+        ValueError: they do not match; the message shows both.
     """
     wanted = spec.input.tensor()
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs, not one of each")
-    given, out = model.inputs[0], model.outputs[0].shape
-    if (tuple(given.shape), given.dtype) != (tuple(wanted.shape), wanted.dtype):
-        raise ValueError(f"it takes {given.dtype} {given.shape}, not {wanted.dtype} {wanted.shape}")
+    model_input, output_shape = model.inputs[0], model.outputs[0].shape
+    if (tuple(model_input.shape), model_input.dtype) != (tuple(wanted.shape), wanted.dtype):
+        raise ValueError(f"it takes {model_input.dtype} {model_input.shape}, not {wanted.dtype} {wanted.shape}")
     rank = 2 if spec.target.name in ("label", "tags", "value") else 3
-    if len(out) != rank or (spec.target.name not in ("reply", "summary") and out[-1] != len(spec.labels)):
-        raise ValueError(f"it answers {out}, not one number for each of {len(spec.labels)} labels")
+    if len(output_shape) != rank or (
+        spec.target.name not in ("reply", "summary") and output_shape[-1] != len(spec.labels)
+    ):
+        raise ValueError(f"it answers {output_shape}, not one number for each of {len(spec.labels)} labels")
     return model
 
 
 def _reason(error: BaseException) -> str:
-    """Return in one line what TensorFlow says; the place in the graph comes before the cause."""
+    """Return the cause of a TensorFlow error in one line, without the location in the graph that precedes it."""
     lines = [line.strip() for line in str(getattr(error, "message", None) or error).split("\n")]
-    place = ("Detected at node", "Graph execution error", "<stack traces", "File ")
-    lines = [line for line in lines if line and not line.startswith(place)]
+    locations = ("Detected at node", "Graph execution error", "<stack traces", "File ")
+    lines = [line for line in lines if line and not line.startswith(locations)]
     return next(iter(lines), type(error).__name__)[:300]

@@ -110,8 +110,8 @@ def limited(memory: str, *arguments: str) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if type(error).__name__ in isolation.NO_MEMORY:
-            return isolation.FULL
+        if type(error).__name__ in isolation.MEMORY_ERRORS:
+            return isolation.OUT_OF_MEMORY_CODE
         raise
 
 

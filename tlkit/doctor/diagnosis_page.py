@@ -33,8 +33,8 @@ def write(diagnosis: Any, data: Data | None, path: str | Path) -> None:
 def _lines(diagnosis: Any, album: Album) -> Iterator[Markup]:
     yield from opening(f"tlkit doctor: {diagnosis.source}")
     total, learned = sum(diagnosis.sizes.values()), text(diagnosis.about(), "label")
-    about = Markup("<p>{:,} {} examples, {}: {}.</p>")
-    yield about.format(total, text(diagnosis.kind), learned, diagnosis.summary())
+    summary = Markup("<p>{:,} {} examples, {}: {}.</p>")
+    yield summary.format(total, text(diagnosis.kind), learned, diagnosis.summary())
     for finding in diagnosis.findings:
         yield from finding_lines(finding, album)
     noun = registry.target(diagnosis.task).unit

@@ -1,4 +1,4 @@
-"""Suspects: labels that are probably wrong, found from the features of a pretrained network.
+"""Find labels that are probably wrong from the features of a pretrained network.
 
 Each example is judged by a linear model that was fitted without it. How sure such a model may be, and which share of
 the labels is wrong, are estimated together from its answers, so nobody needs to know that share: a label is a suspect
@@ -25,9 +25,9 @@ less than 2 s for trashnet and 5 s for banking77, once there are features.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 FOLDS = 5
-LEAST = 3  # different examples of a class; with fewer the model would judge it by one or none
-FITTED = 50_000  # examples that a model, or the estimate of the rate, is fitted on at most; all are judged
+MIN_EXAMPLES = 3  # different examples of a class; with fewer the model would judge it by one or none
+MAX_FITTED = 50_000  # examples that a model, or the estimate of the rate, is fitted on at most; all are judged
 CHUNK = 8_192  # examples judged at a time
-STEPS = 100  # of the solver; it stops well before where the data are of an ordinary size
+MAX_SOLVER_STEPS = 100  # of the solver; it stops well before where the data are of an ordinary size
 # Factors on the logits. A regularised model is less sure than it may be, and the more so, the more labels are wrong.
 SHARPNESS = np.geomspace(1 / 32, 32, 61)
 RATES = np.concatenate([[0.0], np.geomspace(0.0005, 0.5, 61)])  # shares of wrong labels
@@ -49,7 +49,7 @@ CAUTION = 2.0  # of two rates the lower is taken where its log likelihood is beh
 
 @dataclass(frozen=True, eq=False)
 class Suspects:
-    """Hold the examples whose labels are probably wrong, the most suspicious first.
+    """The examples whose labels are probably wrong, the most suspicious first.
 
     Args:
         numbers: int64 (k,), the examples, counted as they were given.
@@ -74,9 +74,9 @@ class Suspects:
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """What the models say of the examples they were not fitted on: arrays over these, and NaN where nobody could."""
+    """Predictions for the examples that a model was not fitted on: arrays (n,), NaN if no model could judge one."""
 
-    given: np.ndarray  # log probability of the given class, float32 (n, sharpness)
+    label_logs: np.ndarray  # log probability of the given class, float32 (n, sharpness)
     margins: np.ndarray
     suggested: np.ndarray
 
@@ -101,27 +101,27 @@ def find(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None 
     _check(features, labels, groups)
     copies = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
     rows, folds = _usable(labels, copies)
-    classes, given = np.unique(labels[rows], return_inverse=True)
-    parts = _split(given, None if groups is None else copies[rows], folds, seed)
-    answers = _answers(features, rows, given, parts, np.random.default_rng(seed))
+    classes, class_numbers = np.unique(labels[rows], return_inverse=True)
+    parts = _split(class_numbers, None if groups is None else copies[rows], folds, seed)
+    answers = _answers(features, rows, class_numbers, parts, np.random.default_rng(seed))
     judged = np.flatnonzero(np.isfinite(answers.margins))
-    rate, chances = _estimate(answers.given[judged], len(classes))
+    rate, chances = _estimate(answers.label_logs[judged], len(classes))
     order = np.argsort(-chances, kind="stable")[: np.count_nonzero(chances > 0.5)]
-    found = judged[order]
-    suggested = classes[answers.suggested[found]].astype(np.int64)
-    return Suspects(rows[found], suggested, answers.margins[found], chances[order], rate, len(judged))
+    suspects = judged[order]
+    suggested = classes[answers.suggested[suspects]].astype(np.int64)
+    return Suspects(rows[suspects], suggested, answers.margins[suspects], chances[order], rate, len(judged))
 
 
-# === What is given ===
+# === Input ===
 
 
 def _check(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> None:
     if features.ndim != 2 or features.dtype.kind != "f" or not features.size:
-        what = f"{features.dtype} {features.shape}"
-        raise InputError(f"features are {what}; give floats (examples, width), pooled over places or tokens")
+        actual = f"{features.dtype} {features.shape}"
+        raise InputError(f"features are {actual}; give floats (examples, width), pooled over places or tokens")
     if labels.shape != features.shape[:1] or labels.dtype.kind not in "iu":
-        what = f"{labels.dtype} {labels.shape}"
-        raise InputError(f"labels are {what}; give one integer for each of the {len(features):,} rows of features")
+        actual = f"{labels.dtype} {labels.shape}"
+        raise InputError(f"labels are {actual}; give one integer for each of the {len(features):,} rows of features")
     if groups is not None and groups.shape != labels.shape:
         raise InputError(f"groups have the shape {groups.shape}; give one for each of the {len(labels):,} examples")
     # the extremes of a row carry its NaN or infinity, and need no second array of the size of the first
@@ -135,80 +135,89 @@ def _check(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) 
 
 def _usable(labels: np.ndarray, copies: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the examples of classes that can be judged, and how many folds the smallest of these allows."""
-    classes, given = np.unique(labels, return_inverse=True)
-    different = np.unique(np.stack([given, copies], axis=1), axis=0)[:, 0]
+    classes, class_numbers = np.unique(labels, return_inverse=True)
+    different = np.unique(np.stack([class_numbers, copies], axis=1), axis=0)[:, 0]
     counts = np.bincount(different)
-    usable = counts >= LEAST
+    usable = counts >= MIN_EXAMPLES
     if usable.sum() < 2:
         raise DataError(
-            f"wrong labels are found only among two or more classes with at least {LEAST} different examples each; "
-            f"{usable.sum()} of {len(classes)} are so large: add examples, or leave out the search for wrong labels"
+            f"wrong labels are found only among two or more classes with at least {MIN_EXAMPLES} different examples "
+            f"each; {usable.sum()} of {len(classes)} are so large: add examples, or leave out the search for wrong "
+            f"labels"
         )
-    return np.flatnonzero(usable[given]), min(FOLDS, counts[usable].min())
+    return np.flatnonzero(usable[class_numbers]), min(FOLDS, counts[usable].min())
 
 
 def _split(
-    given: np.ndarray, copies: np.ndarray | None, folds: int, seed: int
+    class_numbers: np.ndarray, copies: np.ndarray | None, folds: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    kind = StratifiedKFold if copies is None else StratifiedGroupKFold
-    return kind(folds, shuffle=True, random_state=seed).split(given, given, copies)
+    splitter = StratifiedKFold if copies is None else StratifiedGroupKFold
+    return splitter(folds, shuffle=True, random_state=seed).split(class_numbers, class_numbers, copies)
 
 
-# === What the models say ===
+# === Cross-validated predictions ===
 
 
-def _answers(features: np.ndarray, rows: np.ndarray, given: np.ndarray, parts: Any, rng: Any) -> _Answers:
+def _answers(
+    features: np.ndarray,
+    rows: np.ndarray,
+    class_numbers: np.ndarray,
+    parts: Iterable[tuple[np.ndarray, np.ndarray]],
+    rng: np.random.Generator,
+) -> _Answers:
     """Judge each example by a model that was fitted on the other folds.
 
     Args:
         features: of all examples.
         rows: those to judge.
-        given: their classes, numbered without gaps.
-        parts: for each fold, what is fitted on and what is judged, as places in `rows`.
+        class_numbers: their classes, numbered without gaps.
+        parts: for each fold, the indices into `rows` to fit on and those to judge.
         rng: draws the examples to fit on where there are too many.
     """
     count = len(rows)
-    given_logs = np.full((count, len(SHARPNESS)), np.nan, np.float32)
-    answers = _Answers(given_logs, np.full(count, np.nan), np.zeros(count, np.int64))
+    label_logs = np.full((count, len(SHARPNESS)), np.nan, np.float32)
+    answers = _Answers(label_logs, np.full(count, np.nan), np.zeros(count, np.int64))
     for fitted, judged in parts:
-        known = np.unique(given[fitted])
-        judged = judged[np.isin(given[judged], known)]
-        if len(known) < 2:  # copies of one example may hold a class together
+        classes = np.unique(class_numbers[fitted])
+        judged = judged[np.isin(class_numbers[judged], classes)]
+        if len(classes) < 2:  # copies of one example may hold a class together
             continue
-        chosen = _sample(fitted, given, rng)
-        model = _fit(features[rows[chosen]], given[chosen])
+        chosen = _sample(fitted, class_numbers, rng)
+        model = _fit(features[rows[chosen]], class_numbers[chosen])
         for start in range(0, len(judged), CHUNK):
-            some = judged[start : start + CHUNK]
-            logits = np.full((len(some), given.max() + 1), -np.inf)
-            logits[:, known] = _logits(model, features[rows[some]])
-            answers.given[some], answers.margins[some], answers.suggested[some] = _judge(logits, given[some])
+            batch = judged[start : start + CHUNK]
+            logits = np.full((len(batch), class_numbers.max() + 1), -np.inf)
+            logits[:, classes] = _logits(model, features[rows[batch]])
+            answers.label_logs[batch], answers.margins[batch], answers.suggested[batch] = _judge(
+                logits, class_numbers[batch]
+            )
     return answers
 
 
-def _sample(fitted: np.ndarray, given: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _sample(fitted: np.ndarray, class_numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw the examples to fit on: of each class the same share, and at least one."""
-    if len(fitted) <= FITTED:
+    if len(fitted) <= MAX_FITTED:
         return fitted
     mixed = rng.permutation(fitted)
-    mixed = mixed[np.argsort(given[mixed], kind="stable")]
-    sizes = np.bincount(given[mixed])
-    place = (np.arange(len(mixed)) - np.repeat(np.cumsum(sizes) - sizes, sizes)) / np.repeat(sizes, sizes)
-    return mixed[np.argsort(place, kind="stable")[:FITTED]]
+    mixed = mixed[np.argsort(class_numbers[mixed], kind="stable")]
+    sizes = np.bincount(class_numbers[mixed])
+    quantile = (np.arange(len(mixed)) - np.repeat(np.cumsum(sizes) - sizes, sizes)) / np.repeat(sizes, sizes)
+    return mixed[np.argsort(quantile, kind="stable")[:MAX_FITTED]]
 
 
-def _fit(features: np.ndarray, given: np.ndarray) -> Pipeline:
+def _fit(features: np.ndarray, class_numbers: np.ndarray) -> Pipeline:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import Normalizer, StandardScaler
 
-    linear = LogisticRegression(C=4, tol=1e-3, max_iter=STEPS)
+    linear = LogisticRegression(C=4, tol=1e-3, max_iter=MAX_SOLVER_STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a model stopped early is but a little smoother
         # rows of one length: else the models are too sure of examples far out, and call the labels of these wrong
-        return make_pipeline(StandardScaler(), Normalizer(), linear).fit(features, given)
+        return make_pipeline(StandardScaler(), Normalizer(), linear).fit(features, class_numbers)
 
 
 def _logits(model: Pipeline, features: np.ndarray) -> np.ndarray:
@@ -216,23 +225,23 @@ def _logits(model: Pipeline, features: np.ndarray) -> np.ndarray:
     return np.stack([np.zeros_like(logits), logits], axis=1) if logits.ndim == 1 else logits
 
 
-def _judge(logits: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _judge(logits: np.ndarray, class_numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the given class's log probabilities (n, sharpness), its margin, and the best other class."""
-    each = np.arange(len(given))
+    rows = np.arange(len(class_numbers))
     logits = logits - logits.max(1, keepdims=True)
-    logs = np.stack([s * logits[each, given] - np.log(np.exp(s * logits).sum(1)) for s in SHARPNESS], axis=1)
+    logs = np.stack([s * logits[rows, class_numbers] - np.log(np.exp(s * logits).sum(1)) for s in SHARPNESS], axis=1)
     odds = np.exp(logits)
-    own, total = odds[each, given], odds.sum(1)
-    odds[each, given] = -1
-    best = odds.argmax(1)
-    return logs, (own - odds[each, best]) / total, best
+    label_odds, total = odds[rows, class_numbers], odds.sum(1)
+    odds[rows, class_numbers] = -1
+    rivals = odds.argmax(1)
+    return logs, (label_odds - odds[rows, rivals]) / total, rivals
 
 
-# === How many are wrong ===
+# === Share of wrong labels ===
 
 
 def _estimate(logs: np.ndarray, classes: int) -> tuple[float, np.ndarray]:
-    """Estimate together how sure the models may be and which share of the labels is wrong.
+    """Estimate jointly the sharpness of the models and the share of wrong labels.
 
     A label is right with probability 1 - rate, and then distributed as the sharpened model says; else it is any other
     class with equal probability. Where features say little about the classes many rates fit; so the lowest is taken.
@@ -245,7 +254,7 @@ def _estimate(logs: np.ndarray, classes: int) -> tuple[float, np.ndarray]:
         The share of wrong labels, and for each example the probability that its label is wrong.
     """
     likelihood = np.empty((len(RATES), len(SHARPNESS)))
-    for column, log in enumerate(logs[:: 1 + len(logs) // FITTED].T):
+    for column, log in enumerate(logs[:: 1 + len(logs) // MAX_FITTED].T):
         right, wrong = _ways(log, classes)
         likelihood[:, column] = [np.log(right + rate * (wrong - right)).sum() for rate in RATES]
     best = likelihood.max(1)

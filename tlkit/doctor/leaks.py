@@ -1,4 +1,4 @@
-"""Copies among the examples: across splits, under several labels, or merely repeated."""
+"""Find copies among the examples: across splits, with different labels, or merely repeated."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tlkit.data import example_info, near_duplicates, splitting
 from tlkit.data.examples import SPLITS, Examples
 from tlkit.reporting.findings import Finding
 
-# Which side is spoiled by which; the first is the one that makes the result wrong.
-SPOILED = (("test", "train"), ("val", "train"), ("test", "val"))
+# (split, split that contains copies of it); the first pair invalidates the result.
+LEAK_DIRECTIONS = (("test", "train"), ("val", "train"), ("test", "val"))
 
 
 @dataclass(frozen=True)
-class _Words:
+class _Wording:
     many: str  # "pictures"
     copy: str  # "an identical copy"
     copies: str  # "identical pictures"
@@ -24,46 +24,48 @@ class _Words:
     code: str  # of the finding about such repeats
 
 
-_OWN = "another of their split and {}"
-_WORDS = {
-    ("image", True): _Words(
-        "pictures", "an identical copy", "identical pictures", f"are identical to {_OWN}", "duplicates"
+_SAME_SIDE = "another of their split and {}"
+_WORDINGS = {
+    ("image", True): _Wording(
+        "pictures", "an identical copy", "identical pictures", f"are identical to {_SAME_SIDE}", "duplicates"
     ),
-    ("image", False): _Words(
+    ("image", False): _Wording(
         "pictures",
         "a near copy",
         "near copies (re-encoded, resized or mirrored)",
-        f"are near copies (re-encoded, resized or mirrored) of {_OWN}",
+        f"are near copies (re-encoded, resized or mirrored) of {_SAME_SIDE}",
         "near_duplicates",
     ),
-    ("table", True): _Words("rows", "an identical row", "identical rows", f"are identical to {_OWN}", "duplicate_row"),
-    ("text", True): _Words(
-        "texts", "the same text", "identical texts", f"repeat {_OWN} byte for byte", "duplicate_text"
+    ("table", True): _Wording(
+        "rows", "an identical row", "identical rows", f"are identical to {_SAME_SIDE}", "duplicate_row"
     ),
-    ("text", False): _Words(
+    ("text", True): _Wording(
+        "texts", "the same text", "identical texts", f"repeat {_SAME_SIDE} byte for byte", "duplicate_text"
+    ),
+    ("text", False): _Wording(
         "texts",
         "the same text but for case or spacing",
         "texts that differ in case or spacing only",
-        f"repeat {_OWN} but for case or spacing",
+        f"repeat {_SAME_SIDE} but for case or spacing",
         "near_duplicates",
     ),
 }
 
 
-_PULL = "correct the others or remove them; until then training pulls both ways and the figures count"
-# what is said of copies that differ in their truths: of one group, of several; and the remedy
-_DIFFER = {
+_CORRECT_OTHERS = "correct the others or remove them; until then training pulls both ways and the figures count"
+# task -> (text for one group of copies whose labels differ, text for several), remedy
+_CONFLICT_TEXTS = {
     "label": (
         ("stands under more than one label", "stand under more than one label"),
-        f"decide on one label for each, {_PULL} at least one of them wrong",
+        f"decide on one label for each, {_CORRECT_OTHERS} at least one of them wrong",
     ),
     "tags": (
         ("has different tags", "have different tags"),
-        f"decide on the tags of each, {_PULL} some of them wrong",
+        f"decide on the tags of each, {_CORRECT_OTHERS} some of them wrong",
     ),
     "entities": (
         ("has words tagged in different ways", "have words tagged in different ways"),
-        f"decide on the tags of each, {_PULL} some of them wrong",
+        f"decide on the tags of each, {_CORRECT_OTHERS} some of them wrong",
     ),
     "value": (
         ("has different values", "have different values"),
@@ -75,13 +77,13 @@ _DIFFER = {
 def copies(examples: Examples) -> list[Finding]:
     """Find copies and near copies: pictures that look alike, texts that differ in case or spacing.
 
-    Across splits or under several labels they are errors; a near copy is told only where it adds to the copies.
+    Across splits or under several labels they are errors; a near copy is reported only if it is not already a copy.
     """
     exact, alike = _clusters(examples)
-    same = _WORDS[examples.data.kind, True]
-    near = _WORDS.get((examples.data.kind, False), same)  # rows of a table have no near copies
-    certain = _torn(exact, examples.facets)
-    probable = np.setdiff1d(_torn(alike, examples.facets), alike[np.isin(exact, certain)])
+    same = _WORDINGS[examples.data.kind, True]
+    near = _WORDINGS.get((examples.data.kind, False), same)  # rows of a table have no near copies
+    certain = _conflicting(exact, examples.facets)
+    probable = np.setdiff1d(_conflicting(alike, examples.facets), alike[np.isin(exact, certain)])
     leaked = _leaked(exact, examples.sides)
     more = [mask & ~known for mask, known in zip(_leaked(alike, examples.sides), leaked, strict=True)]
     repeated, again = _repeated(exact, examples), _repeated(alike, examples)
@@ -105,20 +107,20 @@ def _clusters(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     return same, near_duplicates.clusters(len(examples), np.concatenate([links, splitting.near(examples.seen)]))
 
 
-# === Which ===
+# === Masks ===
 
 
-def _torn(clusters: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _conflicting(clusters: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the clusters that have more than one label."""
     classes = int(labels.max()) + 1
-    found, counts = np.unique(np.unique(clusters * classes + labels) // classes, return_counts=True)
-    return found[counts > 1]
+    distinct, counts = np.unique(np.unique(clusters * classes + labels) // classes, return_counts=True)
+    return distinct[counts > 1]
 
 
 def _leaked(clusters: np.ndarray, sides: np.ndarray) -> list[np.ndarray]:
-    """Return, for each pair of SPOILED, which examples of the one side have a copy on the other, (n,)."""
-    own = {name: sides == number for number, name in enumerate(SPLITS)}
-    return [own[spoiled] & np.isin(clusters, clusters[own[by]]) for spoiled, by in SPOILED]
+    """Return, for each pair of LEAK_DIRECTIONS, which examples of the one side have a copy on the other, (n,)."""
+    masks = {name: sides == number for number, name in enumerate(SPLITS)}
+    return [masks[spoiled] & np.isin(clusters, clusters[masks[source]]) for spoiled, source in LEAK_DIRECTIONS]
 
 
 def _repeated(clusters: np.ndarray, examples: Examples) -> np.ndarray:
@@ -130,33 +132,35 @@ def _repeated(clusters: np.ndarray, examples: Examples) -> np.ndarray:
     return repeated
 
 
-# === What is said ===
+# === Findings ===
 
 
-def _conflicts(examples: Examples, clusters: np.ndarray, torn: np.ndarray, words: _Words) -> list[Finding]:
-    if not len(torn):
+def _conflicts(examples: Examples, clusters: np.ndarray, conflicting: np.ndarray, wording: _Wording) -> list[Finding]:
+    if not len(conflicting):
         return []
-    groups = f"{len(torn):,} groups" if len(torn) > 1 else "1 group"
-    task, some = examples.data.task, len(torn) > 1
-    differ, remedy = _DIFFER[task]
+    groups = f"{len(conflicting):,} groups" if len(conflicting) > 1 else "1 group"
+    task, several = examples.data.task, len(conflicting) > 1
+    differ, remedy = _CONFLICT_TEXTS[task]
     return [
         Finding(
             "conflict",
             "warning" if task == "value" else "error",  # measured twice, a number is never the same
-            f"{groups} of {words.copies} {differ[some]}",
+            f"{groups} of {wording.copies} {differ[several]}",
             remedy,
-            len(torn),
-            examples.named(_groups(clusters, torn, examples.facets)),
+            len(conflicting),
+            examples.named(_groups(clusters, conflicting, examples.facets)),
         )
     ]
 
 
-def _leaks(examples: Examples, clusters: np.ndarray, leaked: Sequence[np.ndarray], words: _Words) -> list[Finding]:
+def _leaks(examples: Examples, clusters: np.ndarray, leaked: Sequence[np.ndarray], wording: _Wording) -> list[Finding]:
     parts, spoiled = [], []
-    for (side, by), mask in zip(SPOILED, leaked, strict=True):
+    for (side, source), mask in zip(LEAK_DIRECTIONS, leaked, strict=True):
         if count := int(mask.sum()):
             total = int((examples.sides == SPLITS.index(side)).sum())
-            parts.append(f"{count:,} of {total:,} {side} examples ({count / total:.1%}) have {words.copy} in {by}")
+            parts.append(
+                f"{count:,} of {total:,} {side} examples ({count / total:.1%}) have {wording.copy} in {source}"
+            )
             spoiled.append(mask)
     if not parts:
         return []
@@ -174,16 +178,16 @@ def _leaks(examples: Examples, clusters: np.ndarray, leaked: Sequence[np.ndarray
     ]
 
 
-def _repeats(examples: Examples, clusters: np.ndarray, mask: np.ndarray, words: _Words) -> list[Finding]:
+def _repeats(examples: Examples, clusters: np.ndarray, mask: np.ndarray, wording: _Wording) -> list[Finding]:
     if not mask.any():
         return []
     count = int(mask.sum())
     facets = examples.sides * (int(examples.facets.max()) + 1) + examples.facets
     return [
         Finding(
-            words.code,
+            wording.code,
             "note",
-            f"{count:,} of {len(examples):,} {words.many} {words.repeat.format(examples.data.task)}",
+            f"{count:,} of {len(examples):,} {wording.many} {wording.repeat.format(examples.data.task)}",
             "remove them unless they are meant: each weighs as often as it occurs, in training and in the figures",
             count,
             examples.named(_alike(clusters, facets, np.flatnonzero(mask))),
@@ -202,9 +206,9 @@ def _groups(clusters: np.ndarray, chosen: Iterable[int], facets: np.ndarray) -> 
 
 def _alike(clusters: np.ndarray, facets: np.ndarray, repeated: np.ndarray) -> Iterable[np.ndarray]:
     """Yield, for each repeated example, all of its cluster and facet; each group once."""
-    told = set()
+    yielded = set()
     for number in repeated.tolist():
         key = (int(clusters[number]), int(facets[number]))
-        if key not in told:
-            told.add(key)
+        if key not in yielded:
+            yielded.add(key)
             yield np.flatnonzero((clusters == key[0]) & (facets == key[1]))

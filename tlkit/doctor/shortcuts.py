@@ -1,4 +1,4 @@
-"""Facts about a file that give its class away: a model may learn where a picture came from, not what it shows."""
+"""Find facts about files that give their class away: a model may learn the source of a picture, not its content."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from tlkit.data.examples import Examples
 from tlkit.reporting.findings import Finding
 
-FOLDS, BINS = 5, 32
-MOST = 20  # classes
-LEAST = 20  # examples of a class, and of the rest: below it a share of them says little
+FOLDS, MAX_BINS = 5, 32
+MAX_CLUES = 20  # classes
+MIN_EXAMPLES = 20  # examples of a class, and of the rest: below it a share of them says little
 # Balanced accuracy; chance is 0.5. The size of trashnet's files tells its cardboard by 0.66, with labels shuffled 0.53.
-BAR = 0.8
+MIN_ACCURACY = 0.8
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def shortcuts(examples: Examples) -> list[Finding]:
     if not clues:
         return []
     text = examples.data.kind == "text"
-    told = "; ".join(_told(clue, facts[clue.fact], examples) for clue in clues[:3])
+    descriptions = "; ".join(_description(clue, facts[clue.fact], examples) for clue in clues[:3])
     more = f"; and {len(clues) - 3} more" if len(clues) > 3 else ""
     picture = "make them alike (format, mode, size), and test on pictures of a class that come from another source"
     length = "where that is an accident of collecting, test on texts of like length"
@@ -42,7 +42,7 @@ def shortcuts(examples: Examples) -> list[Finding]:
         Finding(
             "shortcut",
             "note" if text else "warning",
-            f"{told}{more}; chance is 0.5",
+            f"{descriptions}{more}; chance is 0.5",
             length if text else f"a model can learn the source of a file in place of what it shows: {picture}",
             len(clues),
             examples.named(_pair(clue, examples.labels) for clue in clues),
@@ -64,19 +64,21 @@ def _facts(examples: Examples) -> dict[str, np.ndarray]:
 def _clues(facts: Mapping[str, np.ndarray], labels: np.ndarray, classes: int) -> list[_Clue]:
     """Return the best clue to each class that has one above the bar, the clearest first.
 
-    A class that is told is set aside before the others are tried: of three classes, what is not the one is more likely
+    A class with a clue is set aside before the others are tried: of three classes, what is not the one is more likely
     each of the others, which says nothing of them.
     """
     bins = {fact: binned(values) for fact, values in facts.items()}
     clues: list[_Clue] = []
-    while len(clues) < MOST:
-        left = ~np.isin(labels, [clue.label for clue in clues])
-        sizes = np.bincount(labels[left], minlength=classes)
-        judged = np.flatnonzero((sizes >= LEAST) & (left.sum() - sizes >= LEAST)).tolist()
-        accuracies = {fact: accuracy(bins[fact][left], labels[left], classes) for fact in facts}
-        tried = [_Clue(label, fact, float(each[label])) for fact, each in accuracies.items() for label in judged]
+    while len(clues) < MAX_CLUES:
+        remaining = ~np.isin(labels, [clue.label for clue in clues])
+        sizes = np.bincount(labels[remaining], minlength=classes)
+        candidates = np.flatnonzero((sizes >= MIN_EXAMPLES) & (remaining.sum() - sizes >= MIN_EXAMPLES)).tolist()
+        accuracies = {fact: accuracy(bins[fact][remaining], labels[remaining], classes) for fact in facts}
+        tried = [
+            _Clue(label, fact, float(by_class[label])) for fact, by_class in accuracies.items() for label in candidates
+        ]
         best = max(tried, key=lambda clue: clue.accuracy, default=None)
-        if best is None or best.accuracy < BAR:
+        if best is None or best.accuracy < MIN_ACCURACY:
             break
         clues.append(best)
     return clues
@@ -100,49 +102,49 @@ def accuracy(bins: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     tables = np.zeros((FOLDS, classes, int(bins.max(initial=0)) + 1))
     np.add.at(tables, (folds, labels, bins), 1)
     total = tables.sum(axis=0)
-    right, refused = np.zeros(classes), np.zeros(classes)
-    for held in tables:
-        own = total - held
-        rest = own.sum(axis=0) - own
-        says = own * rest.sum(axis=1, keepdims=True) > rest * own.sum(axis=1, keepdims=True)
-        right += (held * says).sum(axis=1)
-        refused += ((held.sum(axis=0) - held) * ~says).sum(axis=1)
+    right, rejected = np.zeros(classes), np.zeros(classes)
+    for held_out in tables:
+        inside = total - held_out
+        outside = inside.sum(axis=0) - inside
+        predicted = inside * outside.sum(axis=1, keepdims=True) > outside * inside.sum(axis=1, keepdims=True)
+        right += (held_out * predicted).sum(axis=1)
+        rejected += ((held_out.sum(axis=0) - held_out) * ~predicted).sum(axis=1)
     sizes = total.sum(axis=1)
-    return (right / np.maximum(sizes, 1) + refused / np.maximum(len(labels) - sizes, 1)) / 2
+    return (right / np.maximum(sizes, 1) + rejected / np.maximum(len(labels) - sizes, 1)) / 2
 
 
 def binned(values: np.ndarray) -> np.ndarray:
-    """Return the number of each value's bin, below BINS: the value itself, or where there are many its quantile."""
-    found, bins, counts = np.unique(values, return_inverse=True, return_counts=True)
-    if len(found) <= BINS:
+    """Return the number of each value's bin, below MAX_BINS: the value itself, or where there are many its quantile."""
+    distinct, bins, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if len(distinct) <= MAX_BINS:
         return bins
     if values.dtype.kind in "iuf":
-        edges = np.quantile(values, np.arange(1, BINS) / BINS)
+        edges = np.quantile(values, np.arange(1, MAX_BINS) / MAX_BINS)
         return np.searchsorted(np.unique(edges), values, side="right")
     rank = np.argsort(np.argsort(-counts, kind="stable"))
-    return np.minimum(rank[bins], BINS - 1)
+    return np.minimum(rank[bins], MAX_BINS - 1)
 
 
-def _told(clue: _Clue, values: np.ndarray, examples: Examples) -> str:
-    own = examples.labels == clue.label
-    usual, other = _usual(values[own]), _usual(values[~own])
+def _description(clue: _Clue, values: np.ndarray, examples: Examples) -> str:
+    inside = examples.labels == clue.label
+    usual, other = _typical(values[inside]), _typical(values[~inside])
     labels = examples.data.labels
     name, rest = labels[clue.label], repr(labels[1 - clue.label]) if len(labels) == 2 else "the rest"
     against = f"{usual} against {other}"
     return f"the {clue.fact} alone tells {name!r} from {rest} (balanced accuracy {clue.accuracy:.2f}; {against})"
 
 
-def _usual(values: np.ndarray) -> str:
-    """Return what a fact is like for most: the median, or the commonest value."""
+def _typical(values: np.ndarray) -> str:
+    """Describe the typical value of a fact: the median, or the commonest value."""
     if values.dtype.kind in "iuf":
         median = float(np.median(values))
         return f"median {median:,.0f}" if median >= 100 else f"median {median:.3g}"
-    found, counts = np.unique(values, return_counts=True)
-    commonest = found[counts.argmax()]
+    distinct, counts = np.unique(values, return_counts=True)
+    commonest = distinct[counts.argmax()]
     return f"mostly {commonest.decode() or 'unknown'}"
 
 
 def _pair(clue: _Clue, labels: np.ndarray) -> np.ndarray:
     """Return three examples of the class and three others."""
-    own = labels == clue.label
-    return np.concatenate([np.flatnonzero(own)[:3], np.flatnonzero(~own)[:3]])
+    inside = labels == clue.label
+    return np.concatenate([np.flatnonzero(inside)[:3], np.flatnonzero(~inside)[:3]])

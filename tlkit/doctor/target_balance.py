@@ -1,4 +1,4 @@
-"""Rare, missing and uneven classes, tags, numbers and entity types."""
+"""Find rare, missing and uneven classes, tags, numbers and entity types."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tlkit.data.splits import Data
 from tlkit.reporting.findings import Finding
 from tlkit.utils.text_format import listed
 
-TINY = 10  # training examples: with fewer a class, a tag or a type of entity is hardly learned
-BARE = 0.5  # share of examples without any tag from which on it is worth a word
-USUAL = 0.5  # share of one value from which on it is worth a word
-FAR = 10  # robust standard deviations from the median; of normal values none of 10^20 lies there
-SKEWED = 2.0  # skewness; that of the exponential distribution
+MIN_EXAMPLES = 10  # training examples: with fewer a class, a tag or a type of entity is hardly learned
+UNTAGGED_SHARE = 0.5  # share of examples without any tag above which it is reported
+COMMON_VALUE_SHARE = 0.5  # share of one value above which it is reported
+OUTLIER_DEVIATIONS = 10  # robust standard deviations from the median; of normal values none of 10^20 lies there
+MIN_SKEWNESS = 2.0  # skewness; that of the exponential distribution
 # interquartile range of normal values, in standard deviations
-QUARTILES = 1.349
+NORMAL_IQR = 1.349
 # Largest class to smallest. Logistic regression on the packaged digits, two classes cut to a third: their recall falls
 # from 0.92 to 0.82, with balanced weights to 0.90; cut to a tenth, to 0.57 and 0.81 (means of three draws).
-UNEVEN = 3
+IMBALANCE_RATIO = 3
 
 
 def tags(examples: Examples) -> list[Finding]:
@@ -28,12 +28,12 @@ def tags(examples: Examples) -> list[Finding]:
 
 def values(examples: Examples) -> list[Finding]:
     """Find values that look like classes, one value for most examples, values far out, and skewed values."""
-    found = np.asarray(examples.labels, np.float64)
-    distinct, counts = np.unique(found, return_counts=True)
+    numbers = np.asarray(examples.labels, np.float64)
+    distinct, counts = np.unique(numbers, return_counts=True)
     if len(distinct) <= 2:
         return [_few(examples, distinct)]
-    far = _far(examples, found)
-    return [*_usual(examples, distinct, counts), *far, *([] if far else _skewed(found))]
+    far = _far(examples, numbers)
+    return [*_usual(examples, distinct, counts), *far, *([] if far else _skewed(numbers))]
 
 
 # === Tags ===
@@ -42,16 +42,16 @@ def values(examples: Examples) -> list[Finding]:
 def _rare(examples: Examples) -> list[Finding]:
     labels, train = examples.data.labels, examples.labels[examples.sides == 0]
     sizes = train.sum(0).astype(int)
-    tiny = np.flatnonzero(sizes < TINY)
+    tiny = np.flatnonzero(sizes < MIN_EXAMPLES)
     if not len(tiny):
         return []
     tiny = tiny[np.argsort(sizes[tiny], kind="stable")]
-    told = listed([f"{labels[tag]} {sizes[tag]}" for tag in tiny])
+    text = listed([f"{labels[tag]} {sizes[tag]}" for tag in tiny])
     return [
         Finding(
             "rare_tag",
             "warning",
-            f"{len(tiny):,} of {len(labels):,} tags have fewer than {TINY} training examples: {told}",
+            f"{len(tiny):,} of {len(labels):,} tags have fewer than {MIN_EXAMPLES} training examples: {text}",
             "add examples, or merge or leave out these tags; until then macro-F1 says little of them",
             len(tiny),
             examples.named(np.flatnonzero((examples.sides == 0) & (examples.labels[:, tag] > 0)) for tag in tiny),
@@ -75,9 +75,9 @@ def _constant(examples: Examples) -> list[Finding]:
     always = np.flatnonzero(examples.labels[examples.sides == 0].all(0))
     if not len(always):
         return []
-    told = listed([examples.data.labels[tag] for tag in always])
+    text = listed([examples.data.labels[tag] for tag in always])
     remedy = "leave them out, as there is nothing to learn of them; or add examples without them"
-    return [Finding("constant_tag", "warning", f"every training example has {told}", remedy, len(always))]
+    return [Finding("constant_tag", "warning", f"every training example has {text}", remedy, len(always))]
 
 
 def _twins(examples: Examples) -> list[Finding]:
@@ -85,12 +85,12 @@ def _twins(examples: Examples) -> list[Finding]:
     groups = [np.flatnonzero(inverse.reshape(-1) == number) for number in np.flatnonzero(counts > 1)]
     if not groups:
         return []
-    told = "; ".join(" and ".join(examples.data.labels[tag] for tag in group) for group in groups[:3])
+    text = "; ".join(" and ".join(examples.data.labels[tag] for tag in group) for group in groups[:3])
     return [
         Finding(
             "twin_tags",
             "warning",
-            f"{len(groups):,} groups of tags are always given together: {told}{'; ...' * (len(groups) > 3)}",
+            f"{len(groups):,} groups of tags are always given together: {text}{'; ...' * (len(groups) > 3)}",
             "keep one of each group; the model cannot tell them apart, and they count twice in every figure",
             len(groups),
         )
@@ -99,7 +99,7 @@ def _twins(examples: Examples) -> list[Finding]:
 
 def _bare(examples: Examples) -> list[Finding]:
     bare = np.flatnonzero(~examples.labels.any(1))
-    if len(bare) <= BARE * len(examples):
+    if len(bare) <= UNTAGGED_SHARE * len(examples):
         return []
     return [
         Finding(
@@ -117,11 +117,11 @@ def _bare(examples: Examples) -> list[Finding]:
 
 
 def _few(examples: Examples, distinct: np.ndarray) -> Finding:
-    name, told = examples.data.labels[0], " and ".join(f"{value:g}" for value in distinct)
+    name, text = examples.data.labels[0], " and ".join(f"{value:g}" for value in distinct)
     return Finding(
         "few_values",
         "warning",
-        f"{name} has only {len(distinct)} different value{'s' * (len(distinct) > 1)}: {told}",
+        f"{name} has only {len(distinct)} different value{'s' * (len(distinct) > 1)}: {text}",
         "if they stand for classes, learn them as such, with --target label",
         len(distinct),
     )
@@ -129,43 +129,43 @@ def _few(examples: Examples, distinct: np.ndarray) -> Finding:
 
 def _usual(examples: Examples, distinct: np.ndarray, counts: np.ndarray) -> list[Finding]:
     count, value = int(counts.max()), float(distinct[counts.argmax()])
-    if count <= USUAL * len(examples):
+    if count <= COMMON_VALUE_SHARE * len(examples):
         return []
     title = f"{count:,} of {len(examples):,} examples have the same {examples.data.labels[0]}, {value:g}"
     remedy = "check that it does not stand for an unknown value; who always answers it has a small error already"
     return [Finding("usual_value", "warning", title, remedy, count)]
 
 
-def _far(examples: Examples, found: np.ndarray) -> list[Finding]:
-    low, middle, high = np.quantile(found, [0.25, 0.5, 0.75])
-    spread = (high - low) / QUARTILES
-    far = np.flatnonzero(np.abs(found - middle) > FAR * spread) if spread else np.zeros(0, int)
+def _far(examples: Examples, numbers: np.ndarray) -> list[Finding]:
+    low, median, high = np.quantile(numbers, [0.25, 0.5, 0.75])
+    spread = (high - low) / NORMAL_IQR
+    far = np.flatnonzero(np.abs(numbers - median) > OUTLIER_DEVIATIONS * spread) if spread else np.zeros(0, int)
     if not len(far):
         return []
-    far = far[np.argsort(-np.abs(found[far] - middle), kind="stable")]
-    told = [f"{found[number]:g}" for number in far]
+    far = far[np.argsort(-np.abs(numbers[far] - median), kind="stable")]
+    texts = [f"{numbers[number]:g}" for number in far]
     return [
         Finding(
             "outlier_value",
             "warning",
-            f"{len(far):,} of {len(examples):,} values lie far from the median, {middle:g}: {listed(told)}",
+            f"{len(far):,} of {len(examples):,} values lie far from the median, {median:g}: {listed(texts)}",
             "look at them: a slip of the point or the unit outweighs all others, as errors count squared; where they "
             "are right, learn the logarithm",
             len(far),
             examples.named([number] for number in far),
-            tuple(told[:GROUPS]),
+            tuple(texts[:GROUPS]),
         )
     ]
 
 
-def _skewed(found: np.ndarray) -> list[Finding]:
-    scaled = (found - found.mean()) / found.std()
+def _skewed(numbers: np.ndarray) -> list[Finding]:
+    scaled = (numbers - numbers.mean()) / numbers.std()
     skewness = float((scaled**3).mean())
-    if abs(skewness) < SKEWED:
+    if abs(skewness) < MIN_SKEWNESS:
         return []
     title = f"the values are skewed (skewness {skewness:.1f}): a few large errors outweigh many small ones"
     remedy = "learn their logarithm, or a rank, and turn the answers back"
-    return [Finding("skewed_value", "note", title, remedy, len(found))]
+    return [Finding("skewed_value", "note", title, remedy, len(numbers))]
 
 
 # === Classes ===
@@ -179,15 +179,15 @@ def classes(examples: Examples) -> list[Finding]:
 def _few_of_a_class(examples: Examples) -> list[Finding]:
     data = examples.data
     sizes = np.bincount(data.train.labels, minlength=len(data.labels))
-    tiny = np.flatnonzero(sizes < TINY)
+    tiny = np.flatnonzero(sizes < MIN_EXAMPLES)
     if not len(tiny):
         return []
-    told = listed([f"{data.labels[number]} {sizes[number]}" for number in tiny[np.argsort(sizes[tiny])]])
+    text = listed([f"{data.labels[number]} {sizes[number]}" for number in tiny[np.argsort(sizes[tiny])]])
     return [
         Finding(
             "tiny_class",
             "warning",
-            f"{len(tiny):,} of {len(data.labels):,} classes have fewer than {TINY} training examples: {told}",
+            f"{len(tiny):,} of {len(data.labels):,} classes have fewer than {MIN_EXAMPLES} training examples: {text}",
             "add examples, or merge or leave out these classes",
             len(tiny),
             examples.named(np.flatnonzero((examples.sides == 0) & (examples.labels == label)) for label in tiny),
@@ -211,7 +211,7 @@ def _uneven(data: Data) -> list[Finding]:
     sizes = np.bincount(data.train.labels, minlength=len(data.labels))
     low, high = int(sizes.argmin()), int(sizes.argmax())
     ratio = sizes[high] / max(sizes[low], 1)
-    if ratio < UNEVEN:
+    if ratio < IMBALANCE_RATIO:
         return []
     sides = listed([f"{data.labels[high]} {sizes[high]:,}", f"{data.labels[low]} {sizes[low]:,}"])
     share = sizes[high] / sizes.sum()
@@ -232,25 +232,27 @@ def _uneven(data: Data) -> list[Finding]:
 
 
 def entity_types(data: Data) -> list[Finding]:
-    """Look at how often each type of entity occurs in each split."""
+    """Find types of entities that are rare in train, or missing in val or test."""
     counts = data.counts()
-    rare = sorted((count, kind) for kind, count in counts["train"].items() if count < TINY)
-    lacking = {side: [kind for kind, count in counts[side].items() if not count] for side in ("val", "test")}
-    found = []
+    rare = sorted((count, entity_type) for entity_type, count in counts["train"].items() if count < MIN_EXAMPLES)
+    lacking = {
+        side: [entity_type for entity_type, count in counts[side].items() if not count] for side in ("val", "test")
+    }
+    findings = []
     if rare:
-        told = listed([f"{kind} {count}" for count, kind in rare])
-        found.append(
+        text = listed([f"{entity_type} {count}" for count, entity_type in rare])
+        findings.append(
             Finding(
                 "tiny_class",
                 "warning",
-                f"{len(rare):,} of {len(counts['train']):,} types of entities occur fewer than {TINY} times in train: "
-                f"{told}",
+                f"{len(rare):,} of {len(counts['train']):,} types of entities occur fewer than {MIN_EXAMPLES} times in "
+                f"train: {text}",
                 "add texts with them, or merge or leave out these types",
                 len(rare),
             )
         )
     if any(lacking.values()):
-        told = "; ".join(f"{side} has no entity of {listed(kinds)}" for side, kinds in lacking.items() if kinds)
+        text = "; ".join(f"{side} has no entity of {listed(missing)}" for side, missing in lacking.items() if missing)
         remedy = "add texts there: early stopping does not see such a type in val, nor do the figures in test"
-        found.append(Finding("missing_class", "warning", told, remedy, max(map(len, lacking.values()))))
-    return found
+        findings.append(Finding("missing_class", "warning", text, remedy, max(map(len, lacking.values()))))
+    return findings
