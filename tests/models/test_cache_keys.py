@@ -217,7 +217,8 @@ EXCEPTIONS = {
         *("data.near_duplicates", "data.splits", "data.example_info"),
     ),
     "above every cut: what is learned and answered": (
-        *("models.heads", "tasks.bio_tags", "tasks.entities", "tasks.next_token", "tasks.predictions", "tasks.targets"),
+        *("models.heads", "tasks.answers", "tasks.bio_tags", "tasks.entities", "tasks.next_token", "tasks.predictions"),
+        *("tasks.registry", "tasks.targets"),
     ),
     "additions to what trains; the weights are part of the key": ("models.lora",),
     "ask a model that is trained": ("models.attribution", "models.generation.decoding"),
