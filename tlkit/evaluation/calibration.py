@@ -1,4 +1,4 @@
-"""Calibration: whether a probability of 0.8 is right eight times in ten, and the one number that mends it."""
+"""Calibrate probabilities: measure how far they are off, and fit the temperature that corrects them."""
 
 from __future__ import annotations
 

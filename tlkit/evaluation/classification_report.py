@@ -1,4 +1,4 @@
-"""How good a classifier is: figures from arrays, and a table for the terminal."""
+"""Report of a classifier: figures from arrays, and a table for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well entities are found: their F1, exact in span and type, from the tags of the words."""
+"""Report of an entity tagger: F1, exact in span and type, from the tags of the words."""
 
 from __future__ import annotations
 

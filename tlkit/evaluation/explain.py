@@ -1,4 +1,4 @@
-"""Explain: where in an example a classifier's score comes from."""
+"""Explain a classifier's score: show which parts of an example it comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a model writes: perplexity, a few of its texts, and ROUGE of its summaries."""
+"""Report of a model that writes text: perplexity, a few samples, and ROUGE of its summaries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a model of tags is: figures of each tag and of all, a table for the terminal, a plot."""
+"""Report of a model of tags: figures of each tag and of all, a table for the terminal, a plot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TABLE_ROWS = 20  # beyond this many tags a terminal shows only the worst ones
-DRAWN = 60  # tags that have room in the plot
+MAX_PLOTTED_TAGS = 60  # tags that have room in the plot
 SMALLEST = 1e-7  # the probability below which Keras, too, clips before it takes the logarithm
 
 
@@ -209,7 +209,7 @@ def _figure(report: TagsReport) -> Figure:
     """Draw F1 and average precision of each tag, the best on top; of many tags the worst."""
     from matplotlib.figure import Figure
 
-    rows = sorted(report.per_tag, key=lambda row: row["f1"])[:DRAWN]
+    rows = sorted(report.per_tag, key=lambda row: row["f1"])[:MAX_PLOTTED_TAGS]
     figure = Figure(figsize=(8, 1.6 + 0.28 * len(rows)), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(rows))

@@ -1,4 +1,4 @@
-"""The plots of a report: learning curves of all phases, and the confusion matrix."""
+"""Plot the learning curves of all phases, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NUMBERED = 30  # up to this many classes the cells of the confusion matrix have room for numbers
+MAX_NUMBERED_CLASSES = 30  # up to this many classes the cells of the confusion matrix have room for numbers
 COLOURS = {"training": "tab:orange", "validation": "tab:blue"}
 
 
@@ -65,7 +65,7 @@ def confusion_figure(report: Any) -> Figure:
 
     counts = report.confusion
     k = len(counts)
-    side = float(np.clip(2.6 + 0.55 * k, 5, 11 if k <= NUMBERED else 20))
+    side = float(np.clip(2.6 + 0.55 * k, 5, 11 if k <= MAX_NUMBERED_CLASSES else 20))
     figure = Figure(figsize=(side * 1.08, side), layout="constrained")
     axes = figure.subplots()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -74,12 +74,12 @@ def confusion_figure(report: Any) -> Figure:
     figure.colorbar(drawn, ax=axes, label="share of the class", shrink=0.8, aspect=30, ticks=(0, 0.05, 0.2, 0.5, 1))
     shown = range(0, k, -(-k // 125))
     names = [short(report.labels[c], 24) for c in shown]
-    size = 10 if k <= 10 else 8 if k <= NUMBERED else 7
+    size = 10 if k <= 10 else 8 if k <= MAX_NUMBERED_CLASSES else 7
     turned = 90 if k * max(map(len, names)) > 45 else 0
     axes.set_xticks(shown, names, rotation=turned, fontsize=size, parse_math=False)
     axes.set_yticks(shown, names, fontsize=size, parse_math=False)
     axes.set(xlabel="answer", ylabel="truth", title=f"{report.split}: {report.accuracy:.1%} of {report.n} right")
-    for row, column in np.argwhere(counts) if k <= NUMBERED else ():
+    for row, column in np.argwhere(counts) if k <= MAX_NUMBERED_CLASSES else ():
         colour = "white" if share[row, column] > 0.4 else "black"
         axes.text(column, row, counts[row, column], ha="center", va="center", color=colour, fontsize=size)
     return figure

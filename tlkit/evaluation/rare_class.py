@@ -1,4 +1,4 @@
-"""How well a rare class is found: what accuracy, which always answering "no" brings near 1, does not tell."""
+"""Figures for a rare class, where accuracy is near 1 even for a model that never predicts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a model of a number is: its errors beside those of the mean, a table for the terminal, a plot."""
+"""Report of a regression: its errors beside those of the mean, a table for the terminal, a plot."""
 
 from __future__ import annotations
 

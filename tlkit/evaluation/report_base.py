@@ -1,4 +1,4 @@
-"""What every report holds, whatever was learned: figures, history, notes; how it is shown, saved and read again."""
+"""Base class of all reports: figures, history and notes; show, save and load them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a figure may be off by chance: bootstrap intervals, and tests of two models on the same examples."""
+"""Estimate the uncertainty of figures: bootstrap intervals, and tests of two models on the same examples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 Intervals = dict[str, tuple[float, float]]
 DRAWS = 1000
-SHARE = 0.95  # of the draws lie within an interval
+CONFIDENCE_LEVEL = 0.95  # of the draws lie within an interval
 
 
 def bootstrap(
@@ -24,7 +24,7 @@ def bootstrap(
     """
     rng = np.random.default_rng(seed)
     found = [figures(rng.integers(0, n, n)) for _ in range(draws)]
-    tail = 100 * (1 - SHARE) / 2
+    tail = 100 * (1 - CONFIDENCE_LEVEL) / 2
     edges = {name: np.percentile([each[name] for each in found], (tail, 100 - tail)) for name in found[0]}
     return {name: (float(low), float(high)) for name, (low, high) in edges.items()}
 

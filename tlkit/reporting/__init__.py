@@ -1,1 +1,1 @@
-"""What people read: report page, model card, verdicts, charts. Imports evaluation, models, data and below."""
+"""Report page, model card, verdicts and charts. Imports evaluation, models, data and below."""

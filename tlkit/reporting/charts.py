@@ -1,4 +1,4 @@
-"""The charts of the report's page: SVG that stands in the page itself and takes its colours from it."""
+"""Charts of the report page: inline SVG that takes its colours from the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model got wrong, shown: pictures with the heat of the answer, texts with the words that led to it."""
+"""Gallery of mistakes: pictures with a heat map of the score, texts with the words that led to it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tlkit.tasks import registry
 from tlkit.utils.escaping import line, markdown, yaml
 from tlkit.utils.text_format import blocks
 
-LISTED = 50  # labels that are written out
+MAX_LABELS_LISTED = 50  # labels that are written out
 # what hubs file models under
 FILED = {
     "image-classification", "text-classification", "token-classification", "tabular-classification",
@@ -101,8 +101,8 @@ def _own(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _named(names: Sequence[str]) -> str:
-    more = [f"and {len(names) - LISTED} more (see tlkit.json)"] if len(names) > LISTED else []
-    return ", ".join([*map(markdown, names[:LISTED]), *more])
+    more = [f"and {len(names) - MAX_LABELS_LISTED} more (see tlkit.json)"] if len(names) > MAX_LABELS_LISTED else []
+    return ", ".join([*map(markdown, names[:MAX_LABELS_LISTED]), *more])
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -207,10 +207,12 @@ def _figures(metrics: Mapping[str, Any] | None, target: str, story: Any) -> Iter
     if each:
         names = [name for name in ("precision", "recall", "f1") if name in each[0]]
         yield ""
-        told = [(row["label"], *(f"{row[name]:.3f}" for name in names), row["support"]) for row in each[:LISTED]]
+        told = [
+            (row["label"], *(f"{row[name]:.3f}" for name in names), row["support"]) for row in each[:MAX_LABELS_LISTED]
+        ]
         yield from _table(("", *names, "examples"), told)
-        if len(each) > LISTED:
-            yield f"\nand {len(each) - LISTED} more (see report.json)"
+        if len(each) > MAX_LABELS_LISTED:
+            yield f"\nand {len(each) - MAX_LABELS_LISTED} more (see report.json)"
     if covered := {} if story is None else getattr(story.report, "calibration", {}).get("coverage", ()):
         yield "\nA model that answers only where it is sure enough (`threshold=` of `Artifact.predict`):\n"
         known = [row for row in covered if row["accuracy"] is not None]

@@ -1,4 +1,4 @@
-"""The report as one HTML page that a colleague can open: no network, no script."""
+"""Report as a single HTML page that works without network or scripts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--note)
 PARAGRAPH = Markup("<p>{}</p>")
 CHARTS = Markup('<div class="charts">{}</div>')
 FACT = Markup("<tr><th>{}</th><td>{}</td></tr>")
-CONFUSIONS = 10  # pairs of classes that are listed
+MAX_CONFUSIONS_LISTED = 10  # pairs of classes that are listed
 COLUMNS = {"support": "examples", "average_precision": "average precision"}
 # how the answers that are shown are explained, by what the model takes
 WHY = {
@@ -288,7 +288,7 @@ def confusions(story: Any, album: html_page.Album) -> Iterator[Markup]:
     """Yield the confusion matrix and the pairs of classes, or types of entities, that are mixed up most."""
     report = story.report
     if mixed := getattr(report, "confused", ()):
-        rows = [(row["true"], row["answered"], f"{row['count']:,}") for row in mixed[:CONFUSIONS]]
+        rows = [(row["true"], row["answered"], f"{row['count']:,}") for row in mixed[:MAX_CONFUSIONS_LISTED]]
         yield from table(("truth", "taken for", "times"), rows)
     counts = getattr(report, "confusion", None)
     if counts is None or np.ndim(counts) != 2:
@@ -296,7 +296,10 @@ def confusions(story: Any, album: html_page.Album) -> Iterator[Markup]:
     drawn = charts.svg(lambda: plots.confusion_figure(report), "confusion matrix: truth by answer")
     yield Markup('<div class="wide">{}</div>').format(drawn)
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
-    pairs = [divmod(int(place), len(counts)) for place in np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]]
+    pairs = [
+        divmod(int(place), len(counts))
+        for place in np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSIONS_LISTED]
+    ]
     if pairs := [pair for pair in pairs if wrong[pair]]:
         labels, sums = report.labels, counts.sum(axis=1)
         rows = [(labels[a], labels[b], f"{wrong[a, b]:,}", f"{sums[a]:,}") for a, b in pairs]

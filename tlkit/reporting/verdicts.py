@@ -1,4 +1,4 @@
-"""What the figures of a run mean, in words, and what to do about it."""
+"""Verdicts on a run: what its figures mean, in words, and what to do about them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tlkit.evaluation.report_base import Measured
 from tlkit.reporting.findings import Finding
 from tlkit.utils import text_format
 
-GAP = 0.1  # of accuracy between training and validation from which on a model is said to overfit
+OVERFITTING_GAP = 0.1  # of accuracy between training and validation from which on a model is said to overfit
 WORSE = 1.5  # times as large an error, where a value is learned
 NEAR = 0.05  # as little above the most frequent class, the frozen base has told the head next to nothing
-FEW = 100  # test examples
+MIN_TEST_EXAMPLES = 100  # test examples
 RARE = 20  # training examples of a class
-POOR = 0.5  # recall below which a class is named
+POOR_RECALL = 0.5  # recall below which a class is named
 HELPED = 0.1  # share of the errors that the last doubling of the examples took away
-OFF = 0.05  # expected calibration error
+MAX_CALIBRATION_ERROR = 0.05  # expected calibration error
 
 
 def judge(
@@ -39,7 +39,7 @@ def judge(
     """
     found = [*_fit(report, phases), *_base(report, data), *_trivial(report), *_classes(report, data)]
     found += [*_probabilities(report), *_amount(amounts, data)]
-    if report.n < FEW:
+    if report.n < MIN_TEST_EXAMPLES:
         title = f"only {report.n} examples were measured: the figures may be far off"
         found.append(Finding("few", "warning", title, "Set more examples aside for the test split; see the intervals."))
     ordered = sorted(found, key=lambda each: ("error", "warning", "note").index(each.severity))
@@ -68,7 +68,7 @@ def _overfitting(report: Measured, phases: Sequence[Mapping[str, Any]]) -> Itera
     if kept is None or kept.get(name) is None or kept.get(f"val_{name}") is None:
         return
     train, val = kept[name], kept[f"val_{name}"]
-    apart = val > WORSE * train if name == "mae" else train - val > GAP
+    apart = val > WORSE * train if name == "mae" else train - val > OVERFITTING_GAP
     if apart:
         remedy = (
             "It has learned examples by heart. In this order: more examples; stronger augmentation (pictures: "
@@ -141,7 +141,7 @@ def _amount(amounts: Sequence[Mapping[str, float]], data: Any) -> Iterator[Findi
 
 def _classes(report: Measured, data: Any) -> Iterator[Finding]:
     """Name the classes, tags or types that are rare or badly found."""
-    poor = [row for row in report.rows if row.get("support") and row["recall"] < POOR]
+    poor = [row for row in report.rows if row.get("support") and row["recall"] < POOR_RECALL]
     if poor:
         what = "entities" if report.target == "entities" else "examples"
         title = f"fewer than half of the {what} are found of {_listed([row['label'] for row in poor])}"
@@ -157,7 +157,7 @@ def _classes(report: Measured, data: Any) -> Iterator[Finding]:
 
 def _probabilities(report: Measured) -> Iterator[Finding]:
     facts = getattr(report, "calibration", None) or {}
-    if facts.get("ece", 0.0) > OFF:
+    if facts.get("ece", 0.0) > MAX_CALIBRATION_ERROR:
         title = f"probabilities are off by {facts['ece']:.3f} on average"
         remedy = "Do not take them at their word; a larger validation split makes a better calibration."
         yield Finding("calibration", "note", title, remedy)
