@@ -43,12 +43,16 @@ class Phase:
         epochs: the maximum number of passes over the training split; early stopping may end the phase sooner.
         learning_rate: the peak rate, reached after a short warm-up and followed by cosine decay to zero.
         unfreeze: the number of blocks of the backbone to train, counted from the top, or "all" for the stem too.
+        solve: solve a linear head on the frozen backbone exactly, its penalty chosen by cross-validation, instead of
+            taking gradient steps. A head that is not linear takes gradient steps until it has converged: at least
+            `epochs` epochs, and about 1,000 steps.
     """
 
     name: str
     epochs: int
     learning_rate: float
     unfreeze: int | Literal["all"] = 0
+    solve: bool = False
 
 
 TWO_PHASE = (

@@ -103,7 +103,7 @@ def test_every_option_of_train_is_a_setting_of_the_job(capsys: pytest.CaptureFix
         commands.main(["train", "--help"])
     told = capsys.readouterr().out
     for name in run.Job.__dataclass_fields__:
-        option = {"flip": "--no-flip", "data": "data"}.get(name, f"--{name.replace('_', '-')}")
+        option = {"flip": "--no-flip", "refit": "--no-refit", "data": "data"}.get(name, f"--{name.replace('_', '-')}")
         assert option in told
 
 

@@ -78,8 +78,20 @@ def test_schedule_takes_what_the_job_sets(job: Job) -> None:
     job = dataclasses.replace(job, epochs=(0, 7), learning_rate=(1e-2, 1e-3), unfreeze="all")
     (only,) = jobs.schedule(job)
     assert (only.name, only.epochs, only.learning_rate, only.unfreeze) == ("top", 7, 1e-3, "all")
-    plain = jobs.schedule(dataclasses.replace(job, epochs=None, learning_rate=None, unfreeze=None))
-    assert plain == VISION["tiny"].phases
+    free = dataclasses.replace(job, epochs=None, learning_rate=None, unfreeze=None)
+    assert jobs.schedule(dataclasses.replace(free, quality="schedule")) == VISION["tiny"].phases
+    head, *_ = jobs.schedule(free)
+    assert head == dataclasses.replace(VISION["tiny"].phases[0], solve=True)
+    assert jobs.schedule(dataclasses.replace(free, quality="fast")) == (head,)
+
+
+def test_a_quality_and_a_schedule_exclude_each_other(job: Job) -> None:
+    with pytest.raises(
+        InputError, match="quality 'good' chooses the phases, and so does epochs; leave one of them out"
+    ):
+        jobs.schedule(dataclasses.replace(job, quality="good", epochs=(1, 1)))
+    with pytest.raises(InputError, match="unknown quality 'god'; did you mean good"):
+        jobs.schedule(dataclasses.replace(job, quality="god"))
 
 
 def test_the_command_that_does_a_job_again_leaves_out_folders_and_defaults() -> None:

@@ -153,9 +153,7 @@ def _train_parser(commands: Any) -> None:
     add("--weights", default="pretrained", metavar="PATH", help="pretrained (default), random, or a file or folder")
     add("--size", type=int, metavar="N", help="pixels of a side, or tokens of a text")
     add("--resize", choices=("crop", "pad", "stretch"), default="crop", help="how pictures are brought to the size")
-    add("--epochs", type=arguments.numbers(int), metavar="N,N", help="per phase, such as 10,5; 0 leaves a phase out")
-    add("--learning-rate", type=arguments.numbers(float), metavar="R,R", help="per phase, such as 1e-3,1e-4")
-    add("--unfreeze", type=arguments.blocks, metavar="K", help="blocks of the last phase, or all")
+    _schedule_options(parser)
     add("--batch-size", type=int, default=32, metavar="N")
     add("--augment", default="auto", metavar="HOW", help="auto (light for pictures), none, light or strong")
     add("--no-flip", dest="flip", action="store_false", help="never mirror pictures")
@@ -179,6 +177,20 @@ def _train_parser(commands: Any) -> None:
         help="print JSON, a line for each of plan, estimate, epochs, phases and result; errors to stderr, too",
     )
     add("--tensorboard", metavar="DIR", help="write each epoch's figures there, for TensorBoard")
+
+
+def _schedule_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--quality",
+        choices=("fast", "good", "schedule"),
+        help="good (default): a solved head, then the top blocks if validation says so; fast: the head alone; "
+        "schedule: the backbone's phases as the next three options change them",
+    )
+    add("--epochs", type=arguments.numbers(int), metavar="N,N", help="per phase, such as 10,5; 0 leaves a phase out")
+    add("--learning-rate", type=arguments.numbers(float), metavar="R,R", help="per phase, such as 1e-3,1e-4")
+    add("--unfreeze", type=arguments.blocks, metavar="K", help="blocks of the last phase, or all")
+    add("--no-refit", dest="refit", action="store_false", help="leave the val split out of the head's last fit")
 
 
 def _use_parsers(commands: Any) -> None:

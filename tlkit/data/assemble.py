@@ -88,6 +88,7 @@ def assemble(
     if splitting.file is not None:
         given, sentence = from_file(given, about.kind, splitting.file)
     given, kept = _settled(given, names, about)
+    val_given = set(given) == {"train", "val", "test"}
     splits, said = drawn(given, about, splitting)
     _insist_on_all(splits["train"], kept, about)
     return Data(
@@ -102,6 +103,7 @@ def assemble(
         flip=about.flip,
         licence=about.licence,
         task=about.task,
+        val_given=val_given,
     )
 
 

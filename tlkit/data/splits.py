@@ -84,6 +84,7 @@ class Data:
         task: what is to be learned of an example: one label, any number of tags, a value, the tags of its words; or to
             write a reply to a prompt, or the summary of a document, whose items are pairs of texts, all of label 0.
         columns: of a table.
+        val_given: whether the val split came with the data or from a file, and was not drawn from train.
         unlabeled: of a table, the rows without a label, float32 (n, columns); they are for pretraining alone.
     """
 
@@ -100,6 +101,7 @@ class Data:
     task: Literal["label", "tags", "value", "entities", "reply", "summary"] = "label"
     columns: tuple[Column, ...] = ()
     unlabeled: np.ndarray | None = None
+    val_given: bool = False
 
     @functools.cached_property
     def target(self) -> Target:

@@ -10,15 +10,13 @@ import numpy as np
 
 from tlkit.config import Reading
 from tlkit.errors import InputError
+from tlkit.tasks.temperature import SMALLEST, temperature
 
 if TYPE_CHECKING:
     import keras
 
 BINS = 15  # of equal width, as the literature reports ECE
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-LIMITS = (0.05, 20.0)  # of a temperature
-CHANCE = 3.84  # twice the log-likelihood that one more number gains by chance in 5 of 100 cases (chi-squared)
-SMALLEST = 1e-7  # below this, probabilities in float32 say nothing
 
 
 def calibrate(clf: keras.Model, split: Any, *, batch_size: int = 64) -> float:
@@ -27,7 +25,8 @@ def calibrate(clf: keras.Model, split: Any, *, batch_size: int = 64) -> float:
     One number T, fitted on the examples of `split`, divides the scores before softmax (https://arxiv.org/abs/1706.04599).
     It goes into the weights of the head's last layer, so whatever is made of the model carries it, and no answer
     changes but in its probability. Where T does not fit better than chance would have it, it stays 1. A model that is
-    trained again is to be calibrated again.
+    trained again is to be calibrated again. A model whose head was refitted with the validation split (`tlkit.fit`) is
+    calibrated already, by answers to examples that it had not seen; on that split its temperature is returned as it is.
 
     Args:
         clf: a classifier of tlkit with one label for each example.
@@ -56,6 +55,8 @@ def calibrate(clf: keras.Model, split: Any, *, batch_size: int = 64) -> float:
         raise InputError(
             f"head {about.head!r} has no dense layer {about.target.output_name!r}; close it with `target.output(x)`"
         )
+    if about.learned_val and split.digest(about.input.kind) == about.learned_val:
+        return about.target.temperature
     truth = about.target.truths(clf, split)
     if not len(truth):
         raise InputError("the split has no examples to calibrate on; give data.val")
@@ -65,32 +66,6 @@ def calibrate(clf: keras.Model, split: Any, *, batch_size: int = 64) -> float:
     target = dataclasses.replace(about.target, temperature=about.target.temperature * found)
     clf.spec = dataclasses.replace(about, target=target)
     return found
-
-
-def temperature(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the temperature of the least cross-entropy, or 1.0 where that gains no more than chance.
-
-    As after Platt, each truth counts as n + 1 of n + 2: examples that are all answered right would otherwise make the
-    model certain of everything.
-
-    Args:
-        truth: class numbers (n,).
-        probabilities: (n, classes).
-    """
-    from scipy.optimize import minimize_scalar
-
-    scores = np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))
-    n, classes = scores.shape
-    targets = np.full((n, classes), 1 / ((n + 2) * (classes - 1)))
-    targets[np.arange(n), truth] = (n + 1) / (n + 2)
-
-    def loss(logarithm: float) -> float:
-        cooled = scores / np.exp(logarithm)
-        peak = cooled.max(axis=1, keepdims=True)
-        return float((np.log(np.exp(cooled - peak).sum(axis=1)) + peak[:, 0] - (targets * cooled).sum(axis=1)).sum())
-
-    found = minimize_scalar(loss, bounds=np.log(LIMITS), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x)) if 2 * (loss(0.0) - found.fun) > CHANCE else 1.0
 
 
 def scaled(probabilities: np.ndarray, by: float) -> np.ndarray:

@@ -41,6 +41,7 @@ class Spec:
         input: the row's input at the size that was chosen.
         resize: how pictures are brought to that size: "crop", "pad" or "stretch".
         weights: one line on where the pretrained weights came from, or "random".
+        learned_val: the digest of the validation split if the head was refitted with it; else empty.
     """
 
     backbone: Backbone
@@ -49,6 +50,7 @@ class Spec:
     input: Input
     resize: Literal["crop", "pad", "stretch"] = "crop"
     weights: str = "random"
+    learned_val: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:

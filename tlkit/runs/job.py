@@ -15,13 +15,16 @@ from tlkit.data import reader_factory
 from tlkit.data.readers import image_table
 from tlkit.data.readers.conll import is_tagged
 from tlkit.data.splits import Data
-from tlkit.errors import InputError, RunError
+from tlkit.errors import InputError, RunError, unknown
 from tlkit.models import heads, weights
 from tlkit.models.classifier import DEFAULTS, find_backbone, table
 from tlkit.runs import record
 from tlkit.tasks import registry
+from tlkit.training import schedules
 from tlkit.utils import paths, schema
 
+SCHEDULE = ("epochs", "learning_rate", "unfreeze")
+BEFORE_QUALITIES = {"quality": "schedule", "refit": True}  # what a job of tlkit 0.1 does, whose record does not say it
 READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
 
 
@@ -36,8 +39,11 @@ class Job:
         weights: "pretrained", None for random ones, or a path.
         size, resize: pixels of a side, or tokens of a text; how pictures are brought to it.
         dropout, hidden: of the head: rate before its dense layers, width of its hidden layer.
+        quality: "good", "fast" (as for `tlkit.fit`), or "schedule" for the backbone's schedule as the following options
+            change it; by default "schedule" where one of them is set, else "good".
         epochs, learning_rate: one of each per phase; 0 epochs leave a phase out.
         unfreeze: blocks of the last phase, or "all".
+        refit: False leaves the val split out of the last fit of a solved head.
         batch_size, views, patience, class_weight, sampling, weight_decay, label_smoothing: as for `tlkit.fit`.
         augment, flip: "auto", "none", "light" or "strong"; False where mirrored pictures mean something else.
         precision, cache_budget, deterministic: as for `tlkit.config.Compute`; another budget is no other job.
@@ -60,6 +66,8 @@ class Job:
     resize: Literal["crop", "pad", "stretch"] = "crop"
     dropout: float | None = None
     hidden: int | None = None
+    quality: Literal["fast", "good", "schedule"] | None = None
+    refit: bool = True
     epochs: Sequence[int] | None = None
     learning_rate: Sequence[float] | None = None
     unfreeze: int | Literal["all"] | None = None
@@ -98,12 +106,34 @@ class Job:
         return reader_factory.read(self.data, splitting=splitting, task=self.target, **columns)
 
 
-def schedule(job: Job) -> tuple[Phase, ...]:
-    """Resolve the phases of a job from its backbone's own and what the job sets.
+def quality_of(job: Job) -> str:
+    """Return the quality of a job, "schedule" where it sets epochs, learning rates or blocks itself.
+
+    Raises InputError for a quality that is not known, or one beside a schedule of its own.
+    """
+    own = [name for name in SCHEDULE if getattr(job, name) is not None]
+    if job.quality not in (None, *schedules.QUALITIES, "schedule"):
+        raise unknown("quality", job.quality, (*schedules.QUALITIES, "schedule"))
+    if own and job.quality in schedules.QUALITIES:
+        raise InputError(
+            f"quality {job.quality!r} chooses the phases, and so does {', '.join(own)}; leave one of them out"
+        )
+    return job.quality or ("schedule" if own else "good")
+
+
+def schedule(job: Job, examples: Data | None = None) -> tuple[Phase, ...]:
+    """Resolve the phases of a job: those of its quality, or the backbone's own as the job changes them.
+
+    Args:
+        job: the job.
+        examples: the data, by whose size a quality chooses; None where they have not been read yet.
 
     Raises InputError for another number of values than there are phases, or a value that cannot be.
     """
     phases, columns = record.backbone_of(job).phases, []
+    if (quality := quality_of(job)) != "schedule" and schedules.adapts(phases):
+        sizes = (1000, 1000) if examples is None else (len(examples.train), len(examples.val))
+        return schedules.phases(phases, quality, -(-sizes[0] // job.batch_size), sizes[1])
     for name in ("epochs", "learning_rate"):
         columns.append(values := getattr(job, name) or [getattr(phase, name) for phase in phases])
         if len(values) != len(phases) or not all(0 <= value < math.inf for value in values):
@@ -188,7 +218,7 @@ def command(job: Job) -> str:
             continue
         name = f"--{field.name.replace('_', '-')}"
         if isinstance(value, bool):
-            words.append("--no-flip" if field.name == "flip" else name)
+            words.append(name if value else f"--no-{field.name}")
         elif isinstance(value, list | tuple):
             words += [name, ",".join(each if isinstance(each, str) else f"{each:g}" for each in value)]
         else:
@@ -229,6 +259,8 @@ def resumed(directory: str, *, data: str | None = None) -> Job:
     """
     told = record.load(Path(directory)).get("job")
     form = {name: kind for name, kind in get_type_hints(Job).items() if name != "out"}
+    if isinstance(told, dict):
+        told = {**BEFORE_QUALITIES, **told}
     if not isinstance(told, dict) or set(told) != set(form):
         raise RunError(f"{directory} does not say how it was started; give the command it was started with")
     if fault := next(schema.mismatches(told, form), None):

@@ -41,7 +41,7 @@ def plan(clf: Any, phases: Sequence[Phase], data: Any) -> dict[str, Any]:
             trainable = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
         facts = {"name": phase.name, "epochs": phase.epochs, "learning_rate": phase.learning_rate}
         facts |= {"unfreeze": phase.unfreeze, "blocks": len(about.backbone.blocks), "trainable": trainable}
-        told.append(facts)
+        told.append(facts | ({"solve": True} if phase.solve else {}))
     facts = {"backbone": about.backbone.name, "head": about.head, "size": about.input.size, "weights": about.weights}
     facts |= {"kind": data.kind, "target": data.target.name, "labels": len(data.labels)}
     facts |= {"examples": {name: len(split) for name, split in data.splits().items()}}
@@ -55,9 +55,11 @@ def told(plan: Mapping[str, Any]) -> str:
     lines = [f"{plan['backbone']} + {plan['head']}, size {plan['size']}, weights: {plan['weights']}"]
     for phase in plan["phases"]:
         opened = "all blocks" if phase["unfreeze"] == "all" else f"{phase['unfreeze']} of {blocks(phase['blocks'])}"
+        how = f"epochs {phase['epochs']}, learning rate {phase['learning_rate']:g}"
+        how = "solved exactly if it is linear, else until it has converged" if phase.get("solve") else how
         lines.append(
-            f"  phase {phase['name']}: epochs {phase['epochs']}, learning rate {phase['learning_rate']:g}, unfrozen "
-            f"{opened}, trained parameters {phase['trainable']:,} of {plan['parameters']:,}"
+            f"  phase {phase['name']}: {how}, unfrozen {opened}, "
+            f"trained parameters {phase['trainable']:,} of {plan['parameters']:,}"
         )
     lines.append(
         f"  memory of weights, gradients and optimizer: about {plan['memory'] / 1e6:,.0f} MB, plus activations"

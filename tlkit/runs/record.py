@@ -127,6 +127,9 @@ def settings(job: Any, phases: Sequence[Phase]) -> dict[str, Any]:
     row = backbone_of(job)
     told = dataclasses.asdict(dataclasses.replace(job, size=row.input.sized(job.size).size))
     del told["out"]
+    del told["refit"], told["quality"]
+    if any(phase.solve for phase in phases):
+        told |= {"quality": "fast" if len(phases) < len(row.phases) else "good", "refit": job.refit}
     told["phases"] = [phase.name for phase in phases]
     told |= {name: [getattr(phase, name) for phase in phases] for name in ("epochs", "learning_rate", "unfreeze")}
     if job.weights not in ("pretrained", None):

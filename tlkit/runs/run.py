@@ -21,7 +21,7 @@ from tlkit.models import seeding
 from tlkit.models.classifier import classifier, pieces
 from tlkit.models.tabular import autoencoder
 from tlkit.runs import preview, record
-from tlkit.runs.job import Job, command, completed, inspect, schedule
+from tlkit.runs.job import Job, command, completed, inspect, quality_of, schedule
 from tlkit.tasks import registry
 from tlkit.training import checkpoint, fit, learning_curve
 from tlkit.utils import environment, regular_files
@@ -106,7 +106,7 @@ def run_job(
     examples = dataclasses.replace(examples, flip=examples.flip and job.flip)
     job = completed(job, examples.kind)
     watch.say(examples)
-    phases = schedule(job)
+    phases = schedule(job, examples)
     facts = {"data": examples.fingerprint(), "settings": record.settings(job, phases)}
     with record.held(out), seeding.random_states_restored():
         record.tidy(out)
@@ -243,9 +243,10 @@ def _fit(
     """Train as the job says."""
     options = {name: getattr(job, name) for name in FIT}
     options["compute"] = Compute(job.precision, job.cache_budget, job.deterministic)
-    return fit.fit(
-        clf, examples, phases=phases, run_dir=keeper, progress=watch.progress, tensorboard=watch.tensorboard, **options
-    )
+    options["refit"] = None if job.refit else False
+    quality = quality_of(job)
+    options |= {"phases": phases} if quality == "schedule" else {"quality": quality}
+    return fit.fit(clf, examples, run_dir=keeper, progress=watch.progress, tensorboard=watch.tensorboard, **options)
 
 
 def _notes(clf: Any, examples: Data, history: fit.History) -> tuple[str, ...]:
@@ -263,8 +264,14 @@ def _notes(clf: Any, examples: Data, history: fit.History) -> tuple[str, ...]:
     for phase in history.phases:
         if phase["trouble"]:
             notes.append(f"phase {phase['name']} stopped early: {phase['trouble']}")
+        notes += phase.get("solved", {}).get("notes", ())
         if not phase["best_epoch"]:
             notes.append(f"phase {phase['name']} brought no lower validation loss: the weights from before it are kept")
+    if history.refit is not None:
+        notes.append(
+            f"the head was fitted to all {history.refit['examples']:,} examples of train and val in the end, and "
+            f"calibrated by answers to examples that it had not seen"
+        )
     return (*notes, *autoencoder.notes(clf.spec.backbone, examples))
 
 

@@ -53,6 +53,7 @@ class Entities(Target):
     dtype: ClassVar[str] = "int16"
     shape: ClassVar[tuple[int | None, ...]] = (None,)
     noun: ClassVar[str] = "entities"
+    link: ClassVar[str | None] = "softmax"
     card: ClassVar[Card] = Card(
         "token-classification",
         "tagger of words",

@@ -46,6 +46,7 @@ class Target(Protocol):
         form: the types of what `facts` gives.
         least, most: how many labels there may be; `most` is None where there is no bound.
         writes: whether a model of it writes text.
+        link: of a linear head that can be solved: "softmax", "sigmoid" or "identity"; None where none can.
         unexplained: what it answers, where `tlkit.explain` does not explain that: "a text it writes".
     """
 
@@ -65,6 +66,7 @@ class Target(Protocol):
     least: ClassVar[int]
     most: ClassVar[int | None] = None
     writes: ClassVar[bool] = False
+    link: ClassVar[str | None] = None
     unexplained: ClassVar[str] = ""
 
     @classmethod
@@ -134,6 +136,7 @@ class Label(Target):
     dtype: ClassVar[str] = "int64"
     shape: ClassVar[tuple[int, ...]] = ()
     noun: ClassVar[str] = "one label"
+    link: ClassVar[str | None] = "softmax"
     card: ClassVar[Card] = Card(
         "{kind}-classification",
         "classifier",
@@ -216,6 +219,7 @@ class Tags(Target):
     output_name: ClassVar[str] = "probabilities"
     dtype: ClassVar[str] = "float32"
     noun: ClassVar[str] = "tags"
+    link: ClassVar[str | None] = "sigmoid"
     card: ClassVar[Card] = Card(
         "{kind}-classification",
         "tagger",
@@ -306,6 +310,7 @@ class Value(Target):
     dtype: ClassVar[str] = "float32"
     shape: ClassVar[tuple[int, ...]] = ()
     noun: ClassVar[str] = "a value"
+    link: ClassVar[str | None] = "identity"
     card: ClassVar[Card] = Card(
         "{kind}-regression",
         "regressor",

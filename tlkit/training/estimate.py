@@ -32,7 +32,7 @@ def worth(plan: planning.Plan) -> bool:
     """Tell whether a training is long enough, in steps and in batches through the frozen part, to be measured."""
     training, _ = plan.job.sources[0]
     each = -(-len(training.order) // plan.request.loop.batch_size)
-    epochs = sum(phase.epochs for phase in plan.request.phases)
+    epochs = sum(phase.epochs for phase in plan.request.phases if not phase.solve)
     return extraction.ahead(plan.job) / extraction.BATCH + each * epochs >= WORTH
 
 
@@ -64,7 +64,8 @@ def measured(clf: keras.Model, plan: planning.Plan, *, check: Callable[[], Any] 
         begun, step = known[key]
         scored = FORWARD * step * len(validation.order) / batch_size
         anew = each * (len(training.order) + len(validation.order)) if stage.depth in streamed else 0.0
-        seconds = COMPILED * begun + phase.epochs * (epoch_steps * step + scored + anew)
+        epochs = 0 if phase.solve else phase.epochs
+        seconds = COMPILED * begun + epochs * (epoch_steps * step + scored + anew)
         told.append({"name": phase.name, "steps": epoch_steps, "seconds": seconds})
     total = passing * each + sum(about["seconds"] for about in told)
     facts = {"phases": told, "examples": passing, "frozen_seconds": passing * each, "seconds": total}

@@ -13,12 +13,13 @@ import numpy as np
 from markupsafe import Markup
 
 from tlkit.config import Augment, Compute, Phase
+from tlkit.errors import InputError
 from tlkit.features import auto_choices, extraction, feature_sets, mixed_precision
 from tlkit.features.auto_choices import Choices
 from tlkit.models import seeding
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import audit, fingerprints, unfreeze, unfrozen
-from tlkit.training import estimate, loop, options, planning, tensorboard
+from tlkit.training import estimate, loop, options, planning, schedules, solved_head, steps, tensorboard
 from tlkit.training.checkpoint import Keeper, restore
 from tlkit.training.planning import Plan, Request, Stage
 from tlkit.utils import environment
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import os
 
     import keras
+
+    from tlkit.data.splits import Data
 
 Features = tuple[feature_sets.Features, feature_sets.Features]  # of the training and of the validation split
 
@@ -45,6 +48,8 @@ class History:
         trunk_examples: how many examples passed the frozen part; none where all was stored by an earlier run.
         seconds: time in all.
         settings: every option of `fit` as it was resolved.
+        refit: of a head that was fitted to train and val in the end: examples, strength, temperature, and the loss of
+            answers to examples that a model was not fitted to; else None.
     """
 
     epochs: tuple[dict, ...]
@@ -53,6 +58,7 @@ class History:
     trunk_examples: int
     seconds: float
     settings: dict[str, Any]
+    refit: dict[str, Any] | None = None
 
     def _repr_html_(self) -> str:
         """Show the phases in a notebook, and behind a line to open the epochs."""
@@ -74,6 +80,8 @@ def fit(
     data: Any,
     *,
     phases: Sequence[Phase] | None = None,
+    quality: Literal["fast", "good"] | None = None,
+    refit: bool | None = None,
     batch_size: int = 32,
     augment: str | Augment | Callable | None = "auto",
     views: int | None = None,
@@ -95,7 +103,11 @@ def fit(
 
     Args:
         clf, data: a classifier of tlkit, and what a reader returned.
-        phases: the schedule; the backbone's own by default.
+        phases: a schedule of one's own, taken as it is; by default `quality` makes one.
+        quality: "good" (the default): a linear head is solved exactly, then the top blocks are trained, and weights
+            before and after are mixed as the validation split says; "fast": the head alone, on unchanged examples.
+        refit: fit the head to train and val in the end, where no later phase brought more, calibrated by out-of-fold
+            answers; by default unless the val split was given.
         batch_size, patience: examples per step; epochs without a better validation loss that are waited for.
         augment: "auto" (light for pictures), "none", "light", "strong", an `Augment`, or a callable on float32 pixels.
         views: augmented versions stored of each picture, cycled over the epochs; 4, or as many as fit, by default.
@@ -123,12 +135,23 @@ def fit(
     environment.check()
     auto_choices.check(compute := compute or Compute())
     options.check(clf.spec, data, batch_size, patience, label_smoothing)
+    plain = quality == "fast" and augment == "auto"
+    how = None if plain else options.augmentation(augment, clf.spec.input.kind, data.flip)
+    epoch_steps = -(-len(data.train) // batch_size)
+    chosen = not phases and schedules.check(quality) and schedules.adapts(clf.spec.backbone.phases)
+    if phases and quality is not None:
+        raise InputError(f"quality={quality!r} chooses the phases; leave it out, or leave out phases")
+    if chosen:
+        phases = schedules.phases(clf.spec.backbone.phases, quality or "good", epoch_steps, len(data.val))
+        patience = schedules.patience(patience, epoch_steps)
     phases = tuple(phases or clf.spec.backbone.phases)
-    how = options.augmentation(augment, clf.spec.input.kind, data.flip)
+    refit = not data.val_given if refit is None else refit
     weights, even = options.class_weights(class_weight, data), options.balanced(sampling, class_weight, clf.spec.target)
-    each_phase = loop.Options(clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even)
+    each_phase = loop.Options(
+        clf.spec.target, batch_size, patience, weights, weight_decay, label_smoothing, seed, even, interpolate=chosen
+    )
     versions = options.views(views, how, phases)
-    request = Request(phases, how, versions, compute, each_phase, ProgressReporter(progress), tensorboard)
+    request = Request(phases, how, versions, compute, each_phase, ProgressReporter(progress), tensorboard, refit)
     return _train(clf, data, request, run_dir if isinstance(run_dir, Keeper) else Keeper(run_dir))
 
 
@@ -144,8 +167,9 @@ def _train(clf: keras.Model, data: Any, request: Request, keeper: Keeper) -> His
 
 def _trained(clf: keras.Model, data: Any, request: Request, keeper: Keeper, log: tensorboard.Log) -> History:
     started = time.perf_counter()
-    clf.spec = dataclasses.replace(clf.spec, target=options.uncalibrated(clf.spec.target))
+    clf.spec = dataclasses.replace(clf.spec, target=options.uncalibrated(clf.spec.target), learned_val="")
     plan = planning.plan(clf, data, request, keeper)
+    request = plan.request
     if not plan.resumed:
         keeper.begin(dataclasses.asdict(plan.choices))
     if plan.choices.bytes:
@@ -153,16 +177,17 @@ def _trained(clf: keras.Model, data: Any, request: Request, keeper: Keeper, log:
         request.telling.say(f"stored features: about {plan.choices.bytes / 1e6:,.1f} MB of disk, of {most}")
     with keeper.listening():
         features, passed = {}, 0
-        if len(keeper.progress.done) < len(request.phases):
+        if len(keeper.progress.done) < len(request.phases) or _refits(plan, keeper):
             with unfrozen(clf, plan.least):
                 _estimate(clf, plan, keeper)
                 features, passed = _features(plan, keeper)
         trunk = time.perf_counter() - started
-        _phases(clf, plan, features, keeper, log)
+        solution = _phases(clf, plan, features, keeper, log)
+        refitted = _refit(clf, data, plan, features, keeper, solution) if _refits(plan, keeper) else None
     epochs = tuple(record for records, _ in keeper.progress.done for record in records)
     summaries = tuple(summary for _, summary in keeper.progress.done)
     chosen = {"views": plan.choices.views, "choices": dataclasses.asdict(plan.choices)}
-    return History(epochs, summaries, trunk, passed, keeper.seconds, request.settings() | chosen)
+    return History(epochs, summaries, trunk, passed, keeper.seconds, request.settings() | chosen, refitted)
 
 
 def _estimate(clf: keras.Model, plan: Plan, keeper: Keeper) -> None:
@@ -211,11 +236,15 @@ def _told(chosen: Choices, passed: int, seconds: float) -> str:
 
 def _phases(
     clf: keras.Model, plan: Plan, features: Mapping[int | str, Features], keeper: Keeper, log: tensorboard.Log
-) -> None:
-    """Train the phases that are not over; `keeper` gathers what is told of each."""
+) -> solved_head.Solution | None:
+    """Train the phases that are not over; return how the head was solved, where this process did.
+
+    `keeper` gathers the records and the summary of each.
+    """
     telling, asked = plan.request.telling, plan.request.loop
     over = len(keeper.progress.done)
     kept = over if keeper.progress.loop is not None else over - 1  # the phase whose variables an earlier process kept
+    solution = None
     for number, (phase, stage) in enumerate(plan.phases()):
         if number == kept:
             unfreeze(clf, phase.unfreeze)
@@ -223,9 +252,11 @@ def _phases(
         if number >= over:
             with mixed_precision.computing(clf, plan.choices.tails[stage.depth]):
                 tell = _teller(phase, asked.target.figure, telling, log, keeper.over)
-                _phase(clf, phase, stage, features[stage.depth], asked, keeper, tell=tell)
+                found = _phase(clf, phase, stage, features[stage.depth], plan, keeper, tell=tell)
+                solution = found or solution
                 records, summary = keeper.progress.done[-1]
                 telling.report("phase", summary, _over(records, summary))
+    return solution
 
 
 def _phase(
@@ -233,23 +264,97 @@ def _phase(
     phase: Phase,
     stage: Stage,
     features: Features,
-    asked: loop.Options,
+    plan: Plan,
     keeper: Keeper,
     *,
     tell: Callable[[dict], None],
-) -> None:
-    """Train one phase and prove that what was frozen did not move."""
-    started = time.perf_counter()
+) -> solved_head.Solution | None:
+    """Train one phase and prove that what was frozen did not move; return the solution of a head that was solved."""
+    started, asked, solution = time.perf_counter(), plan.request.loop, None
     unfreeze(clf, phase.unfreeze)
     backbone = pieces(clf)[1]
     before = fingerprints(backbone)
-    found = loop.train(stage.tail, phase, features, asked, tell, keeper)
+    if phase.solve:
+        found, solution = _solve(stage, phase, features, plan, keeper)
+        for record in found.records:
+            tell(record)
+    else:
+        found = loop.train(stage.tail, phase, features, asked, tell, keeper)
     audit(backbone, before, phase.name)
     trained = sum(int(np.prod(variable.shape)) for variable in clf.trainable_variables)
     summary = {"name": phase.name, "cut": list(stage.cut.after), "unfreeze": phase.unfreeze, "trainable": trained}
     summary |= {"frozen": clf.count_params() - trained, "stored_bytes": sum(part.nbytes for part in features)}
     summary |= {"best_epoch": found.best_epoch, "trouble": found.trouble, "seconds": time.perf_counter() - started}
+    if found.share is not None:
+        summary |= {"share": found.share, "candidates": list(found.candidates)}
+    if solution is not None:
+        summary |= {"solved": solution.summary()}
     keeper.finish(found.records, summary, stage.tail)
+    return solution
+
+
+# === Solved heads ===
+
+
+def _solve(
+    stage: Stage, phase: Phase, features: Features, plan: Plan, keeper: Keeper
+) -> tuple[loop.Result, solved_head.Solution | None]:
+    """Solve a linear head on the training split; the penalty is chosen as `solved_head.solve` says."""
+    started, asked = time.perf_counter(), plan.request.loop
+    use_val = plan.request.refit
+    solution = solved_head.solve(
+        asked.target, features, asked, plan.choices.views, use_val=use_val, check=keeper.stop.check
+    )
+    if isinstance(solution, str):
+        return loop.Result([], 0, solution), None
+    solved_head.assign(solved_head.output_layer(stage.tail, asked.target), solution.model(with_val=False))
+    optimizer = steps.optimizer(stage.tail, phase.learning_rate, 1, 0.0)
+    _, scores = steps.compiled(stage.tail, asked.target, optimizer, asked.class_weight, 0.0)
+    figure = asked.target.figure
+    record = {"phase": phase.name, "epoch": 1}
+    for prefix, split in (("", features[0]), ("val_", features[1])):
+        loss, value = loop.score(scores, split, loop.SCORED)
+        record |= {f"{prefix}loss": loss, f"{prefix}{figure}": value}
+    record |= {"learning_rate": 0.0, "seconds": time.perf_counter() - started}
+    return loop.Result([record], 1), solution
+
+
+def _refits(plan: Plan, keeper: Keeper) -> bool:
+    """Return whether the head is fitted once more, to train and val: no later phase brought more than it."""
+    solved = [number for number, phase in enumerate(plan.request.phases) if phase.solve]
+    if not (plan.request.refit and solved):
+        return False
+    done = [summary for _, summary in keeper.progress.done]
+    if any(not done[number]["best_epoch"] for number in solved if number < len(done)):
+        return False  # features that are not finite
+    return not any(summary["best_epoch"] for summary in done[solved[-1] + 1 :])
+
+
+def _refit(
+    clf: keras.Model,
+    data: Data,
+    plan: Plan,
+    features: Mapping[int | str, Features],
+    keeper: Keeper,
+    solution: solved_head.Solution | None,
+) -> dict[str, Any]:
+    """Fit a solved head to train and val, and calibrate it by out-of-fold answers."""
+    stage, asked = next(stage for stage in plan.stages if stage.depth == 0), plan.request.loop
+    if solution is None:  # an earlier process solved it
+        solution = solved_head.solve(
+            asked.target, features[0], asked, plan.choices.views, use_val=True, check=keeper.stop.check
+        )
+    facts = solved_head.refit(solved_head.output_layer(stage.tail, asked.target), solution, asked.target)
+    target = clf.spec.target
+    if "temperature" in facts:
+        target = dataclasses.replace(target, temperature=facts["temperature"])
+    learned = data.val.digest(clf.spec.input.kind)
+    clf.spec = dataclasses.replace(clf.spec, target=target, learned_val=learned)
+    plan.request.telling.say(
+        f"the head was fitted once more, to all {facts['examples']:,} examples of train and val "
+        f"(out-of-fold loss {facts['loss']:.4f})"
+    )
+    return facts
 
 
 def _teller(

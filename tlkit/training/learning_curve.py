@@ -13,7 +13,8 @@ from tlkit.features import extraction, frontier
 from tlkit.features.auto_choices import budget
 from tlkit.features.feature_sets import Features
 from tlkit.models.freezing import unfrozen
-from tlkit.training import loop, planning, steps
+from tlkit.training import linear_model, loop, planning, solved_head, steps
+from tlkit.training.linear_model import Rows
 
 if TYPE_CHECKING:
     import keras
@@ -123,6 +124,9 @@ class _Probe:
         self.step, self.scores = steps.compiled(tail, target, self.optimizer, plain, 0.0)
         self.variables = [*tail.variables, *self.optimizer.variables]
         self.before = [variable.numpy() for variable in self.variables]
+        self.rows: tuple[Rows, Rows] | None = None
+        if way.phase.solve:
+            self.rows = tuple(solved_head.rows(target, split, plain) for split in (training, validation))
 
     def curve(self, fractions: Sequence[float]) -> list[dict[str, float]]:
         """Return a record for each fraction, and put the weights back."""
@@ -144,6 +148,8 @@ class _Probe:
     def trained(self, part: np.ndarray) -> tuple[float, float]:
         """Train on the examples of these numbers; return loss and figure on the validation split at the best epoch."""
         self.reset()
+        if self.rows is not None:
+            return self.solved(part)
         rng = np.random.default_rng(self.way.seed)
         best, at = loop.score(self.scores, self.validation, loop.SCORED), 0
         for epoch in range(1, self.way.phase.epochs + 1):
@@ -155,6 +161,15 @@ class _Probe:
             if any(bad) or epoch - at > self.way.patience:
                 break
         return best
+
+    def solved(self, part: np.ndarray) -> tuple[float, float]:
+        """Solve the head on these examples; return loss and figure on the validation split."""
+        train, val = self.rows[0].take(np.isin(self.rows[0].examples, part)), self.rows[1]
+        pool, link = train.joined(val), self.target.link
+        choice = linear_model.choose(pool, link, [np.arange(len(pool)) >= len(train)])
+        model = next(linear_model.fitted(train, link, [choice.strength]))
+        solved_head.assign(solved_head.output_layer(self.tail, self.target), model)
+        return loop.score(self.scores, self.validation, loop.SCORED)
 
 
 def _nested(labels: np.ndarray, task: str, seed: int) -> np.ndarray:

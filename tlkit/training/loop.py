@@ -14,7 +14,7 @@ from tlkit.config import Phase
 from tlkit.errors import RunError
 from tlkit.features.feature_sets import Features
 from tlkit.tasks.targets import Target
-from tlkit.training import steps
+from tlkit.training import averaging, steps
 from tlkit.training.checkpoint import Keeper, State, restore, values, variables
 from tlkit.utils import schema
 
@@ -44,6 +44,8 @@ class Options:
         seed: of the data order and of dropout.
         balanced: whether an epoch draws as many examples of each class, some again and some not at all, instead of
             taking each once.
+        interpolate: whether a phase that trains blocks of the backbone ends with the mixture of its weights before
+            and after that has the lowest validation loss, and with those before where it is not better than chance.
     """
 
     target: Target
@@ -54,6 +56,7 @@ class Options:
     label_smoothing: float
     seed: int
     balanced: bool = False
+    interpolate: bool = False
 
 
 @dataclass
@@ -68,6 +71,7 @@ class _Standing:
         rate: the learning rate it began with.
         records: of the epochs that are over.
         trouble: why the phase ended early, where numbers went wrong.
+        first: the trainable variables before the phase, where they are mixed with the best in the end.
     """
 
     best: float
@@ -79,10 +83,11 @@ class _Standing:
     rate: float = 0.0
     records: list[dict] = field(default_factory=list)
     trouble: str = ""
+    first: list[np.ndarray] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         """Return all but the weights, as plain values."""
-        return {name: value for name, value in vars(self).items() if name != "weights"}
+        return {name: value for name, value in vars(self).items() if name not in ("weights", "first")}
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,15 @@ class Result:
             val_accuracy, learning_rate and seconds.
         best_epoch: whose weights were kept; 0 for those from before the phase.
         trouble: why it ended early, where a loss was NaN or infinite; else empty.
+        share: of the weights after the phase in the mixture that was taken; None where none was tried.
+        candidates: the mixtures that were compared: share and val_loss.
     """
 
     records: list[dict]
     best_epoch: int
     trouble: str = ""
+    share: float | None = None
+    candidates: tuple[dict[str, float], ...] = ()
 
 
 def train(
@@ -128,14 +137,17 @@ def train(
     optimizer = steps.optimizer(tail, phase.learning_rate, planned, options.weight_decay)
     step, scores = steps.compiled(tail, options.target, optimizer, options.class_weight, options.label_smoothing)
     validated = functools.partial(score, scores, validation, getattr(options.target, "scored", SCORED))
+    interpolate = options.interpolate and phase.unfreeze != 0 and len(validation.labels) > 0
     if keeper.progress.loop is None:
         steps.seed_dropout(tail, options.seed)
         now = _Standing(np.nan_to_num(validated()[0], nan=np.inf, neginf=np.inf), _weights(tail))
+        now.first = now.weights if interpolate else []
     else:
-        now = _resumed(tail, optimizer, keeper)
+        now = _resumed(tail, optimizer, keeper, interpolate)
 
     def state() -> State:
         kept = {f"best/{place}": array for place, array in enumerate(now.weights)}
+        kept |= {f"first/{place}": array for place, array in enumerate(now.first)}
         return now.facts(), kept | variables("tail", tail.variables) | variables("optimizer", optimizer.variables)
 
     while not now.trouble and now.epoch <= phase.epochs and now.epoch - 1 - now.best_epoch <= options.patience:
@@ -148,12 +160,14 @@ def train(
             tell(now.records[-1])
             keeper.tell(now.records)
             keeper.pause(state)
-    for variable, value in zip(tail.trainable_variables, now.weights, strict=True):
-        variable.assign(value)
-    return Result(now.records, now.best_epoch, now.trouble)
+    steps.assign(tail, now.weights)
+    if not (interpolate and now.best_epoch):
+        return Result(now.records, now.best_epoch, now.trouble)
+    share, candidates = averaging.choose(tail, options.target, validation, now.first, now.weights)
+    return Result(now.records, now.best_epoch if share else 0, now.trouble, share, tuple(candidates))
 
 
-def _resumed(tail: keras.Model, optimizer: Any, keeper: Keeper) -> _Standing:
+def _resumed(tail: keras.Model, optimizer: Any, keeper: Keeper, interpolate: bool) -> _Standing:
     """Take up the state that another process left in the middle of a phase; raise RunError where it cannot be."""
     kept = keeper.progress
     fault = next(schema.mismatches(kept.loop, FORM), None)
@@ -162,7 +176,8 @@ def _resumed(tail: keras.Model, optimizer: Any, keeper: Keeper) -> _Standing:
             f"the checkpoint's state is damaged ({fault or 'it is another'}); start anew in another directory"
         )
     restore("optimizer", optimizer.variables, kept.arrays)
-    return _Standing(**kept.loop, weights=values("best", tail.trainable_variables, kept.arrays))
+    first = values("first", tail.trainable_variables, kept.arrays) if interpolate else []
+    return _Standing(**kept.loop, weights=values("best", tail.trainable_variables, kept.arrays), first=first)
 
 
 def _epoch(
@@ -183,7 +198,7 @@ def _epoch(
 
 def score(scores: Callable, features: Features, size: int) -> tuple[float, float]:
     """Return the mean loss and the mean of the target's figure."""
-    batches = _batches(np.arange(len(features.labels)), size)
+    batches = steps.batches(np.arange(len(features.labels)), size)
     sums = [scores(*chunk) for part in batches for chunk in features.chunks(part, 1)]
     return tuple(float(sum(part)) / len(features.labels) for part in zip(*sums, strict=True))
 
@@ -246,7 +261,7 @@ def _order(training: Features, options: Options, phase: Phase, epoch: int) -> li
     if training.ragged:
         width = WINDOW * options.batch_size
         order = np.concatenate([np.sort(order[i : i + width]) for i in range(0, len(order), width)])
-    first, *rest = _batches(order, options.batch_size)
+    first, *rest = steps.batches(order, options.batch_size)
     return [rng.permutation(first) if training.ragged else first, *rest]
 
 
@@ -255,10 +270,3 @@ def _drawn(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
     _, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
     chance = 1 / counts[own]
     return rng.choice(len(labels), len(labels), p=chance / chance.sum())
-
-
-def _batches(order: np.ndarray, size: int) -> list[np.ndarray]:
-    """Cut numbers into whole batches (steps, size), and a smaller one (1, rest) where some are left."""
-    whole = len(order) // size * size
-    parts = [order[:whole].reshape(-1, size), order[None, whole:]]
-    return [part for part in parts if part.size]

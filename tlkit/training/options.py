@@ -21,7 +21,11 @@ def settings(phases: Sequence[Phase], how: Any, options: loop.Options) -> dict[s
     """Write down every option as it was resolved, in plain values."""
     settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     settings |= {"target": options.target.name, "class_weight": options.class_weight.tolist()}
-    return settings | {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
+    settings |= {"phases": [dataclasses.asdict(phase) for phase in phases], "augment": _name(how)}
+    for facts, name in ((settings, "interpolate"), *((phase, "solve") for phase in settings["phases"])):
+        if not facts[name]:  # checkpoints of tlkit 0.1 do not know it
+            del facts[name]
+    return settings
 
 
 def views(wanted: int | None, how: Any, phases: Sequence[Phase]) -> list[int]:
@@ -34,7 +38,12 @@ def views(wanted: int | None, how: Any, phases: Sequence[Phase]) -> list[int]:
         raise InputError(f"views={wanted!r}: give the number of augmented versions to store, 1 or more")
     if how is None:
         return [1]
-    return [wanted] if wanted else list(range(min(VIEWS, max(phase.epochs for phase in phases)), 0, -1))
+    return [wanted] if wanted else list(range(min(VIEWS, max(_passes(phase) for phase in phases)), 0, -1))
+
+
+def _passes(phase: Phase) -> int:
+    """Return how many views of an example a phase takes."""
+    return VIEWS if phase.solve else phase.epochs
 
 
 def check(spec: Any, data: Any, batch_size: int, patience: int, label_smoothing: float) -> None:

@@ -16,7 +16,7 @@ from tlkit.features.auto_choices import Choices
 from tlkit.models import cache_keys
 from tlkit.models.classifier import pieces
 from tlkit.models.freezing import unfrozen
-from tlkit.training import loop, options, steps
+from tlkit.training import loop, options, solved_head, steps
 from tlkit.training.checkpoint import Keeper
 from tlkit.utils.progress import ProgressReporter
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 HEAD = 2  # the piece of a classifier above its backbone
+CONVERGED = 1000  # steps after which a head that is not linear has converged
 TRIED = 16  # examples in a step that is measured
 Sources = tuple[feature_sets.Source, feature_sets.Source]  # of the training and of the validation split
 
@@ -42,6 +43,7 @@ class Request:
         loop: what every phase needs.
         telling: prints progress, or passes it on.
         tensorboard: a directory for TensorBoard, or None.
+        refit: whether a solved head is fitted to train and val in the end.
     """
 
     phases: tuple[Phase, ...]
@@ -51,6 +53,7 @@ class Request:
     loop: loop.Options
     telling: ProgressReporter
     tensorboard: str | os.PathLike | None = None
+    refit: bool = False
 
     def settings(self) -> dict[str, Any]:
         """Write down every option as it was resolved, in plain values."""
@@ -124,6 +127,7 @@ def plan(clf: keras.Model, data: Any, request: Request, keeper: Keeper) -> Plan:
         RunError: the checkpoint is of another training, or damaged.
     """
     stages = _stages(clf, request)
+    request = dataclasses.replace(request, phases=_resolved(request, stages, len(data.train) + len(data.val)))
     of_splits = sources(clf, data, request.augment, request.loop.seed)
     with unfrozen(clf, stages[-1].depth):
         resumed = keeper.directory is not None and keeper.open(_identity(clf, data, request, stages[0]))
@@ -146,6 +150,23 @@ def _stages(clf: keras.Model, request: Request) -> tuple[Stage, ...]:
                 )
             cuts[depth] = frontier.find(clf)
     return tuple(Stage(depth, cut, frontier.segment(clf, cut, None)) for depth, cut in cuts.items())
+
+
+def _resolved(request: Request, stages: Sequence[Stage], examples: int) -> tuple[Phase, ...]:
+    """Resolve the phases that are to be solved: a head that cannot be takes as many steps as it needs."""
+    tails, phases = {stage.depth: stage.tail for stage in stages}, []
+    for phase, depth in zip(request.phases, request.depths(), strict=True):
+        if (
+            phase.solve
+            and depth == 0
+            and solved_head.solvable(tails[0], request.loop.target, examples, request.views[0])
+        ):
+            phase = dataclasses.replace(phase, epochs=1)
+        elif phase.solve:
+            epochs = -(-CONVERGED // -(-examples // request.loop.batch_size))
+            phase = dataclasses.replace(phase, solve=False, epochs=max(phase.epochs, epochs))
+        phases.append(phase)
+    return tuple(phases)
 
 
 def sources(clf: keras.Model, data: Any, how: Any, seed: int) -> Sources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +87,31 @@ def compiled(
     return steps, scores
 
 
+def example_losses(tail: keras.Model, target: Target) -> Callable[[list, Any], Any]:
+    """Compile the plain loss of every example: arrays (k, batch, ...) and labels (k, batch, ...) -> (k, batch)."""
+    import tensorflow as tf
+
+    plain = np.ones(len(target.labels), np.float32)
+    arrays = [tf.TensorSpec((None, *tensor.shape), tensor.dtype) for tensor in tail.inputs]
+
+    @tf.function(input_signature=(arrays, tf.TensorSpec((None, None, *target.shape), target.dtype)))
+    def run(arrays: list, labels: tf.Tensor) -> tf.Tensor:
+        count = tf.shape(labels)[0]
+        losses = tf.TensorArray(tf.float32, count, element_shape=(None,))
+        for step in tf.range(count):
+            answer = tail([array[step] for array in arrays], training=False)
+            losses = losses.write(step, target.losses(labels[step], answer, 0.0, plain))
+        return losses.stack()
+
+    return run
+
+
+def assign(tail: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    """Set the trainable variables of a tail."""
+    for variable, value in zip(tail.trainable_variables, weights, strict=True):
+        variable.assign(value)
+
+
 def gradients(tail: keras.Model, target: Target) -> Callable[[list], list]:
     """Compile what costs time in a training step, for a measurement: arrays (batch, ...) -> a number per gradient."""
     import tensorflow as tf
@@ -108,3 +133,10 @@ def _reached(tape: tf.GradientTape, loss: tf.Tensor, trained: list) -> list[tupl
     """Return gradient and variable of all that the loss depends on; not so the mask token of a pretraining."""
     found = zip(tape.gradient(loss, trained), trained, strict=True)
     return [(gradient, variable) for gradient, variable in found if gradient is not None]
+
+
+def batches(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut numbers into whole batches (steps, size), and a smaller one (1, rest) where some are left."""
+    whole = len(order) // size * size
+    parts = [order[:whole].reshape(-1, size), order[None, whole:]]
+    return [part for part in parts if part.size]

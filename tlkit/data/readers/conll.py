@@ -84,6 +84,7 @@ def tagged_texts(
     splits, kinds, note = _splits(source, sentences)
     if splitting.group_by is not None:
         splits = {name: _grouped(part, splitting.group_by, source) for name, part in splits.items()}
+    val_given = splitting.file is not None or set(splits) == {"train", "val", "test"}
     if splitting.file is not None:
         splits, split_note = assemble.from_file(splits, "text", splitting.file)
     else:
@@ -99,6 +100,7 @@ def tagged_texts(
         splitting=note_on_splits,
         unreadable=lost,
         task="entities",
+        val_given=val_given,
     )
 
 
