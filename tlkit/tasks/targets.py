@@ -339,7 +339,7 @@ class Value(Target):
         return str(truth)
 
     def output(self, x: keras.KerasTensor, words: keras.KerasTensor | None = None) -> keras.KerasTensor:
-        """Add Dense(1), named "value", and the score of words, if any, in the unit of the data: (batch, 1)."""
+        """Add Dense(1), named "value", add the score of words, if any, and bring both to the unit of the data."""
         from keras import layers
 
         x = layers.Dense(1, dtype="float32", name="value")(x)
