@@ -7,7 +7,8 @@ model = keras.models.load_model("out/model.keras")
 """
 
 from tlkit.models.generation.prompt_tokenizer import ReplyTokens, SummaryTokens
+from tlkit.models.text.hashed_words import HashedWords, WordScores
 from tlkit.models.text.text_input import RelativePositions
 from tlkit.models.text.tokenizer import Tokens
 
-__all__ = ["RelativePositions", "ReplyTokens", "SummaryTokens", "Tokens"]
+__all__ = ["HashedWords", "RelativePositions", "ReplyTokens", "SummaryTokens", "Tokens", "WordScores"]

@@ -114,6 +114,8 @@ def test_sound_facts_pass(place: Path) -> None:
         ("input", TEXT | {"family": 3}, r"input\.family is of type int, not str"),
         ("input", TEXT | {"segments": 3}, r"input\.segments is 3, which this tlkit does not know"),
         ("input", TEXT | {"segments": True}, r"input\.segments is of type bool, not int"),
+        ("input", TEXT | {"words": 1}, r"input\.words is of type int, not bool"),
+        ("input.words", True, r"input\.words is not known"),
     ],
 )
 def test_facts_that_cannot_be(place: Path, path: str, value: Any, message: str) -> None:
@@ -155,15 +157,18 @@ def test_a_directory_without_facts(tmp_path: Path) -> None:
         manifest.read(tmp_path)
 
 
-@pytest.mark.parametrize("given", [OLD_TEXT, TEXT])
+@pytest.mark.parametrize("given", [OLD_TEXT, TEXT, TEXT | {"words": True}])
 def test_inputs_of_texts_old_and_new(place: Path, given: dict[str, Any]) -> None:
     from tlkit.artifacts.artifact import _input
     from tlkit.models.text.text_backbones import TextInput
 
     read = manifest.read(write(place, changed("input", given)))
     family, segments = ("bert", 1) if given is OLD_TEXT else ("roberta", 2)
-    assert _input(read) == TextInput(16, family=family, segments=segments)
-    assert TEXT.keys() - {"kind", "resize"} == TextInput().facts().keys() == manifest.INPUTS["text"].keys()
+    assert _input(read) == TextInput(16, family=family, segments=segments, words="words" in given)
+    assert TEXT.keys() - {"kind", "resize"} == TextInput().facts().keys()
+    assert (
+        TextInput(words=True).facts().keys() == TextInput().facts().keys() | {"words"} == manifest.INPUTS["text"].keys()
+    )
 
 
 @pytest.mark.parametrize(("told", "temperature"), [({}, 1.0), ({"temperature": 1.7}, 1.7)])

@@ -24,7 +24,7 @@ def registered(source: str) -> set[str]:
 
 def test_every_layer_of_the_package_is_registered_by_one_import() -> None:
     found = set().union(*(registered(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")))
-    assert found == set(layers.__all__) and len(found) == 4
+    assert found == set(layers.__all__) and len(found) == 6
 
 
 def test_registered_finds() -> None:

@@ -115,6 +115,23 @@ def test_calibrate_changes_probabilities_and_no_answer(unsure: tuple) -> None:
     assert clf.spec.target.temperature == found
 
 
+def test_scores_of_words_are_divided_too(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    clf, data = tiny_models.text_classifier(tmp_path, classes=2, words=True), tiny_models.topics(60)
+    dense, words = clf.head.get_layer("probabilities"), clf.head.get_layer("words")
+    table, kernel, idf = words.table.numpy(), dense.kernel.numpy(), words.idf.numpy()
+    texts = tf.constant(data.test.items)
+    before = clf(texts, training=False).numpy()
+    by = tlkit.calibrate(clf, data.val)
+    assert by > 1.2, "nothing would be proved"
+    assert np.allclose(clf(texts, training=False).numpy(), calibration.scaled(before, by), atol=1e-4)
+    assert np.array_equal(words.table, table / np.float32(by)) and np.array_equal(words.idf, idf)
+    words.table.assign(table)
+    assert not np.allclose(clf(texts, training=False).numpy(), calibration.scaled(before, by), atol=1e-2)
+    assert np.array_equal(dense.kernel, kernel / np.float32(by))
+
+
 def test_training_puts_an_end_to_it(unsure: tuple) -> None:
     clf, data = unsure
     tlkit.calibrate(clf, data.val)

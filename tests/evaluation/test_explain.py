@@ -106,6 +106,21 @@ def test_entities_and_what_is_written_have_no_explanation(target: object) -> Non
 # === Texts ===
 
 
+def test_the_score_of_a_word_counts(tmp_path: Path) -> None:
+    clf = tiny_models.text_classifier(tmp_path / "bert", words=True)
+    dense, words = clf.head.get_layer("probabilities"), clf.head.get_layer("words")
+    dense.kernel.assign(np.zeros(dense.kernel.shape))
+    counted = clf.base(np.array(["mat"], object))
+    table = np.zeros(words.table.shape)
+    table[counted["word_ids"][0, 0], 1] = 5
+    words.table.assign(table)
+    (found,) = tlkit.explain(clf, ["the cat sat on the mat"], "topic 1")
+    assert int(np.argmax(found.weights)) == 5 and found.weights[5] > 0.1 > max(found.weights[:5])
+    words.table.assign(np.zeros(table.shape))
+    (found,) = tlkit.explain(clf, ["the cat sat on the mat"], "topic 1")
+    assert max(map(abs, found.weights)) < 1e-5
+
+
 @pytest.mark.slow
 def test_the_words_of_a_real_text_model(tmp_path: Path) -> None:
     clf = tiny_models.text_classifier(tmp_path / "bert")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -559,6 +560,29 @@ def test_ragged_features_give_the_models_answers_and_are_no_longer_than_needed(b
     for column in (*stored[0].views[0], *stored[1].views[0]):
         assert [piece.shape[1] for piece in column.pieces] == longest
     assert stored[2].views[0][0].pieces[0].shape[1:] == (16,)
+
+
+def test_words_are_stored_as_ids_and_counts_no_longer_than_needed(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    clf, split = tiny_models.text_classifier(tmp_path, classes=2, words=True), tiny_models.topics(15).train
+    order = source(clf, split, READING).order
+    whole = clf(tf.constant(split.items), training=False).numpy()[order]
+    (features,), passed = fill(Given(clf, split))
+    (cut,), ((vectors, ids, counts),) = cuts(clf, (0,)), features.views
+    assert passed == len(split) and features.ragged and cut.after == ("pool", "word_ids", "word_counts")
+    assert [(column.dtype, column.pieces[0].ndim) for column in (vectors, ids, counts)] == [
+        ("float32", 2), ("int32", 2), ("float32", 2),
+    ]  # fmt: skip
+    words = [split.items[number].split() for number in order]
+    own = [len({*text, *pairwise(text)}) for text in words]
+    longest = [max(own[start : start + 8]) for start in range(0, len(own), 8)]
+    assert len(set(longest)) > 1 and [piece.shape[1] for piece in ids.pieces] == longest, "shorter than all buckets"
+    assert longest != [max(map(len, words[start : start + 8])) + 2 for start in range(0, len(own), 8)], "as tokens are"
+    tail, numbers = frontier.segment(clf, cut, None), np.random.default_rng(0).permutation(len(split))
+    ((arrays, _),) = features.chunks(numbers[None], 1)
+    parts = tail([array[0] for array in arrays], training=False).numpy()
+    assert np.abs(parts - whole[numbers]).max() < 1e-5 < 1e-2 < np.abs(np.roll(parts, 1, 0) - whole[numbers]).max()
 
 
 @pytest.mark.parametrize("bert", ["mean_dense"], indirect=True)

@@ -25,11 +25,13 @@ def pictures() -> tuple:
     )
 
 
-@pytest.fixture(scope="module", params=["mean_dense", "cls_dense"])
+@pytest.fixture(scope="module", params=["mean_dense", "cls_dense", "mean_dense and words"])
 def texts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     import tensorflow as tf
 
-    return tiny_models.text_classifier(tmp_path_factory.mktemp("bert"), request.param), tf.constant(tiny_models.TEXTS)
+    head, _, words = request.param.partition(" and ")
+    clf = tiny_models.text_classifier(tmp_path_factory.mktemp("bert"), head, words=bool(words))
+    return clf, tf.constant(tiny_models.TEXTS)
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 2, 3, "all"])
@@ -78,7 +80,17 @@ def test_flatten_lies_before_the_frontier() -> None:
 def test_a_bert_cut_is_crossed_by_the_hidden_state_and_the_mask(texts: tuple) -> None:
     clf, _ = texts
     tlkit.unfreeze(clf, 1)
-    assert frontier.find(clf).after == ("transformer_layer_1", "padding_mask")
+    cut = frontier.find(clf)
+    assert cut.after[:2] == ("transformer_layer_1", "padding_mask") and len(cut.after) == 2 + 2 * clf.spec.input.words
+
+
+def test_words_are_counted_before_the_frontier_and_scored_after_it(texts: tuple) -> None:
+    clf, _ = texts
+    tlkit.unfreeze(clf, 0)
+    cut = frontier.find(clf)
+    counted = [("word_ids", (None, None)), ("word_counts", (None, None))] if clf.spec.input.words else []
+    (_, vector), *others = [(name, tensor.shape) for name, tensor in zip(cut.after, cut.tensors, strict=True)]
+    assert vector == (None, 16) and others == counted
 
 
 def test_what_follows_from_stored_tensors_is_not_stored() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ def test_layers_compute_in_bfloat16_and_keep_float32_weights(clf: object) -> Non
     assert inside["probabilities"] == "float32" and inside["pool"] == "mixed_bfloat16"
     assert half.dtype == np.float32 and 1e-5 < np.abs(half - whole).max() < 0.1
     assert policies(clf) == before and np.array_equal(clf(pixels, training=False).numpy(), whole)
+
+
+def test_words_are_scored_in_float32(tmp_path: Path) -> None:
+    clf = tiny_models.text_classifier(tmp_path, words=True)
+    with mixed_precision.computing(clf, "bfloat16"):
+        inside = policies(clf)
+    assert inside["words"] == inside["probabilities"] == "float32" and inside["pool"] == "mixed_bfloat16"
 
 
 def test_the_input_is_normalised_in_float32(clf: object) -> None:

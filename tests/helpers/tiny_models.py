@@ -125,15 +125,23 @@ def image_classifier(name: str = "mobilenet_v2", head: str = "pool_dense", size:
     return spread(clf, pictures(16, size))
 
 
-def text_classifier(folder: Path, head: str = "mean_dense", classes: int = 3) -> Any:
-    """Build a text classifier over a tiny BERT with random, spread weights."""
+def text_classifier(folder: Path, head: str = "mean_dense", classes: int = 3, words: bool = False) -> Any:
+    """Build a text classifier over a tiny BERT with random, spread weights; those of words, if any, count as much."""
     import keras
     import tensorflow as tf
 
     keras.utils.set_random_seed(0)
     labels = [f"topic {i}" for i in range(classes)]
-    clf = tlkit.classifier("minilm_l6", head, labels, size=16, weights=tiny_bert(folder))
-    return spread(clf, tf.constant(TEXTS))
+    clf = tlkit.classifier("minilm_l6", head, labels, size=16, weights=tiny_bert(folder), words=words)
+    return with_scores(spread(clf, tf.constant(TEXTS))) if words else spread(clf, tf.constant(TEXTS))
+
+
+def with_scores(clf: Any) -> Any:
+    """Give every word of a classifier with words a score, and an inverse document frequency, of its own."""
+    rng, layer = np.random.default_rng(2), clf.head.get_layer("words")
+    layer.table.assign(rng.normal(size=layer.table.shape))
+    layer.idf.assign(rng.uniform(1, 5, layer.idf.shape))
+    return clf
 
 
 def folded_in_float64(clf: Any) -> tuple[Any, Any]:

@@ -57,6 +57,7 @@ def test_layers_of_tlkit_are_where_the_list_says_and_registered(module: str) -> 
 
 
 def test_layers_of_tlkit_keep_their_former_names() -> None:
+    later = "tlkit.models.text.hashed_words"  # which tlkit 0.1 did not have
     before = [names for module, names in allowed_layers.OWN.items() if module.count(".") == 1]
-    now = [names for module, names in allowed_layers.OWN.items() if module.count(".") > 1]
+    now = [names for module, names in allowed_layers.OWN.items() if module.count(".") > 1 and module != later]
     assert sorted(map(sorted, before)) == sorted(map(sorted, now)) and len(now) == 3

@@ -109,6 +109,14 @@ def test_a_tokenizers_settings_change_the_key() -> None:
     assert one == same and len({one, cased, fewer}) == 3
 
 
+def test_how_words_are_counted_changes_the_key() -> None:
+    from tlkit.models.text.hashed_words import HashedWords
+
+    layers = [HashedWords(), HashedWords(), HashedWords(2**14), HashedWords(most=8), HashedWords(segments=2)]
+    one, same, *others = (cache_keys.functions([layer]) for layer in layers)
+    assert one == same and len({one, *others}) == 4
+
+
 # === The source ===
 
 PACKAGE = Path(cache_keys.__file__).resolve().parents[1]
@@ -140,6 +148,7 @@ def test_the_digest_is_that_of_the_package_itself(package: Path) -> None:
         "models/keras_graph.py",
         "models/kerashub.py",
         "models/text/tokenizer.py",
+        "models/text/hashed_words.py",
         "models/vision/architectures.py",
         "features/batchnorm_folding.py",
         "features/shards.py",

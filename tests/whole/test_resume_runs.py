@@ -30,13 +30,18 @@ def pictures(_: Path) -> tuple:
     return tiny_models.tiny_classifier(dropout=0.5), tiny_models.colours()
 
 
-def texts(folder: Path) -> tuple:
+def texts(folder: Path, words: bool = False) -> tuple:
     preset = folder / "bert" if (folder / "bert").exists() else tiny_models.tiny_bert(folder / "bert")
-    clf = tlkit.classifier("minilm_l6", "mean_dense", ["topic 0", "topic 1"], size=16, weights=preset, dropout=0.5)
+    options = {"size": 16, "weights": preset, "dropout": 0.5, "words": words}
+    clf = tlkit.classifier("minilm_l6", "mean_dense", ["topic 0", "topic 1"], **options)
     for layer in clf._flatten_layers():  # a seed for what the preset does not hold
         if layer.name == "probabilities":
             layer.kernel.assign(np.random.default_rng(0).normal(0, 0.1, layer.kernel.shape))
     return clf, tiny_models.topics()
+
+
+def words(folder: Path) -> tuple:
+    return texts(folder, words=True)
 
 
 def fit(clf: object, data: tlkit.Data, run_dir: object = None, **options: object) -> tlkit.History:
@@ -56,7 +61,9 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "phases"), [(pictures, PHASES), (pictures, CLOSING), (texts, PHASES)], ids=["pictures", "closing", "texts"]
+    ("make", "phases"),
+    [(pictures, PHASES), (pictures, CLOSING), (texts, PHASES), pytest.param(words, PHASES, marks=pytest.mark.slow)],
+    ids=["pictures", "closing", "texts", "words"],
 )
 def test_a_training_killed_after_any_checkpoint_ends_with_the_same_bits(
     make: Callable, phases: tuple, tmp_path: Path, eager: None, monkeypatch: pytest.MonkeyPatch

@@ -43,14 +43,14 @@ METRIC_TYPES = {"split": str, "examples": int, "*": float | None}  # null: it is
 # facts become arguments, so nothing may be beyond these forms
 INPUTS = {
     "image": {"normalise": str, "size": int, "minimum": int},
-    "text": {"size": int, "limit": int, "lowercase": bool, "family": str, "segments": int},
+    "text": {"size": int, "limit": int, "lowercase": bool, "family": str, "segments": int, "words": bool},
     "prompt": {
         "size": int, "limit": int, "length": int, "separator": str, "family": str,
         "sampling": {"sampler": str, "k": int, "p": float, "temperature": float, "seed": int},
     },
     "table": table_columns.FACTS,
 }  # fmt: skip
-OPTIONAL_FACTS = {"family", "segments", "temperature"}  # older artifacts lack them, and are what the defaults say
+OPTIONAL_FACTS = {"family", "segments", "words", "temperature"}  # where they are left out, the defaults hold
 CHOICES = {"resize": ("crop", "pad", "stretch"), "normalise": tuple(NORMALISATION)}
 CHOICES |= {"family": tuple(KINDS), "segments": (1, 2)}
 

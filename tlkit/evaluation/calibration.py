@@ -10,6 +10,7 @@ import numpy as np
 
 from tlkit.config import Reading
 from tlkit.errors import InputError
+from tlkit.tasks.targets import WORD_SCORES
 from tlkit.tasks.temperature import SMALLEST, temperature
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def calibrate(clf: keras.Model, split: Any, *, batch_size: int = 64) -> float:
         raise InputError("the split has no examples to calibrate on; give data.val")
     answers = np.concatenate([answer.numpy() for answer in answered(clf, split, batch_size)])
     found = temperature(truth, answers)
-    layer.set_weights([weight / np.float32(found) for weight in layer.get_weights()])
+    tables = [part.table for part in clf.head.layers if part.name == WORD_SCORES]  # its scores are divided, too
+    for weight in (*layer.weights, *tables):
+        weight.assign(weight.numpy() / np.float32(found))
     target = dataclasses.replace(about.target, temperature=about.target.temperature * found)
     clf.spec = dataclasses.replace(about, target=target)
     return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from tlkit.errors import InputError, unknown
 from tlkit.models.attribution import Asked, Heat, Words
+from tlkit.tasks.targets import WORD_SCORES
 
 if TYPE_CHECKING:
     import keras
@@ -72,7 +73,10 @@ def _scores(clf: keras.Model) -> keras.Model:
     if not isinstance(layer, keras.layers.Dense):
         raise InputError(f"head {clf.spec.head!r} has no dense layer {name!r}; close it with `target.output(x)`")
     before = keras.ops.cast(layer.input, "float32")
-    return keras.Model(clf.head.input, keras.ops.matmul(before, layer.kernel) + layer.bias)
+    scores = keras.ops.matmul(before, layer.kernel) + layer.bias
+    for words in (part for part in clf.head.layers if part.name == WORD_SCORES):
+        scores = scores + words.output
+    return keras.Model(clf.head.input, scores)
 
 
 def listed(items: Any, given: Any = None) -> list[Any]:

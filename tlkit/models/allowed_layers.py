@@ -175,5 +175,6 @@ OWN = {
     "tlkit.turns": frozenset(("ReplyTokens", "SummaryTokens")),
     "tlkit.models.text.text_input": frozenset(("RelativePositions",)),
     "tlkit.models.text.tokenizer": frozenset(("Tokens",)),
+    "tlkit.models.text.hashed_words": frozenset(("HashedWords", "WordScores")),
     "tlkit.models.generation.prompt_tokenizer": frozenset(("ReplyTokens", "SummaryTokens")),
 }

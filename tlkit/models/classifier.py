@@ -108,6 +108,7 @@ def classifier(
     hidden: int | None = None,
     resize: Literal["crop", "pad", "stretch"] = "crop",
     pairs: bool = False,
+    words: bool = False,
     name: str | None = None,
 ) -> keras.Model:
     """Build a classifier, a pretrained backbone under a new head, as one plain functional Keras model.
@@ -127,6 +128,7 @@ def classifier(
         dropout, hidden: of the head: rate before its dense layers, 0 <= dropout < 1; width of its hidden layer, 0 for
             none; its own by default.
         resize, pairs: how pictures are brought to `size`; whether each example is two texts, a question and an answer.
+        words: of texts: add scores of their words and word pairs to those of the vector, before softmax or sigmoid.
         name: of the model; "<backbone>_<head>" by default.
 
     Raises:
@@ -150,7 +152,8 @@ def classifier(
     heads.check_fit(top, row.input.features, row.name, target.name)
     _check_options(dropout, hidden, resize)
     sized_input = (row.input.paired() if pairs else row.input).sized(size)
-    pre, body, origin = base(row, sized_input, weights, top.takes)
+    sized_input, takes = _with_words(row, sized_input, top, target) if words else (sized_input, top.takes)
+    pre, body, origin = base(row, sized_input, weights, takes)
     crown = _head(top, body, target, dropout, hidden)
     raw = sized_input.tensor()
     clf = keras.Model(raw, crown(body(pre(raw))), name=name or f"{row.name}_{top.name}")
@@ -166,6 +169,19 @@ def _target(head: heads.Head, labels: int | Iterable[str] | targets.Target, pair
     if head.tokens and not isinstance(labels, int) and not hasattr(labels, "output_name"):
         return entities.Entities(tuple(labels))
     return targets.of(labels)
+
+
+def _with_words(row: Backbone, given: Input, head: heads.Head, target: targets.Target) -> tuple[Input, tuple[str, ...]]:
+    """Return the input with words beside the tokens, and all that the head then takes; refuse what has no words."""
+    from tlkit.models.text import hashed_words
+
+    if not hasattr(given, "with_words"):
+        raise InputError(f"words=True is for classifiers of texts, which {row.name!r} is not made for; leave words out")
+    if head.tokens:
+        raise InputError(f"words=True is for whole texts, and head {head.name!r} answers each token; leave words out")
+    if target.writes:
+        raise InputError(f"words=True is for classifiers, not for models of {target.name} that write; leave words out")
+    return given.with_words(), (*head.takes, *hashed_words.FEATURES)
 
 
 def _fitted(row: Backbone, weights: Any) -> tuple[Backbone, Any]:
@@ -223,7 +239,14 @@ def _head(
     }
     hidden = head.hidden if hidden is None else hidden
     dropout = head.dropout if dropout is None else dropout
-    return keras.Model(inputs, head.build(inputs, target, hidden=hidden, dropout=dropout), name="head")
+    features = heads.with_word_scores(inputs, len(target.labels))
+    crown = keras.Model(inputs, head.build(features, target, hidden=hidden, dropout=dropout), name="head")
+    if targets.WORD_SCORES in features and targets.WORD_SCORES not in {layer.name for layer in crown.layers}:
+        raise InputError(
+            f"head {head.name!r} does not use the scores of words; close it with `target.output(x, features["
+            f"{targets.WORD_SCORES!r}])`, or leave words=True out"
+        )
+    return crown
 
 
 def attach(clf: keras.Model, spec: Spec) -> keras.Model:

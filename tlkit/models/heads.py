@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tlkit.errors import InputError, unknown
-from tlkit.tasks.targets import Target
+from tlkit.tasks.targets import WORD_SCORES, Target
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,8 @@ class Head:
         name: its name in the table and on the command line.
         build: called as `build(features, target, hidden=..., dropout=...)` with a mapping of the symbolic features it
             takes; returns `target.output(x)`, the answers to a vector x (batch, channels): probabilities (batch,
-            classes) of labels, for example.
+            classes) of labels, for example. With `words=True` the mapping has "words", too, scores (batch, labels), for
+            `target.output(x, words)`.
         takes: the features it reads: "map" (batch, height, width, channels) of a picture; "sequence" (batch, tokens,
             channels), "mask" (batch, tokens) and "pooled" (batch, channels) of a text; "vector" (batch, channels) of a
             row of a table.
@@ -41,7 +42,20 @@ class Head:
 Features = Mapping[str, "keras.KerasTensor"]
 
 
-def _dense(x: keras.KerasTensor, target: Target, hidden: int, dropout: float) -> keras.KerasTensor:
+def with_word_scores(features: Features, outputs: int) -> Features:
+    """Return the features of a text with the scores "words" (batch, outputs) for the ids and counts of its words."""
+    from tlkit.models.text.hashed_words import COUNTS, IDS, WordScores
+
+    if IDS not in features:
+        return features
+    # float32 whatever the policy, as the scores that they are added to
+    layer = WordScores(outputs, dtype="float32", name=WORD_SCORES)
+    return {**features, WORD_SCORES: layer(features[IDS], features[COUNTS])}
+
+
+def _dense(
+    x: keras.KerasTensor, target: Target, hidden: int, dropout: float, words: keras.KerasTensor | None = None
+) -> keras.KerasTensor:
     """Close a head: [Dropout, Dense(hidden, relu)], [Dropout,] and the target's output, Dense(classes, softmax)."""
     from keras import layers
 
@@ -49,7 +63,7 @@ def _dense(x: keras.KerasTensor, target: Target, hidden: int, dropout: float) ->
         x = layers.Dropout(dropout, name="hidden_dropout")(x) if dropout else x
         x = layers.Dense(hidden, activation="relu", name="hidden")(x)
     x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
-    return target.output(x)
+    return target.output(x) if words is None else target.output(x, words)
 
 
 def flatten_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
@@ -68,7 +82,7 @@ def pool_dense(features: Features, target: Target, *, hidden: int, dropout: floa
 
 def cls_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
     """Build the pooled [CLS] vector -> Dropout -> Dense(classes, softmax), as BERT's authors fine-tune it."""
-    return _dense(features["pooled"], target, hidden, dropout)
+    return _dense(features["pooled"], target, hidden, dropout, features.get(WORD_SCORES))
 
 
 def mean_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:
@@ -76,7 +90,8 @@ def mean_dense(features: Features, target: Target, *, hidden: int, dropout: floa
     from keras import layers
 
     pool = layers.GlobalAveragePooling1D(name="pool")
-    return _dense(pool(features["sequence"], mask=features["mask"]), target, hidden, dropout)
+    x = pool(features["sequence"], mask=features["mask"])
+    return _dense(x, target, hidden, dropout, features.get(WORD_SCORES))
 
 
 def token_dense(features: Features, target: Target, *, hidden: int, dropout: float) -> keras.KerasTensor:

@@ -1,4 +1,4 @@
-"""What an exported model of a task answers: which outputs are read, and how the model card describes them."""
+"""What a model of a task answers: its last layers, the outputs that are read, and how the model card describes them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
 TOP_K = 5
@@ -35,6 +36,15 @@ class Card(NamedTuple):
     shown: str
     answer: str
     strays: str
+
+
+def probabilities(x: keras.KerasTensor, words: keras.KerasTensor | None, count: int, name: str) -> keras.KerasTensor:
+    """Add Dense(count), named "probabilities", its activation by name, and before that the scores of words, if any."""
+    from keras import layers, ops
+
+    # float32 whatever the policy: a softmax in half precision loses small probabilities
+    x = layers.Dense(count, activation=name if words is None else None, dtype="float32", name="probabilities")(x)
+    return x if words is None else getattr(ops, name)(x + words)
 
 
 def ranked(answer: tf.Tensor, labels: tuple[str, ...]) -> dict[str, tf.Tensor]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from tlkit.errors import InputError
-from tlkit.tasks.answers import FRACTIONS, RANKED, Card, ranked, tops
+from tlkit.tasks.answers import FRACTIONS, RANKED, Card, probabilities, ranked, tops
 from tlkit.tasks.predictions import Prediction, TagsPrediction, ValuePrediction
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 THRESHOLD = 0.5  # the probability from which on a tag counts as given
+WORD_SCORES = "words"  # the layer whose scores are added to those of the last dense layer, where there is one
 # the last layers of heads, which compute in float32 whatever the policy
-OUTPUTS = ("probabilities", "value", "unit", "logits")
+OUTPUTS = ("probabilities", "value", "unit", "logits", WORD_SCORES)
 
 
 class Target(Protocol):
@@ -96,8 +97,8 @@ class Target(Protocol):
         """Return the truth of each example of a split, (n, *shape), for this classifier."""
         return split.labels
 
-    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Add the last layers of a head: (batch, channels) -> the output of the model."""
+    def output(self, x: keras.KerasTensor, words: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Add the last layers of a head: (batch, channels), scores of words (batch, labels) -> the model's output."""
 
     def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
         """Return the loss of each example: (batch,)."""
@@ -167,12 +168,9 @@ class Label(Target):
         """Name the class."""
         return labels[truth]
 
-    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Add Dense(classes, softmax), named "probabilities"."""
-        from keras import layers
-
-        # float32 whatever the policy: a softmax in half precision loses small probabilities
-        return layers.Dense(len(self.labels), activation="softmax", dtype="float32", name="probabilities")(x)
+    def output(self, x: keras.KerasTensor, words: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Add Dense(classes, softmax), named "probabilities", and the scores of words, if any, before softmax."""
+        return probabilities(x, words, len(self.labels), "softmax")
 
     def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
         """Return the cross-entropy of each example, in nats, times the weight of its class: (batch,)."""
@@ -256,11 +254,9 @@ class Tags(Target):
         """Name the tags, joined by |."""
         return "|".join(labels[tag] for tag in np.flatnonzero(truth))
 
-    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Add Dense(tags, sigmoid), named "probabilities"."""
-        from keras import layers
-
-        return layers.Dense(len(self.labels), activation="sigmoid", dtype="float32", name="probabilities")(x)
+    def output(self, x: keras.KerasTensor, words: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Add Dense(tags, sigmoid), named "probabilities", and the scores of words, if any, before sigmoid."""
+        return probabilities(x, words, len(self.labels), "sigmoid")
 
     def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
         """Return the binary cross-entropy of each example, in nats, the weighted mean over its tags: (batch,)."""
@@ -347,12 +343,12 @@ class Value(Target):
         """Write the number."""
         return str(truth)
 
-    def output(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Add Dense(1), named "value", and bring it to the unit of the data: (batch, 1)."""
+    def output(self, x: keras.KerasTensor, words: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Add Dense(1), named "value", add the score of words, if any, and bring both to the unit of the data."""
         from keras import layers
 
         x = layers.Dense(1, dtype="float32", name="value")(x)
-        return layers.Rescaling(self.scale, self.mean, dtype="float32", name="unit")(x)
+        return layers.Rescaling(self.scale, self.mean, dtype="float32", name="unit")(x if words is None else x + words)
 
     def losses(self, truth: tf.Tensor, answer: tf.Tensor, smoothing: float, weights: np.ndarray) -> tf.Tensor:
         """Return the squared error of each example, in units of the squared spread: (batch,)."""

@@ -16,7 +16,7 @@ from tlkit.data import text_pairs
 from tlkit.errors import InputError, WeightsError
 from tlkit.models import hdf5, kerashub
 from tlkit.models.backbone import Backbone, Local
-from tlkit.models.text import text_presets
+from tlkit.models.text import hashed_words, text_presets
 from tlkit.models.text.families import FAMILIES
 from tlkit.models.text.text_presets import Lexicon
 from tlkit.models.text.tokenizer import Tokens
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tlkit.models.weights import Found
 
 MIN_TOKENS_PER_TEXT = 4  # the special ones and a word
+TOKENS = "tokens"  # the name of the tokenizer where it is one of the layers of `pre`
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TextInput:
         lowercase: whether texts are lower-cased first.
         family: the kind of backbone, a key of `tlkit.models.text.families.FAMILIES`.
         segments: 1 for single texts, 2 for pairs.
+        words: whether the words of a text go past the backbone to the head, as `hashed_words` counts them.
     """
 
     size: int = 128
@@ -56,6 +58,7 @@ class TextInput:
     kind: str = "text"
     features: tuple[str, ...] = ("sequence", "mask", "pooled")
     ops: tuple[str, ...] = ("tensorflow_text",)
+    words: bool = False
 
     def sized(self, size: int | None) -> TextInput:
         """Return this input for another number of tokens.
@@ -73,6 +76,10 @@ class TextInput:
     def paired(self) -> TextInput:
         """Return this input for pairs of texts."""
         return dataclasses.replace(self, segments=2)
+
+    def with_words(self) -> TextInput:
+        """Return this input with the words of each text beside the tokens."""
+        return dataclasses.replace(self, words=True)
 
     def tensor(self) -> keras.KerasTensor:
         """Build the symbolic texts: (batch,), or (batch, 2) for pairs."""
@@ -99,10 +106,14 @@ class TextInput:
             merges=known.merges,
             proto=known.proto,
             segments=self.segments,
-            name="pre",
+            name=TOKENS if self.words else "pre",
         )
         bare = _loadable(bare)
-        return pre, keras.Model(bare.input, _features(bare, self.family), name=row.name)
+        inputs, features = bare.input, _features(bare, self.family)
+        if self.words:
+            pre = hashed_words.beside(pre, self.tensor(), self.segments)
+            inputs, features = hashed_words.past(inputs, features)
+        return pre, keras.Model(inputs, features, name=row.name)
 
     def batches(self, split: Split, reading: Reading, view: int = 0, rows: Any = None) -> tf.data.Dataset:
         """Read a split, or the examples of `rows`, as batches of strings; texts have no augmented views.
@@ -119,7 +130,8 @@ class TextInput:
 
     def tokens(self, pre: keras.layers.Layer, items: Any) -> np.ndarray:
         """Return the number of tokens of each text, read or not: int64 (n,). Those beyond `size` are cut off."""
-        counts = [pre.lengths(batch) for batch in self._texts(list(items)).batch(1024)]
+        tokenizer = pre.get_layer(TOKENS) if self.words else pre
+        counts = [tokenizer.lengths(batch) for batch in self._texts(list(items)).batch(1024)]
         return np.concatenate([np.zeros(0, np.int64), *counts])
 
     def _texts(self, items: Sequence[Any]) -> tf.data.Dataset:
@@ -186,7 +198,8 @@ class TextInput:
     def facts(self) -> dict[str, Any]:
         """Return the arguments that build this input again."""
         arguments = {"size": self.size, "limit": self.limit, "lowercase": self.lowercase}
-        return {**arguments, "family": self.family, "segments": self.segments}
+        arguments |= {"family": self.family, "segments": self.segments}
+        return arguments | ({"words": True} if self.words else {})
 
 
 # === Backbone ===
