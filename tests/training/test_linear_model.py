@@ -67,10 +67,10 @@ def test_weights_count_as_repetitions() -> None:
     twice = np.concatenate([np.arange(60), np.arange(20)])
     weights = np.where(np.arange(60) < 20, 2.0, 1.0)[:, None].astype(np.float32)
     one = rows(np.eye(3)[labels], features, weights)
-    (by_weight,) = linear_model._logistic(one, "softmax", [0.5])
-    (by_rows,) = linear_model._logistic(rows(np.eye(3)[labels[twice]], features[twice]), "softmax", [0.5])
+    (by_weight,) = linear_model.unscaled(one, "softmax", [0.5])
+    (by_rows,) = linear_model.unscaled(rows(np.eye(3)[labels[twice]], features[twice]), "softmax", [0.5])
     np.testing.assert_allclose(by_weight[1], by_rows[1], atol=0.02)
-    (control,) = linear_model._logistic(rows(np.eye(3)[labels], features), "softmax", [0.5])
+    (control,) = linear_model.unscaled(rows(np.eye(3)[labels], features), "softmax", [0.5])
     assert np.abs(control[1] - by_rows[1]).max() > 0.02
 
 

@@ -303,11 +303,11 @@ def _solve(
     started, asked = time.perf_counter(), plan.request.loop
     use_val = plan.request.refit
     solution = solved_head.solve(
-        asked.target, features, asked, plan.choices.views, use_val=use_val, check=keeper.stop.check
+        stage.tail, asked.target, features, asked, plan.choices.views, use_val=use_val, check=keeper.stop.check
     )
     if isinstance(solution, str):
         return loop.Result([], 0, solution), None
-    solved_head.assign(solved_head.output_layer(stage.tail, asked.target), solution.model(with_val=False))
+    solution.assign(stage.tail, asked.target, with_val=False)
     optimizer = steps.optimizer(stage.tail, phase.learning_rate, 1, 0.0)
     _, scores = steps.compiled(stage.tail, asked.target, optimizer, asked.class_weight, 0.0)
     figure = asked.target.figure
@@ -342,9 +342,9 @@ def _refit(
     stage, asked = next(stage for stage in plan.stages if stage.depth == 0), plan.request.loop
     if solution is None:  # an earlier process solved it
         solution = solved_head.solve(
-            asked.target, features[0], asked, plan.choices.views, use_val=True, check=keeper.stop.check
+            stage.tail, asked.target, features[0], asked, plan.choices.views, use_val=True, check=keeper.stop.check
         )
-    facts = solved_head.refit(solved_head.output_layer(stage.tail, asked.target), solution, asked.target)
+    facts = solved_head.refit(stage.tail, solution, asked.target)
     target = clf.spec.target
     if "temperature" in facts:
         target = dataclasses.replace(target, temperature=facts["temperature"])

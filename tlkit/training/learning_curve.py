@@ -126,7 +126,8 @@ class _Probe:
         self.before = [variable.numpy() for variable in self.variables]
         self.rows: tuple[Rows, Rows] | None = None
         if way.phase.solve:
-            self.rows = tuple(solved_head.rows(target, split, plain) for split in (training, validation))
+            at = solved_head.vector_of(tail)  # without words: how a curve rises is seen without them
+            self.rows = tuple(solved_head.rows(target, split, plain, at=at) for split in (training, validation))
 
     def curve(self, fractions: Sequence[float]) -> list[dict[str, float]]:
         """Return a record for each fraction, and put the weights back."""
@@ -168,7 +169,7 @@ class _Probe:
         pool, link = train.joined(val), self.target.link
         choice = linear_model.choose(pool, link, [np.arange(len(pool)) >= len(train)])
         model = next(linear_model.fitted(train, link, [choice.strength]))
-        solved_head.assign(solved_head.output_layer(self.tail, self.target), model)
+        solved_head.output_layer(self.tail, self.target).set_weights([model.kernel, model.bias])
         return loop.score(self.scores, self.validation, loop.SCORED)
 
 

@@ -129,7 +129,7 @@ def fitted(rows: Rows, link: Link, strengths: Sequence[float], smoothing: float 
         features = left * values
     middle = 0.5 if link == "sigmoid" else 1 / rows.truths.shape[1]
     truths = rows.truths * (1 - smoothing) + middle * smoothing if smoothing else rows.truths
-    fit = _ridge if link == "identity" else _logistic
+    fit = _ridge if link == "identity" else unscaled
     for kernel, bias in fit(Rows(features, truths, rows.weights, rows.examples), link, strengths):
         kernel = kernel if basis is None else basis.T.astype(np.float64) @ kernel
         kernel = kernel * scale[:, None]
@@ -146,7 +146,8 @@ def _scaling(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, scale / size  # of unit mean square, whatever the unit of the features
 
 
-def _logistic(rows: Rows, link: Link, strengths: Sequence[float]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def unscaled(rows: Rows, link: Link, strengths: Sequence[float]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield kernel and bias for each strength, by L-BFGS on features as they are, which may be a sparse array."""
     from scipy.optimize import minimize
 
     width, outputs = rows.features.shape[1], rows.truths.shape[1]
@@ -189,12 +190,14 @@ class Choice:
     Args:
         strength: the chosen one of `STRENGTHS`.
         losses: the mean loss on rows that a model was not fitted to, by strength; the search ends where it rises.
+        held_out: a mask of rows for each fold.
         judged: a mask of the rows that were held out by some fold.
         scores: of the chosen strength, float32 (rows, outputs), each by a model that was not fitted to its example.
     """
 
     strength: float
     losses: dict[float, float]
+    held_out: tuple[np.ndarray, ...]
     judged: np.ndarray
     scores: np.ndarray
 
@@ -245,4 +248,4 @@ def choose(
             best = number, scores
         elif number - best[0] >= PATIENCE:
             break
-    return Choice(STRENGTHS[best[0]], losses, judged, best[1])
+    return Choice(STRENGTHS[best[0]], losses, tuple(held_out), judged, best[1])

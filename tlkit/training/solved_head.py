@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,15 @@ import numpy as np
 from tlkit.features.feature_sets import Features
 from tlkit.tasks.targets import Target
 from tlkit.tasks.temperature import temperature
-from tlkit.training import linear_model, loop, steps
-from tlkit.training.linear_model import Choice, Linear, Rows
+from tlkit.training import linear_model, loop, solved_words, steps
+from tlkit.training.linear_model import Choice, Rows
+from tlkit.training.solved_words import Fusion
 
 if TYPE_CHECKING:
     import keras
+    from scipy.sparse import csr_array
 
+ACTIVATIONS = {"softmax": "softmax", "sigmoid": "sigmoid", "identity": "linear"}
 PLAIN_LAYERS = ("InputLayer", "Dropout", "Rescaling")  # beside the dense layer of a linear head
 TOKENS = 64  # of a text, for an estimate of memory
 MAX_VALUES = 1 << 27  # float32 numbers of features in memory at a time; larger problems are trained step by step
@@ -34,19 +38,26 @@ def output_layer(tail: keras.Model, target: Target) -> keras.layers.Dense | None
         tail: stored features -> answers.
         target: what is learned.
     """
+    words = solved_words.layer_of(tail)
+    plain = PLAIN_LAYERS if words is None else (*PLAIN_LAYERS, "WordScores", "Add", "Softmax", "Sigmoid")
     dense = [layer for layer in tail.layers if type(layer).__name__ == "Dense"]
-    plain = all(type(layer).__name__ in PLAIN_LAYERS for layer in tail.layers if layer not in dense)
-    if target.link is None or len(tail.inputs) != 1 or len(dense) != 1 or not plain:
+    others = {type(layer).__name__ for layer in tail.layers if layer not in dense}
+    if target.link is None or len(tail.inputs) != (1 if words is None else 3) or len(dense) != 1 or others - set(plain):
         return None
-    activation = {"softmax": "softmax", "sigmoid": "sigmoid", "identity": "linear"}[target.link]
+    activation = ACTIVATIONS[target.link] if words is None else "linear"  # it follows the sum
     return dense[0] if dense[0].activation.__name__ == activation and dense[0].use_bias else None
+
+
+def vector_of(tail: keras.Model) -> int:
+    """Return which input of a linear tail is the vector, or the vectors of tokens; the others are of words."""
+    return next(number for number, tensor in enumerate(tail.inputs) if tensor.shape[-1] is not None)
 
 
 def solvable(tail: keras.Model, target: Target, examples: int, views: int) -> bool:
     """Return whether a head is linear, and so many examples are few enough to be solved in memory."""
     if output_layer(tail, target) is None:
         return False
-    *tokens, width = tail.inputs[0].shape[1:]
+    *tokens, width = tail.inputs[vector_of(tail)].shape[1:]
     return examples * views * (TOKENS if tokens else 1) * width <= MAX_VALUES
 
 
@@ -62,6 +73,7 @@ class Solution:
         folds: how many folds judged; 0 where the validation split did.
         smoothing: share of each truth that is spread over all classes.
         notes: what a reader of the report should know.
+        words, fusion: counts of words in both splits, and the weights of their scores; None where a head has none.
     """
 
     link: linear_model.Link
@@ -72,11 +84,34 @@ class Solution:
     folds: int
     smoothing: float
     notes: tuple[str, ...]
+    words: tuple[Any, Any] | None = None
+    fusion: Fusion | None = None
 
-    def model(self, *, with_val: bool) -> Linear:
-        """Fit the training split, or both splits, with the chosen penalty."""
+    def assign(self, tail: keras.Model, target: Target, *, with_val: bool, temperature: float = 1.0) -> None:
+        """Fit the training split, or both splits, with the chosen penalty, and set the weights of a tail to it.
+
+        All scores are divided by the temperature.
+        """
         rows = self.train.joined(self.val) if with_val else self.train
-        return next(linear_model.fitted(rows, self.link, [self.choice.strength], self.smoothing))
+        model = next(linear_model.fitted(rows, self.link, [self.choice.strength], self.smoothing))
+        kernel, bias = model.kernel / temperature, model.bias / temperature
+        if self.fusion is not None:
+            kernel, bias = kernel * self.fusion.vector, bias * self.fusion.vector
+            bias = bias + self._assign_words(tail, rows, self.fusion.words / temperature, with_val=with_val)
+        layer = output_layer(tail, target)
+        layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
+
+    def _assign_words(self, tail: keras.Model, rows: Rows, share: float, *, with_val: bool) -> np.ndarray:
+        """Set the scores of words times a share; return their bias."""
+        layer = solved_words.layer_of(tail)
+        if not share:
+            layer.table.assign(np.zeros_like(layer.table.numpy()))
+            return np.zeros(rows.truths.shape[1])
+        counts = _stacked(self.words) if with_val else self.words[0]
+        fitted = solved_words.fitted(counts, rows, self.link)
+        layer.table.assign(share * fitted.table)
+        layer.idf.assign(fitted.idf)
+        return share * fitted.bias
 
     def out_of_fold(self) -> tuple[np.ndarray, np.ndarray]:
         """Return truths and scores, float32 (rows, outputs), of rows by models that were not fitted to them."""
@@ -85,10 +120,12 @@ class Solution:
     def summary(self) -> dict[str, Any]:
         """Return what the history says of it, as plain values."""
         losses = {f"{strength:g}": loss for strength, loss in self.choice.losses.items()}
-        return {"strength": self.choice.strength, "losses": losses, "folds": self.folds, "notes": list(self.notes)}
+        facts = {"strength": self.choice.strength, "losses": losses, "folds": self.folds, "notes": list(self.notes)}
+        return facts if self.fusion is None else facts | {"words": dataclasses.asdict(self.fusion)}
 
 
 def solve(
+    tail: keras.Model,
     target: Target,
     features: tuple[Features, Features],
     options: loop.Options,
@@ -104,6 +141,7 @@ def solve(
     for that; the fit takes all.
 
     Args:
+        tail: stored features -> answers; its head is linear.
         target: what is learned.
         features: of the training and of the validation split.
         options: class weights, balanced sampling, smoothing and the seed of the folds.
@@ -114,9 +152,9 @@ def solve(
     Returns:
         The solution, or why there is none: features that are not finite.
     """
-    weights, balanced = options.class_weight, options.balanced
-    train = rows(target, features[0], weights, views=views, balanced=balanced)
-    val = rows(target, features[1], weights, balanced=balanced)
+    at, weights, balanced = vector_of(tail), options.class_weight, options.balanced
+    train = rows(target, features[0], weights, at=at, views=views, balanced=balanced)
+    val = rows(target, features[1], weights, at=at, balanced=balanced)
     first = train if views == 1 else train.take(np.arange(len(train)) < len(train) // views).weighted(views)
     for split in (train, val):
         if bad := int((~np.isfinite(split.features).all(axis=1)).sum()):
@@ -131,31 +169,33 @@ def solve(
     else:
         held_out, notes = _held_out(pool, target, options.seed)
     choice = linear_model.choose(pool, target.link, held_out, options.label_smoothing, check)
+    words, fusion = None, None
+    if (layer := solved_words.layer_of(tail)) is not None:
+        words = tuple(solved_words.counts(split, tail.inputs, layer.buckets) for split in features)
+        of_pool = _stacked(words) if many or use_val else words[0]
+        fusion, choice = solved_words.choose(of_pool, pool, target.link, choice, check)
     folds = 0 if many else len(held_out)
-    return Solution(target.link, choice, train, val, pool, folds, options.label_smoothing, notes)
+    return Solution(
+        target.link, choice, train, val, pool, folds, options.label_smoothing, notes, words=words, fusion=fusion
+    )
 
 
-def assign(layer: keras.layers.Dense, model: Linear) -> None:
-    """Set the weights of a dense layer to those of a linear model."""
-    layer.set_weights([model.kernel.astype(np.float32), model.bias.astype(np.float32)])
-
-
-def refit(layer: keras.layers.Dense, solution: Solution, target: Target) -> dict[str, Any]:
+def refit(tail: keras.Model, solution: Solution, target: Target) -> dict[str, Any]:
     """Fit a solved head to both splits; scale it by the temperature of out-of-fold answers, where it has one label.
 
     Returns:
         "examples", "strength", "loss" of out-of-fold answers and, of one label, "temperature".
     """
-    model, (truths, scores) = solution.model(with_val=True), solution.out_of_fold()
+    truths, scores = solution.out_of_fold()
     judged = solution.pool.take(solution.choice.judged)
     examples = len(np.unique(solution.train.examples)) + len(np.unique(solution.val.examples))
     facts = {"examples": examples, "strength": solution.choice.strength}
     facts["loss"] = linear_model.mean_loss(scores, judged, solution.link)
+    found = 1.0
     if target.name == "label":
         found = temperature(truths.argmax(axis=1), linear_model.answers(scores, solution.link))
-        model = Linear(model.kernel / found, model.bias / found)
         facts["temperature"] = found
-    assign(layer, model)
+    solution.assign(tail, target, with_val=True, temperature=found)
     return facts
 
 
@@ -179,7 +219,7 @@ def _held_out(pool: Rows, target: Target, seed: int) -> tuple[list[np.ndarray], 
 
 
 def rows(
-    target: Target, features: Features, class_weight: np.ndarray, *, views: int = 1, balanced: bool = False
+    target: Target, features: Features, class_weight: np.ndarray, *, at: int = 0, views: int = 1, balanced: bool = False
 ) -> Rows:
     """Read all stored views of a split: a row for each example, or for each token that has a truth."""
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -187,8 +227,8 @@ def rows(
     for view in range(1, views + 1):
         left = numbers
         for part in steps.batches(numbers, BATCH):
-            for (array,), labels in features.chunks(part, view):
-                for values, truths in zip(array, labels, strict=True):
+            for arrays, labels in features.chunks(part, view):
+                for values, truths in zip(arrays[at], labels, strict=True):
                     parts.append(_unrolled(values, truths, left[: len(values)]))
                     left = left[len(values) :]
     if not parts:
@@ -223,3 +263,10 @@ def _weights(target: Target, truths: np.ndarray, class_weight: np.ndarray) -> np
     if target.link == "softmax":
         return class_weight[truths][:, None]
     return np.broadcast_to(class_weight, truths.shape) if target.link == "sigmoid" else np.ones((len(truths), 1))
+
+
+def _stacked(parts: Sequence[csr_array]) -> csr_array:
+    """Stack sparse rows."""
+    from scipy import sparse
+
+    return sparse.csr_array(sparse.vstack(parts))
