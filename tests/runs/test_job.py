@@ -172,3 +172,13 @@ def test_a_run_goes_on_with_its_job_and_data_that_moved(job: Job, tmp_path: Path
     again = jobs.resumed(str(tmp_path))
     assert again == dataclasses.replace(job, out=str(tmp_path), epochs=[1, 1])
     assert jobs.resumed(str(tmp_path), data="moved") == dataclasses.replace(again, data="moved")
+
+
+def test_words_are_for_classifiers_and_part_of_what_a_run_is(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("text,label\ngood,a\nbad,b\n", "utf-8")
+    asked = jobs.completed(Job(data=str(path), out="out", words=True), "text")
+    assert record.settings(asked, jobs.schedule(asked))["words"] is True
+    assert "words" not in record.settings(plain := dataclasses.replace(asked, words=False), jobs.schedule(plain))
+    with pytest.raises(InputError, match="a model that writes a reply has no head to choose; leave out words"):
+        jobs.completed(dataclasses.replace(asked, target="reply", backbone=None, head=None), "text")

@@ -160,6 +160,7 @@ def _train_parser(commands: Any) -> None:
     add("--views", type=int, metavar="K", help="augmented versions stored of each picture")
     add("--dropout", type=float, metavar="RATE")
     add("--hidden", type=int, metavar="N", help="width of the head's hidden layer, 0 for none")
+    add("--words", action="store_true", help="of texts: add scores of words and word pairs to those of the vector")
     add("--lora", type=int, metavar="RANK", help="of --target reply or summary: train low-rank additions alone")
     add("--patience", type=int, default=3, metavar="N", help="epochs to wait for a better validation loss")
     add("--class-weight", choices=("balanced",), help="weigh rare classes up")

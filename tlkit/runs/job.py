@@ -24,7 +24,11 @@ from tlkit.training import schedules
 from tlkit.utils import paths, schema
 
 SCHEDULE = ("epochs", "learning_rate", "unfreeze")
-BEFORE_QUALITIES = {"quality": "schedule", "refit": True}  # what a job of tlkit 0.1 does, whose record does not say it
+BEFORE_QUALITIES = {
+    "quality": "schedule",
+    "refit": True,
+    "words": False,
+}  # what a job of tlkit 0.1 does, whose record does not say it
 READ = ("text_column", "image_column", "label_column", "root", "pairs", "kind", "ignore", "strict")
 
 
@@ -39,6 +43,7 @@ class Job:
         weights: "pretrained", None for random ones, or a path.
         size, resize: pixels of a side, or tokens of a text; how pictures are brought to it.
         dropout, hidden: of the head: rate before its dense layers, width of its hidden layer.
+        words: of texts, add scores of words and word pairs to those of the vector, as for `tlkit.classifier`.
         quality: "good", "fast" (as for `tlkit.fit`), or "schedule" for the backbone's schedule as the following options
             change it; by default "schedule" where one of them is set, else "good".
         epochs, learning_rate: one of each per phase; 0 epochs leave a phase out.
@@ -66,6 +71,7 @@ class Job:
     resize: Literal["crop", "pad", "stretch"] = "crop"
     dropout: float | None = None
     hidden: int | None = None
+    words: bool = False
     quality: Literal["fast", "good", "schedule"] | None = None
     refit: bool = True
     epochs: Sequence[int] | None = None
@@ -194,7 +200,9 @@ def completed(job: Job, kind: str | None, *, fetch: bool = False) -> Job:
 
 def _completed_writer(job: Job, kind: str | None, *, fetch: bool) -> Job:
     """Do as `completed` for a model that writes, which has no head of its own."""
-    if given := [name for name in ("head", "dropout", "hidden", "pairs") if getattr(job, name) not in (None, False)]:
+    if given := [
+        name for name in ("head", "dropout", "hidden", "pairs", "words") if getattr(job, name) not in (None, False)
+    ]:
         raise InputError(f"a model that writes a {job.target} has no head to choose; leave out {' and '.join(given)}")
     if kind not in (None, "text"):
         raise InputError(f"a {job.target} is written of texts, but {job.data} holds {kind}s; give texts")

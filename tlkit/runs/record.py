@@ -128,6 +128,8 @@ def settings(job: Any, phases: Sequence[Phase]) -> dict[str, Any]:
     told = dataclasses.asdict(dataclasses.replace(job, size=row.input.sized(job.size).size))
     del told["out"]
     del told["refit"], told["quality"]
+    if not job.words:  # runs of tlkit 0.1 do not know it
+        del told["words"]
     if any(phase.solve for phase in phases):
         told |= {"quality": "fast" if len(phases) < len(row.phases) else "good", "refit": job.refit}
     told["phases"] = [phase.name for phase in phases]

@@ -28,7 +28,7 @@ from tlkit.utils import environment, regular_files
 from tlkit.utils.escaping import line
 from tlkit.utils.lazy import resolve
 
-BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs")
+BUILD = ("size", "weights", "dropout", "hidden", "resize", "pairs", "words")
 FIT = (
     "batch_size",
     "augment",
