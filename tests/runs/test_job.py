@@ -179,6 +179,7 @@ def test_words_are_for_classifiers_and_part_of_what_a_run_is(tmp_path: Path) -> 
     path.write_text("text,label\ngood,a\nbad,b\n", "utf-8")
     asked = jobs.completed(Job(data=str(path), out="out", words=True), "text")
     assert record.settings(asked, jobs.schedule(asked))["words"] is True
-    assert "words" not in record.settings(plain := dataclasses.replace(asked, words=False), jobs.schedule(plain))
+    plain = dataclasses.replace(asked, words=False)
+    assert "words" not in record.settings(plain, jobs.schedule(plain))
     with pytest.raises(InputError, match="a model that writes a reply has no head to choose; leave out words"):
         jobs.completed(dataclasses.replace(asked, target="reply", backbone=None, head=None), "text")
