@@ -73,13 +73,19 @@ def show(name: str, job: Job, out: str, seed: int, *, scratch: bool) -> None:
     history = tlkit.fit(clf, job.data, phases=job.phases, seed=seed)
     report = tlkit.evaluate(clf, job.data.test, history=history, notes=(job.data.splitting,))
     print(f"\n{report}\n")
-    print(f"test accuracy  {report.accuracy:.4f}  pretrained, two phases, {history.seconds:.0f} s")
+    print(f"test accuracy  {report.accuracy:.4f}  pretrained, {_steps(history)}, {history.seconds:.0f} s")
     linear = tlkit.baseline(job.data)
     print(f"               {linear.accuracy:.4f}  {linear.notes[0]}, {linear.seconds:.0f} s")
     if scratch:
         _scratch(job, clf, seed)
     tlkit.export(clf, out, report=report, data=job.data, history=history, overwrite=True)
     _ask(name, job.data.test, out)
+
+
+def _steps(history: tlkit.History) -> str:
+    """Name the phases that the model's weights come from."""
+    names = [phase["name"] for phase in history.phases if phase["best_epoch"]]
+    return " and ".join(names) + (", fitted again to train and val" if history.refit else "")
 
 
 def open_all(clf: Any) -> None:
