@@ -310,7 +310,9 @@ RUN = {
 
 
 def runs() -> Strategy:
-    from tlkit.models import classifier, heads  # noqa: F401 - `completed` imports what they need
+    # `completed` imports what they need, and TensorFlow asks the system about itself when it is imported
+    from tlkit.models import classifier, heads  # noqa: F401
+    from tlkit.models.generation import generators  # noqa: F401
 
     jobs = altered(RUN["job"]).flatmap(lambda job: documents({**RUN, "job": job}))
     return st.tuples(documents(RUN) | jobs, st.just(METRICS) | mutated([METRICS]) | st.none())
