@@ -408,7 +408,7 @@ def read_checkpoint(folder: Path, data: bytes) -> None:
     assert keeper.open(SETTINGS)
     assert list(Choices.of(keeper.progress.choices, (2, 0)).stores) == [2, 0]
     if keeper.progress.loop is not None:
-        now = loop._resumed(SimpleNamespace(trainable_variables=TAIL), SimpleNamespace(variables=[]), keeper)
+        now = loop._resumed(SimpleNamespace(trainable_variables=TAIL), SimpleNamespace(variables=[]), keeper, False)
         assert isinstance(sum(now.sums) + now.epoch + now.steps + now.best_epoch + now.rate + now.best, int | float)
         keeper.tell([*now.records, RECORD])
 

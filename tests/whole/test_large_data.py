@@ -16,7 +16,8 @@ PROGRAM = """
 import json, sys, threading, time
 import scipy.fft, scipy.sparse, scipy.spatial
 import tlkit
-from tlkit import doctor, images
+from tlkit.data import images
+from tlkit.doctor import diagnose
 
 def anonymous():
     lines = open("/proc/self/status").read().splitlines()
@@ -32,7 +33,7 @@ seen = [anonymous()]
 threading.Thread(target=watch, daemon=True).start()
 started = time.perf_counter()
 data = tlkit.image_folder(sys.argv[1])
-found = doctor.diagnose(data, labels=False)
+found = diagnose.diagnose(data, labels=False)
 seconds = time.perf_counter() - started
 counts = sum(map(len, data.splits().values()))
 print(json.dumps({"seconds": seconds, "grown": max(seen) - seen[0], "examples": counts, "found": len(found.findings)}))
